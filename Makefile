@@ -1,0 +1,52 @@
+# Every target sets up what it needs; `make help` lists them. ARGS passes options on:
+#   make demo ARGS="--exit"     make test ARGS="tests/unit -x"     make lock ARGS=--upgrade
+# PYTHON picks the interpreter when the environment is made: make demo PYTHON=python3.12
+export PYTHON
+
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types architecture lock wheel clean distclean runtime dev
+
+demo: runtime  ## four organisations' nodes reach agreement on this machine
+	@$(BIN)/quorate demo $(ARGS)
+
+test: dev  ## all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types test  ## what CI runs: lint, types and all tests, those of the architecture among them
+
+lint: dev  ## ruff
+	@$(BIN)/ruff check .
+
+types: dev  ## mypy --strict
+	@$(BIN)/mypy
+
+architecture: dev  ## the import contracts and the purity of the cores, alone
+	@$(BIN)/python -m pytest tests/test_architecture.py $(ARGS)
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" $(ARGS)
+
+lock: dev  ## pin dependencies anew after a change of pyproject.toml
+	@$(LOCK) --group setup -o requirements-setup.lock
+	@$(LOCK) pyproject.toml -o requirements.lock
+	@$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+wheel: dev  ## dist/quorate-*.whl
+	@rm -rf build dist
+	@$(BIN)/uv build --quiet --wheel --no-build-isolation
+	@ls dist/*.whl
+
+clean:  ## remove builds and caches
+	@rm -rf build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## and the Python environment
+	@rm -rf .venv
+
+help:  ## this list; ARGS="..." passes options on
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+# The two environments share .venv; a development one contains the runtime and is never shrunk to it.
+runtime dev:
+	@.ci/setup $@

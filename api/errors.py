@@ -1,0 +1,116 @@
+"""Errors as RFC 9457 problem+json: what is wrong, where, and what to do.
+
+Every answer that is not a success, on every path under /v1, is one of these; each `type` is a page of the
+node. An error about a transaction carries its id as `transaction`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from api.catalogue import CATALOGUE
+from api.gateway import Refused
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+"""What a client that is told to come back is told where the node gives no time of its own."""
+
+
+class ApiError(Exception):
+    """Ends a request with the problem `code` of the catalogue; `fields` are added to the answer."""
+
+    def __init__(
+        self, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **fields: Any
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+        self.fields = fields
+
+
+def problem_body(
+    code: str, detail: str, instance: str | None = None, status: int | None = None, **fields: Any
+) -> dict[str, Any]:
+    """The members of a problem document; a code outside the catalogue is explained as `refused`."""
+    known = CATALOGUE.get(code) or CATALOGUE["refused"]
+    body: dict[str, Any] = {
+        "type": f"/problems/{known.code}",
+        "title": known.title,
+        "status": status or known.status,
+        "detail": detail,
+        "code": code,
+        "hint": known.remedy,
+    }
+    if instance is not None:
+        body["instance"] = instance
+    return body | fields
+
+
+def problem(
+    request: Request,
+    code: str,
+    detail: str,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    **fields: Any,
+) -> Response:
+    """The answer that ends `request` with a problem; 429 and 503 always say when to come back."""
+    body = problem_body(code, detail, request.url.path, status, **fields)
+    answer_headers = dict(headers or {})
+    if body["status"] in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        answer_headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+    return Response(orjson.dumps(body), body["status"], answer_headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Turn every exception of a handler into a problem."""
+
+    @app.exception_handler(ApiError)
+    async def _api_error(request: Request, error: ApiError) -> Response:
+        return problem(request, error.code, error.detail, headers=error.headers, **error.fields)
+
+    @app.exception_handler(Refused)
+    async def _refused(request: Request, error: Refused) -> Response:
+        headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+        return problem(
+            request,
+            error.code,
+            error.detail,
+            status=error.status,
+            headers=headers,
+            **_subject(request),
+            **error.fields,
+        )
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        errors = [
+            {"where": ".".join(map(str, item["loc"])), "problem": str(item["msg"])} for item in error.errors()
+        ]
+        detail = "; ".join(f"{item['where']}: {item['problem']}" for item in errors)
+        return problem(request, "invalid_parameter", detail, errors=errors)
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+        detail = f"{request.method} {request.url.path[:200]}: {error.detail}"
+        return problem(request, code, detail, status=error.status_code, headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def _fault(request: Request, error: Exception) -> Response:
+        return problem(request, "internal", f"{type(error).__name__} while answering")
+
+
+def _subject(request: Request) -> dict[str, str]:
+    """The transaction that a request is about, as its path names it."""
+    transaction = request.path_params.get("transaction")
+    return {} if transaction is None else {"transaction": str(transaction)}

@@ -1,0 +1,1 @@
+"""Ordering: the sans-I/O core by which validators agree on one sequence of blocks."""

@@ -1,0 +1,104 @@
+"""Making and checking batches: what one validator may put into its lane, and what the others accept.
+
+Checking is a pure function of its arguments and costs a signature check per transaction, so a driver
+runs it in worker threads and hands only the result to the replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consensus.errors import InvalidMessage, InvalidTransaction
+from consensus.keys import Signer, Verifier
+from consensus.merkle_list import list_root
+from consensus.messages import batch_digest, batch_payload
+from consensus.parameters import Parameters
+from consensus.transactions import Transaction, parse_transaction, verify
+from consensus.types import Batch, BatchHeader, Digest, LaneTip, MemberNumber
+
+
+class InvalidBatch(InvalidMessage):
+    """A batch that its author really signed and that no honest validator would: the author's fault for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBatch:
+    """A batch that may be held and voted for, its digest (32 bytes) and its transactions, parsed."""
+
+    batch: Batch
+    digest: Digest
+    transactions: tuple[Transaction, ...]
+
+    @property
+    def header(self) -> BatchHeader:
+        return self.batch.header
+
+    @property
+    def tip(self) -> LaneTip:
+        """The lane up to this batch."""
+        return LaneTip(self.header.lane, self.header.seq, self.digest)
+
+
+def make_batch(
+    chain_id: bytes, lane: MemberNumber, previous: LaneTip, transactions: Sequence[Transaction], signer: Signer
+) -> CheckedBatch:
+    """The next batch of the own lane, signed, over transactions that were verified at admission."""
+    envelopes = tuple(transaction.envelope for transaction in transactions)
+    header = BatchHeader(
+        lane=lane,
+        seq=previous.seq + 1,
+        prev=previous.digest,
+        root=list_root(envelopes),
+        count=len(envelopes),
+        size_bytes=sum(map(len, envelopes)),
+        gas=sum(transaction.gas_limit for transaction in transactions),
+    )
+    signature = signer.sign(batch_payload(chain_id, header))
+    return CheckedBatch(Batch(header, signature, envelopes), batch_digest(chain_id, header), tuple(transactions))
+
+
+def open_batch(batch: Batch, chain_id: bytes, chain: str) -> CheckedBatch:
+    """Check that a batch's content is what its header says, and parse it; no signature is checked.
+
+    That is enough where a certificate names the batch's digest, or where it was checked before.
+    Raises: InvalidMessage.
+    """
+    header = batch.header
+    if header.seq == 0 or not batch.envelopes:
+        raise InvalidMessage(f"batch {header.seq} of lane {header.lane}: sequence and content must not be empty")
+    sizes = header.count, header.size_bytes
+    if sizes != (len(batch.envelopes), sum(map(len, batch.envelopes))) or header.root != list_root(batch.envelopes):
+        raise InvalidMessage(f"batch {header.seq} of lane {header.lane}: content does not match its header")
+    try:
+        transactions = tuple(parse_transaction(envelope, chain) for envelope in batch.envelopes)
+    except InvalidTransaction as error:
+        raise InvalidBatch(f"batch {header.seq} of lane {header.lane}: {error}") from None
+    if header.gas != sum(transaction.gas_limit for transaction in transactions):
+        raise InvalidBatch(f"batch {header.seq} of lane {header.lane}: gas does not match its transactions")
+    return CheckedBatch(batch, batch_digest(chain_id, header), transactions)
+
+
+def check_batch(
+    batch: Batch, *, chain_id: bytes, chain: str, key: bytes, verifier: Verifier, parameters: Parameters
+) -> CheckedBatch:
+    """Check all of a batch that arrived: limits, its author's signature, and every transaction in itself.
+
+    `key` is the validator key (32 bytes) of the lane's owner.
+    Raises: InvalidMessage (the sender's fault), InvalidBatch (the author's: it signed this).
+    """
+    header = batch.header
+    place = f"batch {header.seq} of lane {header.lane}"
+    if not verifier(key, batch_payload(chain_id, header), batch.signature):
+        raise InvalidMessage(f"{place}: not signed by its author")
+    if (
+        header.count > parameters.batch_count_max
+        or header.size_bytes > parameters.batch_bytes_max
+        or header.gas > parameters.batch_gas_max
+    ):
+        raise InvalidBatch(f"{place}: beyond the limits of a batch")
+    checked = open_batch(batch, chain_id, chain)
+    for index, transaction in enumerate(checked.transactions):
+        if not verify(transaction, verifier):
+            raise InvalidBatch(f"{place}: transaction {index} has an invalid signature")
+    return checked

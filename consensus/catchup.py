@@ -1,0 +1,131 @@
+"""Telling peers what they lack, and finding out what we lack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from consensus.chain import GAP_MAX
+from consensus.delivery import next_undelivered
+from consensus.fetching import Need
+from consensus.lanes import Span
+from consensus.messages import Message
+from consensus.state import State
+from consensus.types import NO_DIGEST, Batch, Digest, Get, Header, MemberNumber, Status, VoteKind
+
+SKIPS_PER_ANSWER = 16
+"""Skip certificates sent in answer to one Status; whoever lacks more asks again."""
+BATCHES_PER_ANSWER = 64
+BYTES_PER_ANSWER = 4 * 1024 * 1024
+"""Envelopes sent in answer to one range of a Get, but for at least one batch."""
+
+
+def answer_status(state: State, status: Status) -> list[Message]:
+    """What helps a peer that stands there: the top finalisation, and what clears the view it is in."""
+    certificates = state.certificates
+    answer: list[Message] = []
+    if certificates.final_view > status.final_view:
+        final = certificates.get(VoteKind.FINALISE, certificates.final_view)
+        if final is not None and final.digest is not None:
+            answer.append(final)
+            _add_header(state, final.digest, answer)
+    if certificates.frontier <= status.frontier:
+        if certificates.frontier == status.frontier:
+            answer += state.ballot.of(status.frontier).all()
+        return answer
+    if certificates.top_view >= status.frontier and certificates.top_view > certificates.final_view:
+        notarised = certificates.get(VoteKind.NOTARISE, certificates.top_view)
+        if notarised is not None:
+            answer.append(notarised)
+    first = max(status.frontier, certificates.top_view + 1)
+    for view in range(first, min(certificates.frontier, first + SKIPS_PER_ANSWER)):
+        skip = certificates.get(VoteKind.SKIP, view)
+        if skip is not None:
+            answer.append(skip)
+    return answer
+
+
+def _add_header(state: State, digest: Digest, answer: list[Message]) -> None:
+    header = state.chain.get(digest)
+    if header is not None and header.height > 0:
+        answer.append(header)
+
+
+def answer_get(state: State, get: Get, stored: Callable[[Digest], Batch | None]) -> list[Message]:
+    """The headers and batches asked for, as far as they are here; batches oldest first."""
+    answer: list[Message] = []
+    for digest in get.headers:
+        _add_header(state, digest, answer)
+    for wanted in get.batches:
+        answer += _range(state, wanted.digest, wanted.above, stored)
+    return answer
+
+
+def _range(state: State, digest: Digest, above: int, stored: Callable[[Digest], Batch | None]) -> list[Message]:
+    """From the newest down to `above`, at most the oldest ones that fit into an answer."""
+    found: list[Batch] = []
+    for _ in range(2 * state.parameters.lane_ahead_batches_max):
+        held = state.lanes.get(digest)
+        batch = held.batch if held is not None else stored(digest)
+        if batch is None or batch.header.seq <= above:
+            break
+        found.append(batch)
+        digest = batch.header.prev
+    answer: list[Message] = []
+    size_bytes = 0
+    for batch in reversed(found):
+        size_bytes += batch.header.size_bytes
+        if answer and (size_bytes > BYTES_PER_ANSWER or len(answer) >= BATCHES_PER_ANSWER):
+            break
+        answer.append(batch)
+    return answer
+
+
+def needs(state: State) -> Iterator[Need]:
+    """What to fetch: for the next final block, for the proposal at hand, for votes to finalise, for lanes behind."""
+    waiting: list[Header] = []
+    following = next_undelivered(state)
+    if following is not None:
+        waiting.append(following.header)
+    proposed = state.proposals.get(state.certificates.frontier)
+    if proposed is not None:
+        waiting.append(proposed.link.header)
+    for certificate in state.certificates.of_kind(VoteKind.NOTARISE, above=state.certificates.final_view):
+        header = state.chain.get(certificate.digest or NO_DIGEST)
+        if header is None:
+            state.chain.want(certificate.digest or NO_DIGEST)
+        else:
+            waiting.append(header)
+    top = state.certificates.top_digest
+    state.chain.want(top)
+    for digest in state.chain.wanted():
+        yield Need(digest, None, state.others)
+    for header in waiting:
+        parent = state.chain.get(header.parent)
+        if parent is not None:
+            yield from _batch_needs(state, state.lanes.span(parent.cut, header.cut), header)
+    for lane, member, wanted in state.lanes.gaps():
+        patience_ms = state.parameters.base_timeout_ms // 4
+        yield Need(wanted.digest, wanted, (member, lane.final.lane), patience_ms)
+
+
+def _batch_needs(state: State, span: Span, header: Header) -> Iterator[Need]:
+    leader = state.committee.leader(header.view)
+    for tip, wanted in span.missing:
+        first = [leader, tip.lane]
+        sources = [*first, *(number for number in state.others if number not in first)]
+        yield Need(tip.digest, wanted, tuple(number for number in sources if number != state.me))
+
+
+def sync_peers(state: State) -> tuple[MemberNumber, ...]:
+    """Whom to ask for whole final blocks, furthest first; none where the gap is small enough to close here."""
+    height = state.chain.floor.header.height
+    if height > state.execution.height + GAP_MAX:
+        return ()
+    ahead = state.execution.ahead_of(height + GAP_MAX)
+    if ahead:
+        return tuple(ahead)
+    for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.chain.floor.header.view):
+        header = state.chain.get(certificate.digest or NO_DIGEST)
+        if header is not None and header.height > height + GAP_MAX:
+            return state.others
+    return ()

@@ -1,0 +1,117 @@
+"""What is proven: the certificates held, the view they lead to, and the block to build on.
+
+`final_view` is the highest view known to be final, `top` the highest notarised or final one. The
+*frontier*, the view this validator is in, is the lowest view above `top` without a skip certificate.
+A notarisation therefore clears all views below its own at once: whoever fell behind needs it alone,
+not one certificate for every view that it missed. (Rules 3 and 4 ask for the very certificates and do
+not care about the frontier.)
+"""
+
+from __future__ import annotations
+
+from consensus.committee import Committee
+from consensus.errors import CorruptionError, InvalidMessage
+from consensus.keys import Verifier
+from consensus.messages import vote_payload
+from consensus.types import Certificate, Digest, Header, VoteKind
+
+N, S, F = VoteKind.NOTARISE, VoteKind.SKIP, VoteKind.FINALISE
+
+
+def check_certificate(
+    certificate: Certificate, committee: Committee, chain_id: bytes, verifier: Verifier
+) -> None:
+    """Raise InvalidMessage unless a quorum of the committee signed it."""
+    place = f"certificate {certificate.kind.name} of view {certificate.view}"
+    if certificate.epoch != committee.epoch or certificate.view == 0:
+        raise InvalidMessage(f"{place}: not of this epoch")
+    if (certificate.digest is None) != (certificate.kind is S):
+        raise InvalidMessage(f"{place}: names a header where it must not, or none where it must")
+    if len(certificate.votes) < committee.quorum:
+        raise InvalidMessage(f"{place}: {len(certificate.votes)} votes, a quorum is {committee.quorum}")
+    if any(a[0] >= b[0] for a, b in zip(certificate.votes, certificate.votes[1:], strict=False)):
+        raise InvalidMessage(f"{place}: voters must be sorted and appear once")
+    message = vote_payload(chain_id, certificate.kind, certificate.epoch, certificate.view, certificate.digest)
+    for voter, signature in certificate.votes:
+        key = committee.key_of(voter)
+        if key is None or not verifier(key, message, signature):
+            raise InvalidMessage(f"{place}: the vote of {voter} is not valid")
+
+
+class Certificates:
+    """The certificates held, above what is final and delivered."""
+
+    def __init__(self, genesis: Digest) -> None:
+        self.final_view = 0
+        self.top_view = 0
+        self.top_digest = genesis
+        self.frontier = 1
+        self._held: dict[tuple[VoteKind, int], Certificate] = {}
+
+    def get(self, kind: VoteKind, view: int) -> Certificate | None:
+        """The certificate, if it is held."""
+        return self._held.get((kind, view))
+
+    def holds(self, certificate: Certificate) -> bool:
+        """Whether an equal statement is already proven here, or is below what is final."""
+        held = self.get(certificate.kind, certificate.view)
+        if held is None:
+            return certificate.kind is not F and certificate.view <= self.final_view
+        return held.digest == certificate.digest
+
+    def add(self, certificate: Certificate) -> None:
+        """Take a certificate that was checked or counted here.
+
+        Raises: CorruptionError where it contradicts one that is held, which takes more than f liars.
+        """
+        kind, view, digest = certificate.kind, certificate.view, certificate.digest
+        for other in (N, F) if kind is not S else (F,):
+            held = self.get(other, view)
+            if held is not None and held.digest != digest:
+                raise CorruptionError(f"view {view} has two contradicting certificates: more than f validators lie")
+        if kind is F and self.get(S, view) is not None:
+            raise CorruptionError(f"view {view} is both skipped and final: more than f validators lie")
+        self._held[kind, view] = certificate
+        if kind is F:
+            self.final_view = max(self.final_view, view)
+        if digest is not None and view > self.top_view:
+            self.top_view, self.top_digest = view, digest
+        self.frontier = max(self.frontier, self.top_view + 1)
+        while (S, self.frontier) in self._held:
+            self.frontier += 1
+
+    def proven(self, view: int, digest: Digest) -> Certificate | None:
+        """The notarisation or finalisation of this very header, if there is one."""
+        for kind in (F, N):
+            held = self.get(kind, view)
+            if held is not None and held.digest == digest:
+                return held
+        return None
+
+    def justify(self, header: Header) -> list[Certificate] | None:
+        """Rule 3: the parent's certificate and a skip of every view between, or None where one is not held."""
+        found: list[Certificate] = []
+        if header.parent_view > 0:
+            parent = self.proven(header.parent_view, header.parent)
+            if parent is None:
+                return None
+            found.append(parent)
+        for view in range(header.parent_view + 1, header.view):
+            skip = self.get(S, view)
+            if skip is None:
+                return None
+            found.append(skip)
+        return found
+
+    def of_kind(self, kind: VoteKind, above: int) -> list[Certificate]:
+        """Those of one kind in views above `above`, by view."""
+        return [self._held[k, v] for k, v in sorted(self._held) if k is kind and v > above]
+
+    def all(self) -> list[Certificate]:
+        """All that are held, by kind and view."""
+        return [self._held[key] for key in sorted(self._held)]
+
+    def forget_below(self, view: int) -> None:
+        """Blocks below `view` are final and delivered: drop what proved them, but for that view itself."""
+        for key in [key for key in self._held if key[1] < view]:
+            del self._held[key]

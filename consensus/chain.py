@@ -1,0 +1,108 @@
+"""The tree of headers above the last delivered block, and the headers that are still to be fetched.
+
+A header is taken from its leader's proposal, or because a certificate or a child names its digest; so
+nobody can fill the tree with headers of his own making.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from consensus.errors import ensure
+from consensus.messages import header_digest
+from consensus.types import NO_DIGEST, Digest, Header
+
+RECENT_MAX = 64
+"""Delivered headers kept for peers that are a little behind."""
+GAP_MAX = 16
+"""Headers fetched one by one, child to parent; a wider gap is a matter for catch-up."""
+
+
+def genesis_header(epoch: int, time_ms: int, exec_hash: Digest) -> Header:
+    """Stands for genesis as the parent of the first block; its digest is the genesis hash, by definition."""
+    return Header(epoch, 0, 0, 0, NO_DIGEST, time_ms, (), 0, exec_hash, (), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A header with its digest (32 bytes)."""
+
+    digest: Digest
+    header: Header
+
+
+class Chain:
+    """Headers by digest. The *floor* is the last delivered block; it never moves back."""
+
+    def __init__(self, chain_id: bytes, floor: Link) -> None:
+        self._chain_id = chain_id
+        self.floor = floor
+        self._links: dict[Digest, Link] = {floor.digest: floor}
+        self._recent: deque[Digest] = deque([floor.digest])
+        self._wanted: set[Digest] = set()
+
+    def get(self, digest: Digest) -> Header | None:
+        """The header, if it is held."""
+        link = self._links.get(digest)
+        return None if link is None else link.header
+
+    def add(self, header: Header) -> Link:
+        """Hold a header that came from its leader or that was asked for."""
+        link = Link(header_digest(self._chain_id, header), header)
+        self._links.setdefault(link.digest, link)
+        self._wanted.discard(link.digest)
+        return link
+
+    def is_wanted(self, header: Header) -> bool:
+        """Whether this very header was asked for."""
+        return header_digest(self._chain_id, header) in self._wanted
+
+    def path(self, digest: Digest) -> list[Link] | None:
+        """From the floor's child to `digest`; None, and the gap is wanted, where a header is missing.
+
+        A gap that is too wide to walk is left to catch-up.
+        """
+        links: list[Link] = []
+        while digest != self.floor.digest:
+            link = self._links.get(digest)
+            if link is None:
+                self.want(digest)
+                return None
+            if link.header.height <= self.floor.header.height:
+                return None  # a branch that the floor has cut off
+            if link.header.parent not in self._links and link.header.height > self.floor.header.height + GAP_MAX:
+                return None
+            links.append(link)
+            digest = link.header.parent
+        return links[::-1]
+
+    def want(self, digest: Digest) -> None:
+        """Ask for a header that a certificate or a child names."""
+        if digest not in self._links:
+            self._wanted.add(digest)
+
+    def wanted(self) -> list[Digest]:
+        """Headers to fetch, sorted."""
+        return sorted(self._wanted)
+
+    def advance(self, link: Link) -> None:
+        """The floor's child `link` is delivered: it is the floor now."""
+        ensure(link.header.parent == self.floor.digest, "blocks are delivered strictly by height")
+        self.floor = link
+        self._recent.append(link.digest)
+        if len(self._recent) > RECENT_MAX:
+            self._links.pop(self._recent.popleft(), None)
+
+    def prune(self) -> None:
+        """Drop headers that the floor has left behind, but for the most recent delivered ones."""
+        recent = set(self._recent)
+        height = self.floor.header.height
+        for old in [d for d, link in self._links.items() if link.header.height <= height and d not in recent]:
+            del self._links[old]
+        self._wanted.clear()
+
+    def above(self, height: int) -> list[Link]:
+        """Headers above `height`, by height and digest."""
+        links = [link for link in self._links.values() if link.header.height > height]
+        return sorted(links, key=lambda link: (link.header.height, link.digest))

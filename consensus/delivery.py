@@ -1,0 +1,54 @@
+"""From certificates to blocks: what is final goes out once, strictly by height, when its batches are here."""
+
+from __future__ import annotations
+
+from consensus.chain import Link
+from consensus.effects import Finalise
+from consensus.state import State
+from consensus.types import NO_DIGEST, Certificate, FinalBlock, VoteKind
+
+AHEAD_MAX = 32
+"""Delivered blocks that may wait for execution. Beyond it this node holds back, and with it the batches
+that it must keep in memory."""
+
+
+def deliver(state: State) -> list[Finalise]:
+    """Every block that can be delivered now; moves the floor.
+
+    A block that became final only through a descendant carries the headers up to the certified one.
+    """
+    delivered: list[Finalise] = []
+    for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.chain.floor.header.view):
+        path = state.chain.path(certificate.digest or NO_DIGEST)
+        for index, link in enumerate(path or ()):
+            block = _take(state, link, path[index + 1 :], certificate)
+            if block is None:
+                break
+            delivered.append(block)
+    if delivered:
+        state.chain.prune()
+        state.certificates.forget_below(state.chain.floor.header.view)
+    return delivered
+
+
+def _take(state: State, link: Link, descendants: list[Link], certificate: Certificate) -> Finalise | None:
+    header, floor = link.header, state.chain.floor.header
+    if floor.height - state.execution.height >= AHEAD_MAX:
+        return None
+    span = state.lanes.span(floor.cut, header.cut)
+    if not span.complete:
+        return None
+    batches = span.in_order(header.cut, header.height)
+    state.chain.advance(link)
+    state.lanes.advance(header.cut, batches)
+    state.unexecuted[header.height] = batches
+    return Finalise(FinalBlock(header, tuple(later.header for later in descendants), certificate), batches)
+
+
+def next_undelivered(state: State) -> Link | None:
+    """The final block after the floor, if its header is known: what its batches are missing for, is urgent."""
+    for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.chain.floor.header.view):
+        path = state.chain.path(certificate.digest or NO_DIGEST)
+        if path:
+            return path[0]
+    return None

@@ -1,0 +1,45 @@
+"""When to give up on a view, and when to ask again. It holds times of the monotonic clock, not the clock."""
+
+from __future__ import annotations
+
+
+class Pacemaker:
+    """The timers of the current view.
+
+    The deadline runs only while there is a reason to wait for a block, so an idle chain rests; it is
+    set when the reason appears and cleared when it goes. Once the view was given up, retries follow.
+    """
+
+    def __init__(self, retry_ms: int) -> None:
+        self._interval_ms = retry_ms
+        self.view = 0
+        self.entered_ms = 0
+        self.deadline_ms: int | None = None
+        self.retry_at_ms: int | None = None
+
+    def enter(self, view: int, now_ms: int) -> None:
+        """Begin a view."""
+        self.view, self.entered_ms = view, now_ms
+        self.deadline_ms = self.retry_at_ms = None
+
+    def run(self, wanted: bool, given_up: bool, timeout_ms: int, now_ms: int) -> None:
+        """Let the deadline run (or the retries, once the view was given up) exactly while it is wanted."""
+        if not wanted:
+            self.deadline_ms = self.retry_at_ms = None
+        elif given_up:
+            self.deadline_ms = None
+            if self.retry_at_ms is None:
+                self.retry_at_ms = now_ms + self._interval_ms
+        elif self.deadline_ms is None:
+            self.deadline_ms = now_ms + timeout_ms
+
+    def expired(self, now_ms: int) -> bool:
+        """Whether the view's time is up."""
+        return self.deadline_ms is not None and now_ms >= self.deadline_ms
+
+    def take_retry(self, now_ms: int) -> bool:
+        """Whether it is time to ask again; the next time is then set."""
+        if self.retry_at_ms is None or now_ms < self.retry_at_ms:
+            return False
+        self.retry_at_ms = now_ms + self._interval_ms
+        return True

@@ -1,0 +1,94 @@
+"""All that a replica knows, in one place for the modules that read it; `consensus.replica` changes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from consensus.ballot import Ballot
+from consensus.certificates import Certificates
+from consensus.chain import Chain, Link
+from consensus.committee import Committee
+from consensus.execution import Execution
+from consensus.keys import Verifier
+from consensus.lanes import Lanes
+from consensus.parameters import Parameters
+from consensus.rules import timeout_ms
+from consensus.tally import Tally
+from consensus.types import Digest, FinalBlock, MemberNumber
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Two clocks, read by the driver: civil time since 1970 and one that never jumps, both in ms."""
+
+    wall_ms: int
+    mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What the store holds for good when a replica starts: everything up to its last executed block.
+
+    `block` is that block (None at genesis). `exec_hashes` are (height, exec hash of 32 bytes), ascending
+    and without gaps, from the block's own `header.exec_height` to its height ((0, hash) at genesis).
+    `changed_height` is the last height whose execution changed anything; `next_wakeup_ms` is the
+    earliest contract timer in the state.
+    """
+
+    block: FinalBlock | None
+    exec_hashes: tuple[tuple[int, Digest], ...]
+    changed_height: int
+    next_wakeup_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A leader's header and the civil time at which it first arrived here."""
+
+    link: Link
+    received_ms: int
+
+
+@dataclass(slots=True)
+class Peer:
+    """What is known of another validator. Times are of the monotonic clock; None: never."""
+
+    heard_ms: int | None = None
+    frontier: int = 0
+    final_view: int = 0
+    asked_ms: int | None = None
+    """When we last sent it our Status."""
+    answered_ms: int | None = None
+    """When we last answered its Status."""
+
+
+@dataclass
+class State:
+    """The parts of a replica."""
+
+    chain_id: Digest
+    committee: Committee
+    me: MemberNumber
+    parameters: Parameters
+    verifier: Verifier
+    ballot: Ballot
+    tally: Tally
+    certificates: Certificates
+    chain: Chain
+    lanes: Lanes
+    execution: Execution
+    proposals: dict[int, Proposed] = field(default_factory=dict)
+    """The first header that each open view's leader proposed."""
+    equivocal_views: set[int] = field(default_factory=set)
+    """Views whose leader proposed two headers."""
+    unexecuted: dict[int, tuple[Digest, ...]] = field(default_factory=dict)
+    """Batches of delivered blocks that wait for execution, by height."""
+
+    @property
+    def others(self) -> tuple[MemberNumber, ...]:
+        """Every validator but this one."""
+        return tuple(number for number in self.committee.numbers if number != self.me)
+
+    def timeout_ms(self, view: int) -> int:
+        """How long to wait in `view`."""
+        return timeout_ms(view, self.certificates.final_view, self.committee.faults_max, self.parameters)

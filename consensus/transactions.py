@@ -1,0 +1,258 @@
+"""The one parser of signed transactions: what a client signs, and what every node accepts.
+
+A client signs `SIGNING_PREFIX ‖ JCS(transaction)`, where JCS is RFC 8785 canonical JSON, with Ed25519.
+The *body* (the JCS bytes) and the signatures travel together as an *envelope*, canonical msgpack
+`[body, [[public key, signature], ...]]`, byte for byte the same from submission to storage.
+A transaction's id is the SHA-256 of the signed bytes, so a copy with another signature has the same id
+and can only be executed once; caches are keyed by the whole envelope, never by the id.
+
+Object keys are `[a-z0-9_]` and numbers are integers within ±(2^53 − 1), larger ones travel as text.
+Under these two rules a fast JSON encoder with sorted keys produces exactly JCS.
+
+Source: RFC 8785; RFC 8032.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from consensus import codec
+from consensus.codec import PUBLIC_KEY, SIGNATURE, Field, blob, record, sequence
+from consensus.errors import DecodeError, InvalidTransaction
+from consensus.keys import Verifier
+
+SIGNING_PREFIX = b"quorate-tx-v1\n"
+
+BODY_BYTES_MAX = 48 * 1024
+"""The canonical JSON of one transaction, in bytes."""
+ENVELOPE_BYTES_MAX = BODY_BYTES_MAX + 4096
+SIGNATURES_MAX = 16
+"""Signatures on one transaction."""
+CALLS_MAX = 16
+"""Calls in one transaction; all succeed or none has an effect."""
+DEPTH_MAX = 8
+"""Nesting of arrays and objects within a call's arguments."""
+INTEGER_MAX = 2**53 - 1
+"""Largest magnitude of a JSON number; beyond it integers travel as text."""
+NAME_LENGTH_MAX = 64
+SALT_LENGTH_MAX = 64
+GAS_LIMIT_DEFAULT = 100_000
+"""Gas that a transaction may use when it does not say."""
+GAS_LIMIT_MAX = 20_000_000
+"""Gas that one transaction may ask for."""
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*\Z")
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+_KEY = re.compile(r"[a-z0-9_]{1,64}\Z")
+_SALT = re.compile(r"[\x21-\x7e]{1,64}\Z")
+_REQUIRED = {"calls", "chain", "expires_ms", "salt", "sender"}
+_OPTIONAL = {"cosigners", "gas_limit"}
+
+Json = None | bool | int | str | list[Any] | dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One action of one contract with its arguments (JSON values by name)."""
+
+    contract: str
+    action: str
+    args: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A transaction that is well-formed in itself; whether its signatures are valid, `verify` says.
+
+    `id` is 32 bytes; `signatures` holds (public key, signature), sorted by key. Which accounts those
+    keys may act for is a matter of state and is judged at execution.
+    """
+
+    envelope: bytes
+    body: bytes
+    id: bytes
+    chain: str
+    sender: str
+    cosigners: tuple[str, ...]
+    calls: tuple[Call, ...]
+    expires_ms: int
+    gas_limit: int
+    salt: str
+    signatures: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    body: bytes
+    signatures: tuple[tuple[bytes, bytes], ...]
+
+
+def _pair_load(raw: Any, path: str) -> tuple[bytes, bytes]:
+    if type(raw) is not list or len(raw) != 2:
+        raise DecodeError(f"{path}: expected a public key and a signature")
+    return PUBLIC_KEY.load(raw[0], path), SIGNATURE.load(raw[1], path)
+
+
+_pair: Field[tuple[bytes, bytes]] = Field(list, _pair_load)
+_ENVELOPE = record(_Envelope, body=blob(1, BODY_BYTES_MAX), signatures=sequence(_pair, SIGNATURES_MAX))
+
+
+def is_name(value: object) -> bool:
+    """True for an account's, a contract's or a member's name: lower-case words joined by `.`, `_` or `-`."""
+    return isinstance(value, str) and len(value) <= NAME_LENGTH_MAX and _NAME.match(value) is not None
+
+
+def canonical_json(value: Any) -> bytes:
+    """RFC 8785 bytes of a value that keeps this module's rules on keys and numbers."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def signed_bytes(body: bytes) -> bytes:
+    """What is signed, and hashed into the id."""
+    return SIGNING_PREFIX + body
+
+
+def transaction_id(body: bytes) -> bytes:
+    """32 bytes."""
+    return sha256(SIGNING_PREFIX + body).digest()
+
+
+def make_envelope(body: bytes, signatures: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The envelope of a body with (public key, signature) pairs in any order."""
+    return codec.encode(_ENVELOPE, _Envelope(body, tuple(sorted(signatures))))
+
+
+def envelope_from_json(transaction: Any, signatures: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The envelope of a transaction given as a JSON object, which is put into canonical form first.
+
+    Raises: InvalidTransaction.
+    """
+    _check_value(transaction, "transaction", 0)
+    return make_envelope(canonical_json(transaction), signatures)
+
+
+def parse_transaction(envelope: bytes, chain: str) -> Transaction:
+    """The transaction in an envelope, checked in all that needs neither state nor clock nor keys.
+
+    Raises: InvalidTransaction with a stable code and a text for the client.
+    """
+    try:
+        parts = codec.decode(_ENVELOPE, envelope, "envelope", ENVELOPE_BYTES_MAX)
+    except DecodeError as error:
+        raise InvalidTransaction("malformed_envelope", str(error)) from None
+    try:
+        value = orjson.loads(parts.body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidTransaction("malformed_json", f"the transaction is not JSON: {error}") from None
+    _check_value(value, "transaction", 0)
+    if canonical_json(value) != parts.body:
+        raise InvalidTransaction(
+            "not_canonical", "the transaction is not in RFC 8785 form: sort keys, no spaces, no duplicate keys"
+        )
+    return _build(envelope, parts, value, chain)
+
+
+def verify(transaction: Transaction, verifier: Verifier) -> bool:
+    """True when every signature on the transaction is valid for its key."""
+    message = signed_bytes(transaction.body)
+    return all(verifier(key, message, signature) for key, signature in transaction.signatures)
+
+
+def _build(envelope: bytes, parts: _Envelope, value: Any, chain: str) -> Transaction:
+    if type(value) is not dict:
+        raise _malformed("transaction", "must be an object")
+    missing, unknown = _REQUIRED - value.keys(), value.keys() - _REQUIRED - _OPTIONAL
+    if missing or unknown:
+        problem = f"lacks {sorted(missing)}" if missing else f"has unknown fields {sorted(unknown)}"
+        raise _malformed("transaction", problem)
+    if value["chain"] != chain:
+        raise InvalidTransaction("wrong_chain", f"signed for chain {value['chain']!r}, this is {chain!r}")
+    keys = [key for key, _ in parts.signatures]
+    if not keys:
+        raise InvalidTransaction("unsigned", "at least one signature is needed")
+    if any(a >= b for a, b in zip(keys, keys[1:], strict=False)):
+        raise InvalidTransaction("signature_order", "signatures must be sorted by public key and appear once")
+    cosigners = _list(value.get("cosigners", []), "transaction.cosigners", 0, SIGNATURES_MAX - 1)
+    if value.get("cosigners") == []:
+        raise _malformed("transaction.cosigners", "leave it out when there are none")
+    calls = _list(value["calls"], "transaction.calls", 1, CALLS_MAX)
+    if type(value["salt"]) is not str or not _SALT.match(value["salt"]):
+        raise _malformed("transaction.salt", f"must be 1 to {SALT_LENGTH_MAX} printable ASCII characters")
+    transaction = Transaction(
+        envelope=envelope,
+        body=parts.body,
+        id=transaction_id(parts.body),
+        chain=chain,
+        sender=_name(value["sender"], "transaction.sender"),
+        cosigners=tuple(_name(item, f"transaction.cosigners[{i}]") for i, item in enumerate(cosigners)),
+        calls=tuple(_call(item, f"transaction.calls[{i}]") for i, item in enumerate(calls)),
+        expires_ms=_integer(value["expires_ms"], "transaction.expires_ms", 0, INTEGER_MAX),
+        gas_limit=_integer(value.get("gas_limit", GAS_LIMIT_DEFAULT), "transaction.gas_limit", 1, GAS_LIMIT_MAX),
+        salt=value["salt"],
+        signatures=parts.signatures,
+    )
+    signers = (transaction.sender, *transaction.cosigners)
+    if len(set(signers)) != len(signers) or list(transaction.cosigners) != sorted(transaction.cosigners):
+        raise _malformed("transaction.cosigners", "must be sorted, without repetition and without the sender")
+    return transaction
+
+
+def _call(raw: Any, path: str) -> Call:
+    if type(raw) is not dict or raw.keys() != {"contract", "action", "args"}:
+        raise _malformed(path, "must have exactly the fields action, args and contract")
+    action, args = raw["action"], raw["args"]
+    if type(action) is not str or not _IDENTIFIER.match(action):
+        raise _malformed(f"{path}.action", "must be an identifier of lower-case letters, digits and _")
+    if type(args) is not dict:
+        raise _malformed(f"{path}.args", "must be an object")
+    return Call(_name(raw["contract"], f"{path}.contract"), action, args)
+
+
+def _name(raw: Any, path: str) -> str:
+    if not is_name(raw):
+        raise _malformed(path, "must be a name: lower-case letters and digits, joined by . _ or -, at most 64")
+    return str(raw)
+
+
+def _integer(raw: Any, path: str, low: int, high: int) -> int:
+    if type(raw) is not int or not low <= raw <= high:
+        raise _malformed(path, f"must be an integer from {low} to {high}")
+    return raw
+
+
+def _list(raw: Any, path: str, low: int, high: int) -> list[Any]:
+    if type(raw) is not list or not low <= len(raw) <= high:
+        raise _malformed(path, f"must be an array of {low} to {high} items")
+    return raw
+
+
+def _check_value(value: Any, path: str, depth: int) -> None:
+    """Refuse what has no single canonical form: fractions, large numbers, odd keys, deep nesting."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return
+    if kind is int:
+        if abs(value) > INTEGER_MAX:
+            raise _malformed(path, "integers beyond 2^53 - 1 must be written as text")
+    elif depth > DEPTH_MAX + 3:
+        raise _malformed(path, f"arguments may be nested {DEPTH_MAX} deep")
+    elif kind is list:
+        for index, item in enumerate(value):
+            _check_value(item, f"{path}[{index}]", depth + 1)
+    elif kind is dict:
+        for key, item in value.items():
+            if not _KEY.match(key):
+                raise _malformed(path, f"key {key[:40]!r} must be 1 to 64 of a-z, 0-9 and _")
+            _check_value(item, f"{path}.{key}", depth + 1)
+    else:
+        raise _malformed(path, "fractions are not allowed: write amounts as integers or text")
+
+
+def _malformed(path: str, problem: str) -> InvalidTransaction:
+    return InvalidTransaction("malformed_transaction", f"{path} {problem}")

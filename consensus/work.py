@@ -1,0 +1,108 @@
+"""Whether there is anything to agree on, and what a leader makes of it.
+
+An idle chain does not grow: without work no leader proposes and no timer runs.
+"""
+
+from __future__ import annotations
+
+from consensus.rules import lag_allows_content
+from consensus.state import Now, State
+from consensus.types import Header, VoteKind
+
+PATIENCE_DIVISOR = 4
+"""A leader with nothing new waits T0 over this for what is under way to become final by itself."""
+
+
+def heartbeat_at_ms(state: State, entered_ms: int) -> int | None:
+    """When (monotonic) a view that began at `entered_ms` needs a block even without work."""
+    interval = state.parameters.heartbeat_ms
+    return entered_ms + interval if interval else None
+
+
+def wakeup_at_ms(state: State) -> int | None:
+    """When (civil time) a contract timer is due, as far as is known: while blocks wait for execution, nothing is."""
+    if state.execution.height < state.chain.floor.header.height:
+        return None
+    return state.execution.next_wakeup_ms
+
+
+def work(state: State, now: Now, entered_ms: int) -> str | None:
+    """What there is to agree on, in a few words, or None."""
+    floor = state.chain.floor.header
+    if state.lanes.beyond(floor.cut):
+        return "batches to order"
+    if state.execution.changed_height > floor.exec_height:
+        return "an execution to certify"
+    wakeup_ms = wakeup_at_ms(state)
+    if wakeup_ms is not None and wakeup_ms <= now.wall_ms:
+        return "a contract timer is due"
+    heartbeat_ms = heartbeat_at_ms(state, entered_ms)
+    if heartbeat_ms is not None and heartbeat_ms <= now.mono_ms:
+        return "the heartbeat is due"
+    return None
+
+
+def is_active(state: State, now: Now, entered_ms: int) -> bool:
+    """Whether the current view must end: there is work, or someone began to vote in it."""
+    view = state.certificates.frontier
+    own = state.ballot.of(view)
+    return (
+        work(state, now, entered_ms) is not None
+        or own.notarise is not None
+        or view in state.proposals
+        or len(state.tally.voters(view, VoteKind.SKIP)) > state.committee.faults_max
+    )
+
+
+def build(state: State, base: Header, now: Now, entered_ms: int) -> Header | None:
+    """The header to propose on `base` in the current view, or None while there is no reason for a block."""
+    height = base.height + 1
+    exec_height, exec_hash = state.execution.name_for(base)
+    has_room = lag_allows_content(height, exec_height, state.parameters)
+    cut = base.cut
+    if has_room:
+        members = state.committee.numbers
+        cut = state.lanes.cut(base.cut, height, state.me, tuple(members), state.committee.quorum)
+    header = Header(
+        epoch=state.committee.epoch,
+        view=state.certificates.frontier,
+        height=height,
+        parent_view=base.view,
+        parent=state.certificates.top_digest,
+        time_ms=max(base.time_ms + 1, now.wall_ms),
+        cut=cut,
+        exec_height=exec_height,
+        exec_hash=exec_hash,
+        evidence=(),
+        next_set=None,
+    )
+    return header if _is_new(state, header, base, has_room, now, entered_ms) else None
+
+
+def _is_new(state: State, header: Header, base: Header, has_room: bool, now: Now, entered_ms: int) -> bool:
+    """Whether a block would bring anything that its ancestors do not."""
+    if header.cut != base.cut:
+        return True
+    if base.exec_height < state.execution.changed_height <= header.exec_height:
+        return True
+    if not has_room:  # only execution can make room; pass on what became known of it
+        return header.exec_height > base.exec_height
+    wakeup_ms = wakeup_at_ms(state)
+    if wakeup_ms is not None and wakeup_ms <= header.time_ms:
+        fires_already = base.height > state.chain.floor.header.height and wakeup_ms <= base.time_ms
+        if not fires_already:
+            return True
+    heartbeat_ms = heartbeat_at_ms(state, entered_ms)
+    return heartbeat_ms is not None and heartbeat_ms <= now.mono_ms
+
+
+def is_stuck(state: State, now: Now, entered_ms: int) -> bool:
+    """Whether work lies in blocks that are notarised but do not become final, so that another block must help."""
+    if state.certificates.top_view == state.certificates.final_view or work(state, now, entered_ms) is None:
+        return False
+    return now.mono_ms >= patience_ends_ms(state, entered_ms)
+
+
+def patience_ends_ms(state: State, entered_ms: int) -> int:
+    """When (monotonic) a leader stops waiting for what is under way."""
+    return entered_ms + state.parameters.base_timeout_ms // PATIENCE_DIVISOR

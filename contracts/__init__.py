@@ -1,0 +1,1 @@
+"""Execution: checks, compiles and runs contracts, the same on every node."""

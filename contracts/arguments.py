@@ -1,0 +1,277 @@
+"""Values of the contract language to and from JSON, by their declared types.
+
+    int      JSON integer, or decimal text beyond 2^53 - 1     Money    {"amount": "2500", "currency": "euro"}
+    bool     true, false                                      Time     ms since 1970, or "2026-05-31T12:00:00Z"
+    str      text                                             Span     ms, or "30d", "12h", "90m", "5s"
+    bytes    hex text                                         Percent  "7.5", at most 4 decimals
+    list     array                                            Party, Oracle, Instance    a name
+    dict     array of [key, value]; read also from an object where keys are text
+
+What is written is always the first form, so equal values give equal JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, Protocol
+
+from consensus.transactions import INTEGER_MAX, Json, is_name
+from contracts.encoding import encode_key
+from contracts.errors import Revert
+from contracts.program import ParameterSpec, TypeSpec, Value
+from contracts.values import DAY, HOUR, INT_MAX, ITEMS_MAX, MINUTE, PERCENT_ONE, SECOND, TEXT_BYTES_MAX, Money
+
+PERCENT_DECIMALS = 4
+"""A percentage is a whole number of ten-thousandths."""
+
+_ONE_PERCENT = PERCENT_ONE // 100
+_INTEGER = re.compile(r"(0|-?[1-9][0-9]{0,77})\Z", re.ASCII)
+_PERCENT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,4}))?\Z", re.ASCII)
+_SPAN = re.compile(r"([0-9]{1,12})([dhms])\Z", re.ASCII)
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,3}))?Z\Z", re.ASCII)
+_HEX = re.compile(r"(?:[0-9a-f]{2})*\Z", re.ASCII)
+_UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_LAST_DAY = date.max.toordinal() - _EPOCH_DAY
+
+
+class Directory(Protocol):
+    """Who and what exists, so that money is not paid to a typing error."""
+
+    def has_account(self, name: str) -> bool:
+        """True for a registered account, and for the escrow account of an instance."""
+
+    def has_instance(self, name: str) -> bool:
+        """True for an instance that was created."""
+
+
+def arguments_from_json(
+    parameters: Sequence[ParameterSpec], given: Mapping[str, Json], directory: Directory
+) -> list[Value]:
+    """The typed arguments of an action or query, in the order of its parameters. Raises: Revert("arguments")."""
+    return _bind(parameters, given, lambda spec, raw, path: from_json(spec, raw, path, directory))
+
+
+def arguments_from_values(
+    parameters: Sequence[ParameterSpec], given: Mapping[str, Value], directory: Directory
+) -> list[Value]:
+    """The same from values of a calling contract, copied, so that the two share nothing that can change."""
+    return _bind(parameters, given, lambda spec, value, path: checked_copy(spec, value, path, directory))
+
+
+def from_json(spec: TypeSpec, raw: Json, path: str, directory: Directory) -> Value:
+    """The value of type `spec` that `raw` stands for; `path` names its place. Raises: Revert("arguments")."""
+    if spec.name == "list":
+        items = _sized(raw, list, spec, path)
+        return [from_json(spec.items[0], item, f"{path}[{i}]", directory) for i, item in enumerate(items)]
+    if spec.name == "dict":
+        pairs = [[key, item] for key, item in raw.items()] if type(raw) is dict else raw
+        entries: dict[Value, Value] = {}
+        for i, pair in enumerate(_sized(pairs, list, spec, path)):
+            if type(pair) is not list or len(pair) != 2:
+                raise _refuse(f"{path}[{i}]", "must be an array of a key and a value")
+            key = from_json(spec.items[0], pair[0], f"{path}[{i}], the key,", directory)
+            if key in entries:
+                raise _refuse(f"{path}[{i}]", "has a key that was there before")
+            entries[key] = from_json(spec.items[1], pair[1], f"{path}[{i}]", directory)
+        return {key: entries[key] for key in sorted(entries, key=encode_key)}
+    return _checked(spec, _READERS[spec.name](raw), path, directory)
+
+
+def checked_copy(spec: TypeSpec, value: Value, path: str, directory: Directory) -> Value:
+    """A deep copy of a value that must be of type `spec`. Raises: Revert("arguments")."""
+    if spec.name == "list":
+        items = _sized(value, list, spec, path)
+        return [checked_copy(spec.items[0], item, path, directory) for item in items]
+    if spec.name == "dict":
+        entries = _sized(value, dict, spec, path)
+        return {
+            checked_copy(spec.items[0], key, path, directory): checked_copy(
+                spec.items[1], item, path, directory
+            )
+            for key, item in entries.items()
+        }
+    return _checked(spec, value, path, directory)
+
+
+def to_json(value: Value, spec: TypeSpec | None = None) -> Json:
+    """The JSON form of a value; where its type is not known, times and percentages are plain integers."""
+    kind = type(value)
+    items = spec.items if spec else ()
+    if kind is int:
+        if spec and spec.name == "Percent":
+            return _percent_text(value)
+        return value if abs(value) <= INTEGER_MAX else str(value)
+    if kind is bytes:
+        return value.hex()
+    if kind is Money:
+        return {"amount": str(value.amount), "currency": value.currency}
+    if kind is list:
+        return [to_json(item, items[0] if items else None) for item in value]
+    if kind is tuple:  # the key of a table with several key parts
+        return [to_json(item) for item in value]
+    if kind is dict:
+        key_spec, item_spec = items or (None, None)
+        return [[to_json(key, key_spec), to_json(item, item_spec)] for key, item in value.items()]
+    return value  # text, a truth value or nothing
+
+
+def time_text(time_ms: int) -> str:
+    """A time as a person reads it, in UTC, to the second where it has no milliseconds."""
+    days, rest = divmod(time_ms, DAY)
+    hours, rest = divmod(rest, HOUR)
+    minutes, rest = divmod(rest, MINUTE)
+    seconds, milliseconds = divmod(rest, SECOND)
+    if not 0 <= time_ms <= INTEGER_MAX or days > _LAST_DAY:
+        return f"{time_ms} ms"
+    fraction = f".{milliseconds:03d}" if milliseconds else ""
+    return f"{date.fromordinal(_EPOCH_DAY + days)} {hours:02d}:{minutes:02d}:{seconds:02d}{fraction} UTC"
+
+
+def _bind(
+    parameters: Sequence[ParameterSpec], given: Mapping[str, Any], read: Callable[[TypeSpec, Any, str], Value]
+) -> list[Value]:
+    if len(given) != len(parameters) or any(parameter.name not in given for parameter in parameters):
+        wanted = ", ".join(f"{parameter.name}: {parameter.type}" for parameter in parameters) or "none"
+        names = ", ".join(sorted(given)) or "none"
+        raise Revert("arguments", f"the arguments must be {wanted}; given are {names}", consumes_all=False)
+    return [read(parameter.type, given[parameter.name], parameter.name) for parameter in parameters]
+
+
+def _sized(raw: Any, kind: type, spec: TypeSpec, path: str) -> Any:
+    if type(raw) is not kind:
+        raise _refuse(path, f"must be {_FORMS[spec.name]}")
+    if len(raw) > ITEMS_MAX:
+        raise _refuse(path, f"has {len(raw)} items, at most {ITEMS_MAX} are allowed")
+    return raw
+
+
+def _checked(spec: TypeSpec, value: Value, path: str, directory: Directory) -> Value:
+    """A value without parts, once it is known to be of type `spec`."""
+    if not _CHECKS[spec.name](value):
+        raise _refuse(path, f"must be {_FORMS[spec.name]}")
+    if spec.name in ("Party", "Oracle"):
+        if not directory.has_account(value):
+            raise Revert("unknown", f"{path}: there is no account {value}", consumes_all=False)
+    elif spec.name == "Instance" and not directory.has_instance(value):
+        raise Revert("unknown", f"{path}: there is no instance {value}", consumes_all=False)
+    return value
+
+
+def _refuse(path: str, problem: str) -> Revert:
+    return Revert("arguments", f"{path} {problem}", consumes_all=False)
+
+
+def _whole(limit: int, low: int = 0) -> Callable[[Value], bool]:
+    return lambda value: type(value) is int and low <= value <= limit
+
+
+def _is_party(value: Value) -> bool:
+    return is_name(value) or (type(value) is str and is_name(instance_of(value)))
+
+
+def _is_money(value: Value) -> bool:
+    return type(value) is Money and 0 <= value.amount <= INT_MAX and is_name(value.currency)
+
+
+_FORMS = {
+    "int": "an integer, written as text beyond 2^53 - 1",
+    "bool": "true or false",
+    "str": f"text of at most {TEXT_BYTES_MAX} bytes",
+    "bytes": f"hex digits in pairs, for at most {TEXT_BYTES_MAX} bytes",
+    "Money": 'an amount and a currency, such as {"amount": "2500", "currency": "euro"}',
+    "Time": 'milliseconds since 1970, or a time such as "2026-05-31T12:00:00Z"',
+    "Span": 'milliseconds, or a span such as "30d", "12h", "90m" or "5s"',
+    "Percent": f'a percentage as text with at most {PERCENT_DECIMALS} decimals, such as "7.5"',
+    "Party": "the name of an account",
+    "Oracle": "the name of an account",
+    "Instance": "the name of an instance",
+    "list": "an array",
+    "dict": "an object, or an array of [key, value]",
+}
+
+_CHECKS: dict[str, Callable[[Value], bool]] = {
+    "int": _whole(INT_MAX, -INT_MAX),
+    "bool": lambda value: type(value) is bool,
+    "str": lambda value: type(value) is str and len(value.encode()) <= TEXT_BYTES_MAX,
+    "bytes": lambda value: type(value) is bytes and len(value) <= TEXT_BYTES_MAX,
+    "Money": _is_money,
+    "Time": _whole(INTEGER_MAX),
+    "Span": _whole(INTEGER_MAX, -INTEGER_MAX),
+    "Percent": _whole(INTEGER_MAX),
+    "Party": _is_party,
+    "Oracle": _is_party,
+    "Instance": is_name,
+}
+
+
+def _same(raw: Json) -> Value:
+    return raw
+
+
+def _integer(raw: Json) -> int | None:
+    if type(raw) is int:
+        return raw
+    return int(raw) if type(raw) is str and _INTEGER.match(raw) else None
+
+
+def _octets(raw: Json) -> bytes | None:
+    return bytes.fromhex(raw) if type(raw) is str and _HEX.match(raw) else None
+
+
+def _money(raw: Json) -> Money | None:
+    if type(raw) is not dict or raw.keys() != {"amount", "currency"}:
+        return None
+    amount, currency = _integer(raw["amount"]), raw["currency"]
+    return Money(amount, currency) if amount is not None and type(currency) is str else None
+
+
+def _time(raw: Json) -> int | None:
+    match = _TIME.match(raw) if type(raw) is str else None
+    if match is None:
+        return raw if type(raw) is int else None
+    year, month, day, hour, minute, second = (int(group) for group in match.groups()[:6])
+    try:
+        days = date(year, month, day).toordinal() - _EPOCH_DAY
+    except ValueError:  # the 31st of February
+        return None
+    if hour > 23 or minute > 59 or second > 59:
+        return None
+    return days * DAY + hour * HOUR + minute * MINUTE + second * SECOND + int((match[7] or "").ljust(3, "0"))
+
+
+def _span(raw: Json) -> int | None:
+    match = _SPAN.match(raw) if type(raw) is str else None
+    if match is None:
+        return raw if type(raw) is int else None
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _percent(raw: Json) -> int | None:
+    match = _PERCENT.match(raw) if type(raw) is str else None
+    if match is None:
+        return None
+    return int(match[1]) * _ONE_PERCENT + int((match[2] or "").ljust(PERCENT_DECIMALS, "0"))
+
+
+def _percent_text(value: int) -> str:
+    whole, part = divmod(abs(value), _ONE_PERCENT)
+    decimals = f".{part:0{PERCENT_DECIMALS}d}".rstrip("0").rstrip(".")
+    return f"{'-' if value < 0 else ''}{whole}{decimals}"
+
+
+_READERS: dict[str, Callable[[Json], Value]] = {
+    "int": _integer,
+    "bool": _same,
+    "str": _same,
+    "bytes": _octets,
+    "Money": _money,
+    "Time": _time,
+    "Span": _span,
+    "Percent": _percent,
+    "Party": _same,
+    "Oracle": _same,
+    "Instance": _same,
+}

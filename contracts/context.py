@@ -1,0 +1,108 @@
+"""The ledger as one block, query or simulation sees it: time and height, what exists, and who holds what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from contracts.errors import Revert, StateCorruption
+from contracts.layout import (
+    ACCOUNT,
+    CODE,
+    DUE,
+    INSTANCE,
+    TERMS,
+    VALUE,
+    Account,
+    Code,
+    Instance,
+    account_key,
+    code_key,
+    due_key,
+    instance_key,
+    terms_key,
+)
+from contracts.ledger import Ledger
+from contracts.program import Value
+from contracts.programs import Contract, Programs
+from contracts.state import Overlay, StateReader
+from contracts.values import escrow_account
+
+_ESCROW_PREFIX = escrow_account("")
+
+
+class Context:
+    """What all transactions and timers of a block share; a `contracts.arguments.Directory`."""
+
+    def __init__(self, state: StateReader, programs: Programs, height: int, time_ms: int) -> None:
+        self.overlay = Overlay(state)
+        self.ledger = Ledger(self.overlay)
+        self.height = height
+        self.time_ms = time_ms
+        self._programs = programs
+        self._contracts: dict[str, Contract] = {}
+
+    def account(self, name: str) -> Account | None:
+        return self.overlay.get(account_key(name), ACCOUNT)
+
+    def has_account(self, name: str) -> bool:
+        """True for a registered account, and for the escrow account of an instance."""
+        if name.startswith(_ESCROW_PREFIX):
+            return self.has_instance(name.removeprefix(_ESCROW_PREFIX))
+        return self.account(name) is not None
+
+    def authorised(self, account: str, keys: frozenset[bytes]) -> bool:
+        """True when one of `keys` (32 bytes each) may act for the account."""
+        record = self.account(account)
+        return record is not None and not keys.isdisjoint(record.keys)
+
+    def code(self, code: str) -> Code | None:
+        return self.overlay.get(code_key(code), CODE)
+
+    def contract(self, code: str) -> Contract:
+        """The compiled code with this id, which must be deployed. Raises: StateCorruption."""
+        contract = self._contracts.get(code)
+        if contract is None:
+            record = self.code(code)
+            if record is None:
+                raise StateCorruption(f"an instance runs code {code}, which is not in the state")
+            contract = self._contracts[code] = self._programs.contract(record.source)
+        return contract
+
+    def compiled(self, source: str) -> Contract:
+        """Raises: ContractError."""
+        return self._programs.contract(source)
+
+    def has_instance(self, name: str) -> bool:
+        """True for an instance that was created."""
+        return self.overlay.get(instance_key(name), INSTANCE) is not None
+
+    def instance(self, name: str) -> Instance:
+        """Raises: Revert("unknown")."""
+        instance = self.overlay.get(instance_key(name), INSTANCE)
+        if instance is None:
+            raise Revert("unknown", f"there is no contract {name}", consumes_all=False)
+        return instance
+
+    def put_instance(self, name: str, instance: Instance) -> None:
+        self.overlay.put(instance_key(name), instance, INSTANCE)
+
+    def set_phase(self, name: str, phase: str) -> None:
+        self.put_instance(name, replace(self.instance(name), phase=phase))
+
+    def terms(self, name: str) -> dict[str, Value]:
+        """The terms of an instance, not to be changed."""
+        terms = self.overlay.get(terms_key(name), TERMS)
+        if terms is None:
+            raise StateCorruption(f"instance {name} has no terms")
+        return terms
+
+    def arm(self, name: str, wake_ms: int | None) -> None:
+        """Set when time wakes an instance next; None: only an action or a fact does."""
+        instance = self.instance(name)
+        if instance.wake_ms == wake_ms:
+            return
+        if instance.wake_ms is not None:
+            self.overlay.put(due_key(instance.wake_ms, name), None, VALUE, DUE)
+        if wake_ms is not None:
+            self.overlay.put(due_key(wake_ms, name), True, VALUE, DUE)
+        self.put_instance(name, replace(instance, wake_ms=wake_ms))

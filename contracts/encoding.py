@@ -1,0 +1,173 @@
+"""Canonical bytes of contract values and of table keys; `docs/state.md` specifies both byte by byte.
+
+A value says its own type, so it can be read without the contract that wrote it:
+
+    nil, true and false, text, byte strings, integers from -2^63 to 2^64 - 1: as msgpack has them
+    [0, bytes]             an integer beyond, two's complement, big-endian, shortest form
+    [1, amount, currency]  Money
+    [2, item, ...]         list
+    [3, [key, value], ...] dict, sorted by the bytes of the keys
+
+A key keeps its order: keys compare as their bytes do, part by part, each part after a byte for its type.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from consensus.codec import Field, pack, unpack
+from consensus.errors import DecodeError, ensure
+from contracts.errors import StateCorruption
+from contracts.values import Money
+
+_BIG_INT, _MONEY, _LIST, _DICT = range(4)
+_KEY_FALSE, _KEY_TRUE, _KEY_INT, _KEY_TEXT, _KEY_BYTES = (bytes([tag]) for tag in range(1, 6))
+_INT_ZERO = 0x80
+"""The length byte of the integer 0: longer positive numbers count up from here, longer negative ones down."""
+
+
+def encode_value(value: Any) -> bytes:
+    """The canonical bytes of a contract value."""
+    return pack(to_packable(value))
+
+
+def decode_value(data: bytes) -> Any:
+    """The value whose canonical bytes these are. Raises: StateCorruption."""
+    try:
+        raw = unpack(data, "value", len(data))
+    except DecodeError as error:
+        raise StateCorruption(f"a stored value can not be read: {error}") from None
+    return from_packable(raw)
+
+
+def to_packable(value: Any) -> Any:
+    """What msgpack packs for a value."""
+    kind = type(value)
+    if kind is int:
+        return value if -(2**63) <= value < 2**64 else [_BIG_INT, _int_bytes(value)]
+    if kind is str or kind is bool or kind is bytes or value is None:
+        return value
+    if kind is Money:
+        return [_MONEY, to_packable(value.amount), value.currency]
+    if kind is list:
+        return [_LIST, *map(to_packable, value)]
+    ensure(kind is dict, f"{kind.__name__} is no contract value")
+    return [_DICT, *([to_packable(key), to_packable(value[key])] for key in sorted(value, key=encode_key))]
+
+
+def from_packable(raw: Any) -> Any:
+    """The value that msgpack unpacked to `raw`. Raises: StateCorruption."""
+    if type(raw) is not list:
+        return raw
+    match raw:
+        case [0, bytes() as data]:
+            return int.from_bytes(data, "big", signed=True)
+        case [1, amount, str() as currency]:
+            return Money(from_packable(amount), currency)
+        case [2, *items]:
+            return [from_packable(item) for item in items]
+        case [3, *pairs] if all(type(pair) is list and len(pair) == 2 for pair in pairs):
+            return {from_packable(key): from_packable(value) for key, value in pairs}
+    raise StateCorruption("a stored value has an unknown form")
+
+
+VALUE_FIELD: Field[Any] = Field(to_packable, lambda raw, _: from_packable(raw))
+"""A contract value within a record."""
+
+
+def encode_key(key: Any) -> bytes:
+    """The order-keeping bytes of a table key: int, bool, str or bytes, or a tuple of two or more of them."""
+    return b"".join(map(_encode_part, key)) if type(key) is tuple else _encode_part(key)
+
+
+def decode_key(data: bytes) -> Any:
+    """The table key whose bytes these are. Raises: StateCorruption."""
+    parts: list[Any] = []
+    place = 0
+    while place < len(data):
+        part, place = _decode_part(data, place)
+        parts.append(part)
+    if not parts:
+        raise StateCorruption("a stored table key is empty")
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+class Measure(NamedTuple):
+    """How large a value is: elements of lists and dicts at any depth, and bytes, roughly as stored."""
+
+    items: int
+    size_bytes: int
+
+
+def measure(value: Any) -> Measure:
+    """Counted on the value alone, without encoding it."""
+    kind = type(value)
+    if kind is int:
+        return Measure(0, value.bit_length() // 8 + 1)
+    if kind is str:
+        return Measure(0, len(value) if value.isascii() else len(value.encode()))
+    if kind is bytes:
+        return Measure(0, len(value))
+    if kind is Money:
+        return Measure(0, value.amount.bit_length() // 8 + len(value.currency) + 1)
+    if kind is list:
+        parts = list(map(measure, value))
+    elif kind is dict:
+        parts = [measure(part) for entry in value.items() for part in entry]
+    else:
+        return Measure(0, 1)
+    return Measure(
+        len(parts) + sum(part.items for part in parts), len(parts) + sum(part.size_bytes for part in parts)
+    )
+
+
+def copy_value(value: Any) -> Any:
+    """A copy that shares nothing that can change."""
+    if type(value) is list:
+        return [copy_value(item) for item in value]
+    if type(value) is dict:
+        return {key: copy_value(item) for key, item in value.items()}
+    return value
+
+
+def _int_bytes(value: int) -> bytes:
+    bits = (value if value >= 0 else ~value).bit_length()
+    return value.to_bytes(bits // 8 + 1, "big", signed=True)
+
+
+def _encode_part(part: Any) -> bytes:
+    kind = type(part)
+    if kind is int:
+        magnitude = abs(part)
+        length = (magnitude.bit_length() + 7) // 8
+        if part >= 0:
+            return _KEY_INT + bytes([_INT_ZERO + length]) + magnitude.to_bytes(length, "big")
+        return _KEY_INT + bytes([_INT_ZERO - length]) + (256**length - 1 - magnitude).to_bytes(length, "big")
+    if kind is str:
+        return _KEY_TEXT + _escaped(part.encode())
+    if kind is bytes:
+        return _KEY_BYTES + _escaped(part)
+    ensure(kind is bool, f"{kind.__name__} can not be a table key")
+    return _KEY_TRUE if part else _KEY_FALSE
+
+
+def _escaped(data: bytes) -> bytes:
+    """`data` with 0x00 written as 0x00 0xff, ended by 0x00 0x00: a prefix sorts before what it begins."""
+    return data.replace(b"\x00", b"\x00\xff") + b"\x00\x00"
+
+
+def _decode_part(data: bytes, place: int) -> tuple[Any, int]:
+    tag, start = data[place : place + 1], place + 1
+    if tag in (_KEY_FALSE, _KEY_TRUE):
+        return tag == _KEY_TRUE, start
+    if tag == _KEY_INT and start < len(data):
+        length = abs(data[start] - _INT_ZERO)
+        end = start + 1 + length
+        number = int.from_bytes(data[start + 1 : end], "big")
+        return (number if data[start] >= _INT_ZERO else number - (256**length - 1)), end
+    if tag in (_KEY_TEXT, _KEY_BYTES):
+        end = data.find(b"\x00\x00", start)  # within the part each zero is followed by 0xff
+        if end >= 0:
+            content = data[start:end].replace(b"\x00\xff", b"\x00")
+            return (content.decode() if tag == _KEY_TEXT else content), end + 2
+    raise StateCorruption("a stored table key has an unknown form")

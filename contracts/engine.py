@@ -1,0 +1,297 @@
+"""The execution core: a committed state and a block in, receipts, events and writes out.
+
+Everything a block does follows from the state before it and the block itself, so that every node computes
+the same bytes. A contract's failure is a receipt. Any other exception is a fault of ours or of this
+machine: it leaves here as it is and must stop the node, which has then stored nothing of the block.
+
+In a block, due timers come first, then the transactions in their order. The execution hash chains it all:
+
+    exec_hash(h) = SHA-256("quorate/exec/1\\n" ‖ exec_hash(h - 1) ‖ u64 h ‖ state root ‖ receipts root ‖ events root)
+
+with the genesis hash in the place of exec_hash(-1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from consensus.errors import ensure
+from consensus.merkle_list import list_root
+from consensus.parameters import Parameters
+from consensus.transactions import Json, Transaction, canonical_json
+from contracts.arguments import time_text, to_json
+from contracts.context import Context
+from contracts.errors import Revert
+from contracts.execution import Run
+from contracts.gas import GasMeter, bytes_gas
+from contracts.genesis import write_genesis
+from contracts.layout import AUX_FIRING
+from contracts.merkle import EMPTY, PageCache, Tree, Write
+from contracts.program import Value
+from contracts.programs import CodeCache, Compile, Programs
+from contracts.receipts import TEXT_LENGTH_MAX, Event, Receipt, Status, Timer, firing_hash, timer_id
+from contracts.replay import Executed
+from contracts.state import NO_ROWS, LedgerReader, StateReader
+from contracts.triggers import TIMER_REST_MS, due_timers, next_wakeup_ms, settle
+from contracts.views import Views
+
+TRANSACTION_GAS = 2_000
+"""Gas of any transaction, beside what its bytes and calls cost."""
+CALL_GAS = 500
+"""Gas of each call of a transaction, beside what it does."""
+QUERY_GAS_MAX = 5_000_000
+"""Gas of one query from outside."""
+
+_EXEC_TAG = b"quorate/exec/1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecLink:
+    """What execution up to and with a block came to; all hashes 32 bytes."""
+
+    height: int
+    exec_hash: bytes
+    state_root: bytes
+    receipts_root: bytes
+    events_root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BlockInput:
+    """What execution needs of a final block. `run_timers` is false in blocks that must stay empty."""
+
+    height: int
+    time_ms: int
+    transactions: tuple[Transaction, ...]
+    run_timers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a block came to, and what must be stored in one step with it.
+
+    `writes` go to the state, `aux_writes` to the rows beside it, `tree_writes` to the pages of its tree; each
+    sorted by key. `skipped` are ids of transactions that were executed before and have no receipt here,
+    `expired` those that came too late. `changed` says that there is something for a later header to vouch for.
+    """
+
+    receipts: tuple[Receipt, ...]
+    events: tuple[Event, ...]
+    writes: tuple[Write, ...]
+    aux_writes: tuple[Write, ...]
+    tree_writes: tuple[Write, ...]
+    link: ExecLink
+    changed: bool
+    next_wakeup_ms: int | None
+    skipped: tuple[bytes, ...]
+    expired: tuple[bytes, ...]
+
+
+class Engine(Views):
+    """Executes the blocks of one chain, and says what would happen and what is.
+
+    Executing and asking may be done in different threads if each has an engine of its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        chain: str,
+        parameters: Parameters,
+        code_cache: CodeCache | None = None,
+        compile_source: Compile = compile_contract,
+    ) -> None:
+        super().__init__(Programs(compile_source, code_cache))
+        self.chain = chain
+        self._parameters = parameters
+        self._pages = PageCache()
+
+    def genesis(self, body: Mapping[str, Any]) -> Outcome:
+        """The block at height 0, from the body of a genesis that was checked and signed by all."""
+        genesis_hash = sha256(canonical_json(body)).digest()
+        block = self._block(NO_ROWS, NO_ROWS, 0, body["time_ms"])
+        write_genesis(block.context.overlay, body, genesis_hash)
+        start = ExecLink(-1, genesis_hash, EMPTY, EMPTY, EMPTY)
+        return block.finish(Tree(NO_ROWS, EMPTY, self._pages), start)
+
+    def execute(self, ledger: LedgerReader, block: BlockInput, previous: ExecLink) -> Outcome:
+        """Execute the block after `previous`, whose state `ledger` reads.
+
+        Raises: StateCorruption, InvariantError and whatever else goes wrong: the node must stop.
+        """
+        ensure(block.height == previous.height + 1, f"block {block.height} can not follow {previous.height}")
+        execution = self._block(ledger.state, ledger.aux, block.height, block.time_ms)
+        if block.run_timers:
+            execution.run_timers()
+        for transaction in block.transactions:
+            execution.run_transaction(transaction)
+        return execution.finish(Tree(ledger.tree, previous.state_root, self._pages), previous)
+
+    def simulate(
+        self, state: StateReader, transaction: Transaction, height: int, time_ms: int
+    ) -> tuple[Receipt, tuple[Event, ...]]:
+        """What would become of a transaction in a block at this height and time, if all named in it signed."""
+        execution = self._block(state, NO_ROWS, height, time_ms)
+        receipt = execution.perform(transaction)
+        return receipt, tuple(execution.events)
+
+    def query(
+        self, state: StateReader, instance: str, query: str, arguments: Mapping[str, Json], height: int, time_ms: int
+    ) -> Json:
+        """The answer to a query, in JSON. Raises: Revert."""
+        context = self.context(state, height, time_ms)
+        run = Run(context, GasMeter(QUERY_GAS_MAX))
+        value = run.query(instance, query, arguments)
+        return to_json(value, run.contract(instance).queries[query].returns)
+
+    def _block(self, state: StateReader, rows: StateReader, height: int, time_ms: int) -> _BlockExecution:
+        context = self.context(state, height, time_ms)
+        return _BlockExecution(context, Executed(context.overlay, rows), self._parameters)
+
+
+class _BlockExecution:
+    """One block while it is executed."""
+
+    def __init__(self, context: Context, executed: Executed, parameters: Parameters) -> None:
+        self.context = context
+        self.events: list[Event] = []
+        self._executed = executed
+        self._parameters = parameters
+        self._receipts: list[Receipt] = []
+        self._firings: list[Write] = []
+        self._skipped: list[bytes] = []
+        self._expired: list[bytes] = []
+
+    def run_timers(self) -> None:
+        """Run what is due; a timer whose rule fails is disarmed."""
+        gas = self._parameters.timer_gas_max
+        for timer in due_timers(self.context, self._parameters.timers_per_block_max):
+            if self.context.instance(timer.instance).wake_ms != timer.due_ms:
+                continue  # an earlier timer of this block acted on the instance
+            run = Run(self.context, GasMeter(gas))
+            run.touched[timer.instance] = None
+            settled = self._attempt(run, gas, timer_id(timer, self.context.height), timer, partial(_settle, run))
+            if settled.status is Status.FAILED:
+                self.context.arm(timer.instance, None)
+            self.context.overlay.commit()
+
+    def run_transaction(self, transaction: Transaction) -> None:
+        """Execute a transaction, unless it was executed before, came too late, or is not signed by who it acts for.
+
+        Only what was executed counts as such: a copy that lacks a signature must not use up the id.
+        """
+        if self._executed.contains(transaction.id, transaction.expires_ms):
+            self._skipped.append(transaction.id)
+        elif self.context.time_ms > transaction.expires_ms:
+            self._expired.append(transaction.id)
+            text = f"valid until {time_text(transaction.expires_ms)}, the block is of {time_text(self.context.time_ms)}"
+            self._receipts.append(_not_executed(transaction, Status.EXPIRED, "expired", text))
+        elif (unsigned := self._unsigned(transaction)) is not None:
+            text = f"no key of {unsigned} signed this transaction"
+            self._receipts.append(_not_executed(transaction, Status.FAILED, "unauthorised", text))
+        else:
+            self.perform(transaction)
+            self._executed.add(transaction.id, transaction.expires_ms)
+
+    def perform(self, transaction: Transaction) -> Receipt:
+        """Execute a transaction whose signatures have been judged."""
+        signers = (transaction.sender, *transaction.cosigners)
+        run = Run(self.context, GasMeter(transaction.gas_limit), signers)
+        work = partial(self._perform_calls, run, transaction)
+        receipt = self._attempt(run, transaction.gas_limit, transaction.id, None, work)
+        self.context.overlay.commit()
+        return receipt
+
+    def _perform_calls(self, run: Run, transaction: Transaction) -> tuple[Value, ...]:
+        run.meter.spend(TRANSACTION_GAS + bytes_gas(len(transaction.body)))
+        latest_ms = self.context.time_ms + self._parameters.expiry_ms_max
+        if transaction.expires_ms > latest_ms:
+            text = f"valid until {time_text(transaction.expires_ms)}, at most {time_text(latest_ms)} is allowed now"
+            raise Revert("expiry_too_far", text, consumes_all=False)
+        results = []
+        for call in transaction.calls:
+            run.meter.spend(CALL_GAS)
+            results.append(run.call(call))
+            settle(run)
+        return tuple(results)
+
+    def _attempt(
+        self, run: Run, gas_limit: int, subject: bytes, timer: Timer | None, work: Callable[[], tuple[Value, ...]]
+    ) -> Receipt:
+        """Do the work, or undo all of it, and write the receipt."""
+        savepoint = self.context.overlay.savepoint()
+        first_event = len(self.events)
+        status, code, text = Status.OK, "", ""
+        results: tuple[Value, ...] = ()
+        firings: tuple[bytes, ...] = ()
+        try:
+            results = work()
+            gas_used = gas_limit - run.meter.gas
+        except Revert as revert:
+            self.context.overlay.rollback(savepoint)
+            status, code, text = Status.FAILED, revert.code, revert.text[:TEXT_LENGTH_MAX]
+            gas_used = gas_limit if revert.consumes_all else gas_limit - run.meter.gas
+        else:
+            self.context.ledger.check_conservation(savepoint)
+            firings = self._keep(run, None if timer else subject)
+        count = len(self.events) - first_event
+        receipt = Receipt(subject, timer, status, code, text, gas_used, results, firings, first_event, count)
+        self._receipts.append(receipt)
+        return receipt
+
+    def _keep(self, run: Run, transaction: bytes | None) -> tuple[bytes, ...]:
+        """Take over a run's events and firings; the hashes of the firings."""
+        height = self.context.height
+        for contract, name, fields in run.events:
+            self.events.append(Event(height, len(self.events), contract, name, fields, transaction))
+        hashes = tuple(map(firing_hash, run.firings))
+        self._firings += ((AUX_FIRING + key, firing) for key, firing in zip(hashes, run.firings, strict=True))
+        return hashes
+
+    def _unsigned(self, transaction: Transaction) -> str | None:
+        """The first account that the transaction acts for and no key signed for."""
+        keys = frozenset(key for key, _ in transaction.signatures)
+        for account in (transaction.sender, *transaction.cosigners):
+            if not self.context.authorised(account, keys):
+                return account
+        return None
+
+    def finish(self, tree: Tree, previous: ExecLink) -> Outcome:
+        """What the block came to; nothing may be executed after."""
+        rows = self._executed.finish(self.context.time_ms)
+        self.context.overlay.commit()
+        writes = self.context.overlay.writes()
+        state_root, tree_writes = tree.update(writes) if writes else (tree.root, ())
+        height = self.context.height
+        roots = (
+            state_root,
+            list_root([receipt.encode() for receipt in self._receipts]),
+            list_root([event.encode() for event in self.events]),
+        )
+        exec_hash = sha256(b"".join((_EXEC_TAG, previous.exec_hash, height.to_bytes(8, "big"), *roots))).digest()
+        return Outcome(
+            receipts=tuple(self._receipts),
+            events=tuple(self.events),
+            writes=writes,
+            aux_writes=tuple(sorted((*rows, *self._firings))),
+            tree_writes=tree_writes,
+            link=ExecLink(height, exec_hash, *roots),
+            changed=bool(writes or self._receipts),
+            next_wakeup_ms=next_wakeup_ms(self.context),
+            skipped=tuple(self._skipped),
+            expired=tuple(self._expired),
+        )
+
+
+def _settle(run: Run) -> tuple[Value, ...]:
+    settle(run, rest_ms=TIMER_REST_MS)
+    return ()
+
+
+def _not_executed(transaction: Transaction, status: Status, code: str, text: str) -> Receipt:
+    """A receipt that has used no gas is of a transaction that was not executed."""
+    return Receipt(transaction.id, None, status, code, text, 0, (), (), 0, 0)

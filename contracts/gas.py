@@ -1,0 +1,101 @@
+"""What computing costs: one table of gas and the meter that counts it.
+
+Gas measures time (10 to 20 ns each on the machine of `docs/benchmarks.md`), allocation measures memory.
+Both are counted on our own checked tree and on the sizes of values, never by the interpreter, so that
+every supported Python charges the same. Compiled code charges the fixed costs of a straight-line block
+when it enters the block; helpers and the host charge what depends on data before they do the work.
+
+The table is part of consensus: a change of any figure needs a new GAS_SCHEDULE_VERSION.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from contracts.errors import Revert
+
+GAS_SCHEDULE_VERSION = 1
+
+# ---------------------------------------------------------------- fixed costs, charged by compiled code
+
+NODE = 1
+"""Each node of a statement or expression."""
+ENTRY = 20
+"""Entering an action, a query or a rule from outside."""
+CALL = 10
+"""Calling a method of the contract itself."""
+LOOP = 4
+"""Setting up a loop; each turn costs its body."""
+HELPER = 6
+"""An operation that needs a function call of ours: Money arithmetic, powers, rounding, conversions."""
+DISPLAY = 3
+"""Making a list or dict, beside ITEM for each element."""
+ITEM = 2
+"""One element of a list or dict that is made, copied or looked at."""
+READ = 40
+"""Reading a term, a fact, the phase or a stored value."""
+WRITE = 60
+"""Writing a stored value or the phase."""
+SCAN = 60
+"""Starting to read through a table."""
+TRANSFER = 150
+"""Moving, minting or burning money."""
+EMIT = 60
+"""Emitting an event."""
+EMIT_FIELD = 6
+"""Each field of an event."""
+CROSS_CALL = 400
+"""Calling or asking another instance."""
+HASH = 60
+"""One SHA-256, beside its bytes."""
+
+# ---------------------------------------------------------------- costs by size, charged by helpers and host
+
+BYTES_PER_GAS = 8
+"""Bytes of text that are copied, compared, searched or hashed for one gas."""
+STORED_BYTE = 2
+"""Each byte of a key or value written to the state."""
+SCAN_ITEM = 20
+"""Each item that reading through a table yields, beside its bytes."""
+EVENT_BYTE = 1
+"""Each byte of an event."""
+
+# ---------------------------------------------------------------- memory, in bytes
+
+ALLOCATION_BYTES_MAX = 64 * 1024 * 1024
+"""What one transaction may allocate in all; nothing is given back, as live memory is not deterministic."""
+VALUE_BYTES = 64
+"""Allocation counted for a str, bytes, list or dict itself, and for each element of a list or dict."""
+
+
+def bytes_gas(size_bytes: int) -> int:
+    """Gas for handling this many bytes once."""
+    return size_bytes // BYTES_PER_GAS
+
+
+class GasMeter:
+    """The gas and memory that one transaction, query or timer has left; a `contracts.host.Meter`."""
+
+    __slots__ = ("allocation", "gas")
+
+    def __init__(self, gas: int, allocation: int = ALLOCATION_BYTES_MAX) -> None:
+        self.gas = gas
+        self.allocation = allocation
+
+    def spend(self, gas: int) -> None:
+        """Take `gas`. Raises: Revert("gas")."""
+        self.gas -= gas
+        if self.gas < 0:
+            self.out_of_gas()
+
+    def allocate(self, size_bytes: int) -> None:
+        """Take allocation. Raises: Revert("allocation")."""
+        self.allocation -= size_bytes
+        if self.allocation < 0:
+            self.allocation = 0
+            raise Revert("allocation", "the transaction makes more or larger values than it may")
+
+    def out_of_gas(self) -> NoReturn:
+        """Leave nothing. Raises: Revert("gas")."""
+        self.gas = 0
+        raise Revert("gas", "the gas limit is used up; give a higher gas_limit or do less in one transaction")

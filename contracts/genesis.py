@@ -1,0 +1,35 @@
+"""The first state: what a genesis that all members signed says, as records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from contracts.layout import (
+    ACCOUNT,
+    CHAIN,
+    CHAIN_KEY,
+    MEMBER,
+    PARAMETERS_KEY,
+    VALUE,
+    Account,
+    Chain,
+    Member,
+    account_key,
+    member_key,
+)
+from contracts.state import Overlay
+
+
+def write_genesis(overlay: Overlay, body: Mapping[str, Any], genesis_hash: bytes) -> None:
+    """Write chain, parameters, members and accounts; every member is an account of its administrator key."""
+    overlay.put(CHAIN_KEY, Chain(body["name"], genesis_hash, body["time_ms"]), CHAIN)
+    overlay.put(PARAMETERS_KEY, dict(body["parameters"]), VALUE)
+    for member in body["members"]:
+        keys = {name: bytes.fromhex(member[name]) for name in ("validator_key", "network_key", "admin_key")}
+        record = Member(member["number"], member["title"], address=member["address"], **keys)
+        overlay.put(member_key(member["id"]), record, MEMBER)
+        overlay.put(account_key(member["id"]), Account((record.admin_key,), member["id"]), ACCOUNT)
+    for account in body["accounts"]:
+        keys = tuple(sorted(bytes.fromhex(key) for key in account["keys"]))
+        overlay.put(account_key(account["id"]), Account(keys, account["member"]), ACCOUNT)

@@ -1,0 +1,108 @@
+"""Reads what a contract's class declares beside its methods: phases, terms, facts, variables, tables."""
+
+from __future__ import annotations
+
+import re
+
+from contracts.language import syntax
+from contracts.language.declarations import documentation, in_words
+from contracts.language.limits import DEFINITIONS_MAX
+from contracts.language.reader import Reader
+from contracts.language.types import PARTY, SPAN, TIME, UNKNOWN
+from contracts.program import FactSpec, FieldSpec, TermSpec
+
+_PHASE = re.compile(r"[a-z][a-z0-9 _-]{0,39}\Z")
+
+
+class MemberReader(Reader):
+    """Reads the class line by line; facts last, because they name terms."""
+
+    def read(self, node: syntax.Class) -> None:
+        self.declared.name = node.name
+        self.declared.text = documentation(node.body) or in_words(node.name)
+        if len(node.body) > DEFINITIONS_MAX:
+            self.problems.add(node.body[-1].place, f"a class has at most {DEFINITIONS_MAX} definitions")
+        facts: list[syntax.Assign] = []
+        for index, statement in enumerate(node.body):
+            if isinstance(statement, syntax.Assign) and isinstance(statement.target, syntax.Name):
+                if _called(statement.value) == "fact":
+                    facts.append(statement)
+                else:
+                    self._member(statement, statement.target)
+            elif not isinstance(statement, syntax.Function | syntax.Pass):
+                if index > 0 or not isinstance(statement, syntax.Documentation):
+                    self.problems.add(statement.place, "a class holds declarations and methods: move this into a method")
+        for statement in facts:
+            if isinstance(statement.target, syntax.Name):
+                self._member(statement, statement.target)
+
+    def _member(self, statement: syntax.Assign, target: syntax.Name) -> None:
+        name, annotation, value = target.name, statement.annotation, statement.value
+        form = _called(value)
+        if form == "phases" and isinstance(value, syntax.Call):
+            self._phases(target, value)
+            return
+        self.check_public(target.place, name)
+        if not self.is_new_member(target.place, name):
+            return
+        if annotation is None or value is None or statement.sign != "=":
+            self.problems.add(
+                statement.place,
+                f"give `{name}` a type and a value, as in `{name}: int = 0` or `{name}: Party = term()`",
+            )
+        elif form == "term" and isinstance(value, syntax.Call):
+            self.declared.terms[name] = self._term(name, annotation, value)
+        elif form == "fact" and isinstance(value, syntax.Call):
+            self.declared.facts[name] = self._fact(name, annotation, value)
+        elif form == "table" and isinstance(value, syntax.Call):
+            self.named_arguments(value, "table", ())
+            self.declared.fields[name] = FieldSpec(name, self.annotations.table(annotation), None)
+        else:
+            spec = self.annotations.read(annotation)
+            initial = self.constants.value_of(value, spec) if spec is not UNKNOWN else None
+            self.declared.fields[name] = FieldSpec(name, spec, initial)
+
+    def _phases(self, target: syntax.Name, node: syntax.Call) -> None:
+        if target.name != "phase" or self.declared.has_phases or node.named or not node.arguments:
+            self.problems.add(target.place, 'declare phases once, as in `phase = phases("open", "closed")`')
+            return
+        names = [self.text(argument) for argument in node.arguments]
+        for argument, name in zip(node.arguments, names, strict=True):
+            if not _PHASE.match(name) or names.count(name) > 1:
+                self.problems.add(argument.place, "a phase is a short text in small letters, and each is another one")
+        self.declared.phases, self.declared.has_phases = tuple(names), True
+
+    def _term(self, name: str, annotation: syntax.Expression, node: syntax.Call) -> TermSpec:
+        spec, named = self.annotations.read(annotation), self.named_arguments(node, "term", ("signs", "default"))
+        signs = named.get("signs")
+        if signs and not (isinstance(signs, syntax.Literal) and type(signs.value) is bool):
+            self.problems.add(signs.place, "`signs` is True or False")
+        signing = isinstance(signs, syntax.Literal) and signs.value is True
+        if signing and spec not in (PARTY, UNKNOWN):
+            self.problems.add(annotation.place, "only a Party can sign")
+        default = self.constants.value_of(named["default"], spec) if "default" in named else None
+        return TermSpec(name, spec, signing, "default" in named, default)
+
+    def _fact(self, name: str, annotation: syntax.Expression, node: syntax.Call) -> FactSpec:
+        spec, named = self.annotations.scalar(annotation), self.named_arguments(node, "fact", ("by", "max_age"))
+        reporter = ""
+        if "by" in named:
+            reporter = self.account_term(named["by"].place, self.text(named["by"]))
+        else:
+            self.problems.add(node.place, 'say which term reports the fact, as in `fact(by="carrier")`')
+        max_age = named.get("max_age")
+        if max_age is None:
+            return FactSpec(name, spec, reporter, None)
+        age = self.constants.value_of(max_age, SPAN)
+        if spec not in (TIME, UNKNOWN):
+            self.problems.add(max_age.place, "only a fact that is a Time has an age")
+        if type(age) is int and age <= 0:
+            self.problems.add(max_age.place, "the age must be longer than nothing")
+        return FactSpec(name, spec, reporter, age)
+
+
+def _called(node: syntax.Expression | None) -> str:
+    """The name of the function that an expression calls, if it is one."""
+    if isinstance(node, syntax.Call) and isinstance(node.function, syntax.Name):
+        return node.function.name
+    return ""

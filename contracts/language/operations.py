@@ -1,0 +1,208 @@
+"""Every operator, function and method of the language: types, generated text, price and effects.
+
+In the text `h` is the host, `m` the meter, {0}, {1} … the operands, and other names are those of
+`contracts.language.runtime`. `_t` holds a sum until its range is known to be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from contracts import gas
+from contracts.language.tree import CLOCK, SIGNERS, WRITES, Operation
+from contracts.language.types import (
+    BOOL,
+    BYTES,
+    INSTANCE,
+    INT,
+    MONEY,
+    NAMES,
+    NONE,
+    ORDERED,
+    PARTY,
+    PERCENT,
+    SCALARS,
+    SPAN,
+    STR,
+    TIME,
+    fits,
+    is_container,
+    list_of,
+)
+from contracts.program import TypeSpec
+
+_ARGUMENTS_OF_MIN_MAX = range(2, 9)
+
+
+def _in_range(text: str) -> str:
+    return f"(_t if LOW <= (_t := {text}) <= HIGH else overflow())"
+
+
+def operation(
+    parameters: tuple[TypeSpec, ...], result: TypeSpec, text: str, price: int = gas.HELPER, *effects: str
+) -> Operation:
+    """An operation that costs a function call of ours, unless `price` says otherwise."""
+    return Operation(parameters, result, text, price, frozenset(effects))
+
+
+def _plain(sign: str, left: TypeSpec, right: TypeSpec, result: TypeSpec) -> Operation:
+    return operation((left, right), result, _in_range(f"{{0}} {sign} {{1}}"), 1)
+
+
+def _divided(sign: str, left: TypeSpec, right: TypeSpec, result: TypeSpec) -> Operation:
+    return operation((left, right), result, f"({{0}} {sign} {{1}})", 2)
+
+
+_BINARY: dict[str, tuple[Operation, ...]] = {
+    "+": (
+        _plain("+", INT, INT, INT),
+        operation((MONEY, MONEY), MONEY, "money_add({0}, {1})"),
+        _plain("+", TIME, SPAN, TIME),
+        _plain("+", SPAN, TIME, TIME),
+        _plain("+", SPAN, SPAN, SPAN),
+        _plain("+", PERCENT, PERCENT, PERCENT),
+        operation((STR, STR), STR, "join(m, {0}, {1})"),
+        operation((BYTES, BYTES), BYTES, "join(m, {0}, {1})"),
+    ),
+    "-": (
+        _plain("-", INT, INT, INT),
+        operation((MONEY, MONEY), MONEY, "money_subtract({0}, {1})"),
+        _plain("-", TIME, TIME, SPAN),
+        _plain("-", TIME, SPAN, TIME),
+        _plain("-", SPAN, SPAN, SPAN),
+        _plain("-", PERCENT, PERCENT, PERCENT),
+    ),
+    "*": (
+        _plain("*", INT, INT, INT),
+        operation((MONEY, INT), MONEY, "money_multiply({0}, {1})"),
+        operation((INT, MONEY), MONEY, "money_multiply({1}, {0})"),
+        _plain("*", SPAN, INT, SPAN),
+        _plain("*", INT, SPAN, SPAN),
+        _plain("*", PERCENT, INT, PERCENT),
+        _plain("*", INT, PERCENT, PERCENT),
+    ),
+    "//": (
+        _divided("//", INT, INT, INT),
+        operation((MONEY, INT), MONEY, "money_divide({0}, {1})"),
+        _divided("//", SPAN, INT, SPAN),
+        _divided("//", SPAN, SPAN, INT),
+    ),
+    "%": (_divided("%", INT, INT, INT), _divided("%", SPAN, SPAN, SPAN)),
+    "**": (operation((INT, INT), INT, "power({0}, {1})", 2 * gas.HELPER),),
+}
+_NEGATIVE = {spec: operation((spec,), spec, "(-{0})", 0) for spec in (INT, SPAN)}
+
+_HASH = operation((BYTES,), BYTES, "sha256(m, {0})", gas.HASH)
+FUNCTIONS: dict[str, tuple[Operation, ...]] = {
+    "now": (operation((), TIME, "h.now_ms", 1, CLOCK),),
+    "sender": (operation((), PARTY, "h.sender", 1, SIGNERS),),
+    "this": (operation((), INSTANCE, "h.instance", 1),),
+    "signed": (operation((PARTY,), BOOL, "h.is_signer({0})", gas.READ, SIGNERS),),
+    "days_started": (operation((SPAN,), INT, "days_started({0})"),),
+    "abs": (operation((INT,), INT, "abs({0})", 2), operation((SPAN,), SPAN, "abs({0})", 2)),
+    "sum": (operation((list_of(INT),), INT, "total(m, {0})"),),
+    "sorted": tuple(
+        operation((list_of(spec),), list_of(spec), "in_order(m, {0})") for spec in (INT, STR, PARTY)
+    ),
+    "str": tuple(operation((spec,), STR, "text_of(m, {0})") for spec in (INT, STR, *NAMES)),
+    "sha256": (_HASH,),
+    "muldiv": (operation((INT, INT, INT), INT, "muldiv({0}, {1}, {2})"),),
+    "require": (operation((BOOL, STR), NONE, "(None if {0} else fail({1}))", 2),),
+    "Money": (operation((INT, INSTANCE), MONEY, "money({0}, {1})"),),
+}
+"""Functions with fixed types. `len`, `min` and `max` take many: see `find_function`."""
+
+METHODS: dict[tuple[TypeSpec, str], tuple[Operation, ...]] = {
+    (PERCENT, "of"): (
+        operation((PERCENT, MONEY), MONEY, "share_of_money({0}, {1})"),
+        operation((PERCENT, INT), INT, "share_of_int({0}, {1})"),
+    ),
+    (STR, "encode"): (operation((STR,), BYTES, "encode(m, {0})"),),
+    (BYTES, "hex"): (operation((BYTES,), STR, "to_hex(m, {0})"),),
+}
+"""Methods of values; the value itself is the first operand."""
+
+ATTRIBUTES: dict[tuple[TypeSpec, str], Operation] = {
+    (MONEY, "amount"): operation((MONEY,), INT, "{0}[0]", 1),
+    (MONEY, "currency"): operation((MONEY,), INSTANCE, "{0}[1]", 1),
+}
+
+LEDGER: dict[str, tuple[Operation, ...]] = {
+    "take": (operation((PARTY, MONEY), NONE, "h.take({0}, {1})", gas.TRANSFER, WRITES, SIGNERS),),
+    "pay": (operation((PARTY, MONEY), NONE, "h.pay({0}, {1})", gas.TRANSFER, WRITES),),
+    "mint": (operation((PARTY, INT), NONE, "h.mint({0}, {1})", gas.TRANSFER, WRITES),),
+    "burn": (operation((PARTY, INT), NONE, "h.burn({0}, {1})", gas.TRANSFER, WRITES),),
+    "move": (operation((PARTY, PARTY, INT), NONE, "h.move({0}, {1}, {2})", gas.TRANSFER, WRITES, SIGNERS),),
+    "balance": (operation((PARTY,), INT, "h.balance(h.instance, {0})", gas.READ),),
+    "supply": (operation((), INT, "h.supply(h.instance)", gas.READ),),
+    "held": (operation((INSTANCE,), MONEY, "held(h, {0})", gas.READ),),
+}
+"""Methods that every contract has: they reach the engine's ledger of balances."""
+
+
+def _select(overloads: Sequence[Operation], types: Sequence[TypeSpec]) -> Operation | None:
+    for candidate in overloads:
+        if len(candidate.parameters) == len(types) and all(map(fits, types, candidate.parameters)):
+            return candidate
+    return None
+
+
+def find_binary(sign: str, left: TypeSpec, right: TypeSpec) -> Operation | None:
+    return _select(_BINARY[sign], (left, right))
+
+
+def find_negative(spec: TypeSpec) -> Operation | None:
+    return _NEGATIVE.get(spec)
+
+
+def find_method(name: str, types: Sequence[TypeSpec]) -> Operation | None:
+    """The method `name` of a value of the first type."""
+    return _select(METHODS.get((types[0], name), ()), types)
+
+
+def find_ledger(name: str, types: Sequence[TypeSpec]) -> Operation | None:
+    return _select(LEDGER[name], types)
+
+
+def find_function(name: str, types: Sequence[TypeSpec]) -> Operation | None:
+    """The function `name` for arguments of these types, or None."""
+    generic = _GENERIC.get(name)
+    return generic(name, types) if generic else _select(FUNCTIONS[name], types)
+
+
+def _length(name: str, types: Sequence[TypeSpec]) -> Operation | None:
+    if len(types) == 1 and (types[0] in (STR, BYTES) or is_container(types[0])):
+        return operation(tuple(types), INT, f"{name}({{0}})", 2)
+    return None
+
+
+def _extreme(name: str, types: Sequence[TypeSpec]) -> Operation | None:
+    if len(types) == 1 and types[0].name == "list" and types[0].items[0] in (*ORDERED, MONEY):
+        return operation(tuple(types), types[0].items[0], f"{name}_of(m, {{0}})")
+    if len(types) in _ARGUMENTS_OF_MIN_MAX and len(set(types)) == 1:
+        operands = ", ".join(f"{{{i}}}" for i in range(len(types)))
+        if types[0] in ORDERED:
+            return operation(tuple(types), types[0], f"{name}({operands})", 2 * len(types))
+        if types[0] == MONEY:
+            return operation(tuple(types), MONEY, f"money_{name}({operands})", 4 * len(types))
+    return None
+
+
+_GENERIC: dict[str, Callable[[str, Sequence[TypeSpec]], Operation | None]] = {
+    "len": _length,
+    "min": _extreme,
+    "max": _extreme,
+}
+FUNCTION_NAMES = frozenset({*FUNCTIONS, *_GENERIC})
+
+
+def find_comparison(sign: str, left: TypeSpec, right: TypeSpec) -> Operation | None:
+    """`==`, `!=` of scalars of one type, `<` and its like where there is an order."""
+    if not (fits(left, right) or fits(right, left)) or left.name not in SCALARS:
+        return None
+    if sign in ("==", "!=") or left in ORDERED:
+        price = gas.HELPER if left in (STR, BYTES) else 1
+        return operation((left, right), BOOL, f"({{0}} {sign} {{1}})", price)
+    if left == MONEY:
+        return operation((left, right), BOOL, f"(money_difference({{0}}, {{1}}) {sign} 0)")
+    return None

@@ -1,0 +1,69 @@
+"""What the readers of declarations share: names, texts, arguments by name."""
+
+from __future__ import annotations
+
+import re
+
+from contracts.language import syntax
+from contracts.language.annotations import Annotations
+from contracts.language.constants import Constants
+from contracts.language.declarations import Declarations
+from contracts.language.problems import Place, Problems
+from contracts.language.types import ORACLE, PARTY, UNKNOWN
+from contracts.language.vocabulary import SELF_NAMES
+
+_PUBLIC_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+class Reader:
+    """Reads a part of a source into `declared`; mistakes go to `problems`."""
+
+    def __init__(self, problems: Problems, declared: Declarations) -> None:
+        self.problems = problems
+        self.declared = declared
+        self.annotations = Annotations(problems)
+        self.constants = Constants(problems, declared.constants)
+
+    def check_public(self, place: Place, name: str) -> None:
+        if not _PUBLIC_NAME.match(name):
+            self.problems.add(place, f"`{name}` is seen from outside: use a-z, 0-9 and _, beginning with a letter")
+
+    def is_new_member(self, place: Place, name: str) -> bool:
+        """True when `self.name` means nothing yet; else it is told."""
+        word = "built in" if name in SELF_NAMES else self.declared.member(name)
+        if word:
+            self.problems.add(place, f"`{name}` is {word} already: choose another name")
+        return word is None
+
+    def named_arguments(self, node: syntax.Call, what: str, allowed: tuple[str, ...]) -> dict[str, syntax.Expression]:
+        """The arguments of a declaration, which are all given by name."""
+        if node.arguments:
+            self.problems.add(node.arguments[0].place, f"`{what}` takes its arguments by name")
+        for name, value in node.named:
+            if name not in allowed:
+                known = ", ".join(allowed) or "none"
+                self.problems.add(value.place, f"`{what}` has no argument `{name}`; it has: {known}")
+        return dict(node.named)
+
+    def text(self, node: syntax.Expression) -> str:
+        """A text as written."""
+        if isinstance(node, syntax.Literal) and isinstance(node.value, str):
+            return node.value
+        self.problems.add(node.place, "write a text in quotes")
+        return ""
+
+    def texts(self, node: syntax.Expression | None) -> list[tuple[Place, str]]:
+        """One text, or several in brackets, each with its place."""
+        if node is None:
+            return []
+        items = node.items if isinstance(node, syntax.TupleDisplay | syntax.ListDisplay) else (node,)
+        return [(item.place, self.text(item)) for item in items]
+
+    def account_term(self, place: Place, name: str) -> str:
+        """The name of a term that is an account."""
+        term = self.declared.terms.get(name)
+        if term is None:
+            self.problems.add(place, f"`{name}` is no term of this contract")
+        elif term.type not in (PARTY, ORACLE, UNKNOWN):
+            self.problems.add(place, f"the term `{name}` is {term.type}, but a Party or Oracle is needed")
+        return name

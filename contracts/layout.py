@@ -1,0 +1,235 @@
+"""Where everything stands in the state: keys that a person can read, and the records behind them.
+
+A name has neither `/` nor `:`, so `/` parts a key; what may hold any byte (table keys, times) comes last.
+`docs/state.md` lists every key with its value, byte by byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from consensus import codec
+from consensus.codec import DIGEST, PUBLIC_KEY, Field, optional, record, sequence, text, uint
+from consensus.transactions import INTEGER_MAX, NAME_LENGTH_MAX
+from contracts.encoding import VALUE_FIELD, decode_value, encode_value
+from contracts.language.limits import SOURCE_BYTES_MAX
+from contracts.state import Form
+
+T = TypeVar("T")
+
+CODE_ID_LENGTH = 32
+"""Hex digits of a code id: the first half of the SHA-256 of the source."""
+KEYS_MAX = 16
+"""Keys that may act for one account."""
+SIGNERS_MAX = 64
+"""Parties that sign one agreement."""
+_RECORD_BYTES_MAX = 64 * 1024
+
+CHAIN_KEY = b"chain"
+PARAMETERS_KEY = b"parameters"
+ACCOUNTS = b"account/"
+MEMBERS = b"member/"
+CODES = b"code/"
+INSTANCES = b"instance/"
+DUE = b"due/"
+REPLAY = b"replay/"
+AUX_FIRING = b"firing/"
+
+
+class InstanceStatus(StrEnum):
+    """Where an agreement stands: it acts only while it is active."""
+
+    PROPOSED = "proposed"
+    ACTIVE = "active"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What genesis says of the chain. `hash` is the genesis hash, 32 bytes."""
+
+    name: str
+    hash: bytes
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose keys act for an account (Ed25519 public keys, 32 bytes, sorted), and the member it belongs to."""
+
+    keys: tuple[bytes, ...]
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An organisation of the consortium; keys are Ed25519 public keys, 32 bytes."""
+
+    number: int
+    title: str
+    validator_key: bytes
+    network_key: bytes
+    admin_key: bytes
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Deployed source with who deployed it and when."""
+
+    source: str
+    author: str
+    height: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A contract with terms. `signed` are the accounts that signed, sorted; `wake_ms` is its next timer."""
+
+    code: str
+    creator: str
+    height: int
+    time_ms: int
+    terms_hash: bytes
+    status: str
+    phase: str
+    wake_ms: int | None
+    signed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The executed transactions that expire in one stretch of time: how many, and a running hash (32 bytes)."""
+
+    count: int
+    running_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What an oracle reported, and when that was executed."""
+
+    value: Any
+    by: str
+    time_ms: int
+
+
+def _form(shape: Field[T]) -> Form[T]:
+    return Form(
+        lambda value: codec.encode(shape, value),
+        lambda data: codec.decode(shape, data, "record", _RECORD_BYTES_MAX),
+    )
+
+
+_NAME = text(NAME_LENGTH_MAX)
+_LINE = text(1024)
+_MS = uint(INTEGER_MAX)
+
+VALUE: Form[Any] = Form(encode_value, decode_value)
+TERMS: Form[dict[str, Any]] = VALUE
+RAW: Form[bytes] = Form(bytes, bytes)
+"""What contracts store: kept as bytes, since every reader decodes a copy of its own."""
+CHAIN = _form(record(Chain, name=_NAME, hash=DIGEST, time_ms=_MS))
+ACCOUNT = _form(record(Account, keys=sequence(PUBLIC_KEY, KEYS_MAX), member=_NAME))
+MEMBER = _form(
+    record(
+        Member,
+        number=uint(65_535),
+        title=_LINE,
+        validator_key=PUBLIC_KEY,
+        network_key=PUBLIC_KEY,
+        admin_key=PUBLIC_KEY,
+        address=_LINE,
+    )
+)
+CODE = _form(record(Code, source=text(SOURCE_BYTES_MAX), author=_NAME, height=uint(), time_ms=_MS))
+INSTANCE = _form(
+    record(
+        Instance,
+        code=text(CODE_ID_LENGTH),
+        creator=_NAME,
+        height=uint(),
+        time_ms=_MS,
+        terms_hash=DIGEST,
+        status=_NAME,
+        phase=_NAME,
+        wake_ms=optional(_MS),
+        signed=sequence(_NAME, SIGNERS_MAX),
+    )
+)
+FACT = _form(record(Fact, value=VALUE_FIELD, by=_NAME, time_ms=_MS))
+BUCKET = _form(record(Bucket, count=uint(), running_hash=DIGEST))
+
+
+def account_key(account: str) -> bytes:
+    """Holds an ACCOUNT."""
+    return ACCOUNTS + account.encode()
+
+
+def member_key(member: str) -> bytes:
+    """Holds a MEMBER."""
+    return MEMBERS + member.encode()
+
+
+def balances_of(account: str) -> bytes:
+    """What the keys of all balances of an account begin with."""
+    return f"balance/{account}/".encode()
+
+
+def balance_key(account: str, currency: str) -> bytes:
+    """Holds an integer above 0 as VALUE."""
+    return f"balance/{account}/{currency}".encode()
+
+
+def supply_key(currency: str) -> bytes:
+    """Holds an integer as VALUE."""
+    return b"supply/" + currency.encode()
+
+
+def code_key(code: str) -> bytes:
+    """Holds a CODE."""
+    return CODES + code.encode()
+
+
+def instance_key(instance: str) -> bytes:
+    """Holds an INSTANCE."""
+    return INSTANCES + instance.encode()
+
+
+def terms_key(instance: str) -> bytes:
+    """Holds all terms by name as TERMS."""
+    return b"terms/" + instance.encode()
+
+
+def fact_key(instance: str, fact: str) -> bytes:
+    """Holds a FACT."""
+    return f"fact/{instance}/{fact}".encode()
+
+
+def field_key(instance: str, field: str) -> bytes:
+    """Holds a stored variable as RAW; absent while it has its initial value."""
+    return f"field/{instance}/{field}".encode()
+
+
+def table_of(instance: str, table: str) -> bytes:
+    """What the keys of a table begin with, before the canonical bytes of the row's key; rows are RAW."""
+    return f"table/{instance}/{table}/".encode()
+
+
+def due_key(time_ms: int, instance: str) -> bytes:
+    """Holds true as VALUE; these keys sort by time, then by instance."""
+    return DUE + time_ms.to_bytes(8, "big") + b"/" + instance.encode()
+
+
+def due_of(key: bytes) -> tuple[int, str]:
+    """The time and instance of a due key."""
+    rest = key.removeprefix(DUE)
+    return int.from_bytes(rest[:8], "big"), rest[9:].decode()
+
+
+def bucket_key(bucket: int) -> bytes:
+    """Holds a BUCKET; beside the tree, this key and an id make the key of the id's row."""
+    return REPLAY + bucket.to_bytes(8, "big")

@@ -1,0 +1,1 @@
+"""The catalogue of ready-made contracts, written in the contract language."""

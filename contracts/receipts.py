@@ -1,0 +1,215 @@
+"""What execution leaves behind for people and proofs: receipts, events, and why a rule fired.
+
+The receipts and the events of a block are the items of two Merkle lists whose roots go into the block's
+execution hash; `docs/state.md` specifies their canonical bytes. A firing's hash is in its receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, NamedTuple, TypeVar
+
+from consensus import codec
+from consensus.codec import DIGEST, Field, boolean, optional, record, sequence, text, uint
+from consensus.errors import DecodeError
+from consensus.transactions import CALLS_MAX, INTEGER_MAX, NAME_LENGTH_MAX
+from contracts.encoding import VALUE_FIELD, to_packable
+from contracts.layout import SOURCE_BYTES_MAX
+
+TEXT_LENGTH_MAX = 4_096
+"""Characters of a receipt's text; a longer one is cut."""
+EVENTS_MAX = 256
+"""Events of one transaction or timer."""
+EVENT_FIELDS_MAX = 32
+FIRINGS_MAX = 64
+"""Rules that may fire in one transaction or timer, before it is taken for a loop."""
+EXPLAINED_MAX = 128
+"""Values read, and effects, that the record of one firing lists; it ends there."""
+
+_RECORD_BYTES_MAX = 64 * 1024 * 1024
+_FIRING_TAG = b"quorate/firing/1\n"
+_TIMER_TAG = b"quorate/timer/1\n"
+
+T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
+
+
+class Status(StrEnum):
+    """How a transaction or timer ended; what is `expired` was not executed."""
+
+    OK = "ok"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class Timer(NamedTuple):
+    """A wake-up of an instance, and the time it was due."""
+
+    instance: str
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a transaction, or of a timer where `timer` is set.
+
+    `id` (32 bytes) is the transaction's, or made from the timer and the height. `code` and `text` say why it
+    failed, and are empty where it did not. `results` are what the calls returned, `firings` the hashes (32
+    bytes) of the rules that fired, `first_event` and `event_count` the block's events that it emitted.
+    """
+
+    id: bytes
+    timer: Timer | None
+    status: Status
+    code: str
+    text: str
+    gas_used: int
+    results: tuple[Any, ...]
+    firings: tuple[bytes, ...]
+    first_event: int
+    event_count: int
+
+    def encode(self) -> bytes:
+        """Canonical bytes."""
+        return codec.pack(
+            [
+                self.id,
+                self.timer,
+                self.status.value,
+                self.code,
+                self.text,
+                self.gas_used,
+                [to_packable(result) for result in self.results],
+                self.firings,
+                self.first_event,
+                self.event_count,
+            ]
+        )
+
+    @staticmethod
+    def decode(data: bytes) -> Receipt:
+        """Raises: DecodeError."""
+        return codec.decode(_RECEIPT, data, "receipt", _RECORD_BYTES_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a contract made known; `transaction` (32 bytes) is None where a timer did it."""
+
+    height: int
+    index: int
+    contract: str
+    name: str
+    fields: tuple[tuple[str, Any], ...]
+    transaction: bytes | None
+
+    def encode(self) -> bytes:
+        """Canonical bytes."""
+        fields = [(name, to_packable(value)) for name, value in self.fields]
+        return codec.pack([self.height, self.index, self.contract, self.name, fields, self.transaction])
+
+    @staticmethod
+    def decode(data: bytes) -> Event:
+        """Raises: DecodeError."""
+        return codec.decode(_EVENT, data, "event", _RECORD_BYTES_MAX)
+
+
+class Effect(NamedTuple):
+    """One thing that a firing rule did: a verb of the host and what it was applied to."""
+
+    verb: str
+    operands: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """Why a rule fired and what it did.
+
+    `conditions` are the source texts from the first branch to the one that held, with what they came to;
+    `reads` are the values that they and the consequence looked at, each as it was first read.
+    """
+
+    instance: str
+    rule: str
+    branch: int
+    conditions: tuple[tuple[str, bool], ...]
+    reads: tuple[tuple[str, Any], ...]
+    effects: tuple[Effect, ...]
+    height: int
+    time_ms: int
+
+    def encode(self) -> bytes:
+        """Canonical bytes."""
+        return codec.encode(_FIRING, self)
+
+    @staticmethod
+    def decode(data: bytes) -> Firing:
+        """Raises: DecodeError."""
+        return codec.decode(_FIRING, data, "firing", _RECORD_BYTES_MAX)
+
+
+def firing_hash(encoded: bytes) -> bytes:
+    """32 bytes, of a firing's canonical bytes."""
+    return sha256(_FIRING_TAG + encoded).digest()
+
+
+def timer_id(timer: Timer, height: int) -> bytes:
+    """32 bytes, unlike any transaction's id."""
+    return sha256(_TIMER_TAG + codec.pack([height, timer.due_ms, timer.instance])).digest()
+
+
+def _pair(make: Callable[[T, U], V], first: Field[T], second: Field[U]) -> Field[Any]:
+    """A tuple of two as an array of two."""
+
+    def load(raw: Any, path: str) -> V:
+        if type(raw) is not list or len(raw) != 2:
+            raise DecodeError(f"{path}: expected an array of 2")
+        return make(first.load(raw[0], path), second.load(raw[1], path))
+
+    return Field(lambda value: [first.dump(value[0]), second.dump(value[1])], load)
+
+
+def _plain(first: T, second: U) -> tuple[T, U]:
+    return first, second
+
+
+_NAME = text(2 * NAME_LENGTH_MAX)
+_LINE = text(SOURCE_BYTES_MAX)
+_VALUES = sequence(VALUE_FIELD, EXPLAINED_MAX)
+_RECEIPT = record(
+    Receipt,
+    id=DIGEST,
+    timer=optional(_pair(Timer, _NAME, uint(INTEGER_MAX))),
+    status=Field(str, lambda raw, path: Status(_NAME.load(raw, path))),
+    code=_NAME,
+    text=text(4 * TEXT_LENGTH_MAX),
+    gas_used=uint(),
+    results=sequence(VALUE_FIELD, CALLS_MAX),
+    firings=sequence(DIGEST, FIRINGS_MAX),
+    first_event=uint(),
+    event_count=uint(),
+)
+_EVENT = record(
+    Event,
+    height=uint(),
+    index=uint(),
+    contract=_NAME,
+    name=_NAME,
+    fields=sequence(_pair(_plain, _NAME, VALUE_FIELD), EVENT_FIELDS_MAX),
+    transaction=optional(DIGEST),
+)
+_FIRING = record(
+    Firing,
+    instance=_NAME,
+    rule=_NAME,
+    branch=uint(),
+    conditions=sequence(_pair(_plain, _LINE, boolean()), EXPLAINED_MAX),
+    reads=sequence(_pair(_plain, _LINE, VALUE_FIELD), EXPLAINED_MAX),
+    effects=sequence(_pair(Effect, _NAME, _VALUES), EXPLAINED_MAX),
+    height=uint(),
+    time_ms=uint(INTEGER_MAX),
+)

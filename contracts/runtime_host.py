@@ -1,0 +1,300 @@
+"""What running contract code gets when it asks the engine: the implementations of `contracts.host.Host`.
+
+`RuntimeHost` serves an action. `RuleHost` also notes what a rule reads and does, so that a firing can be
+explained. `QueryHost` refuses every change. Compiled code has charged the fixed costs already; what depends
+on the size of data is charged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from consensus.transactions import INTEGER_MAX
+from contracts.encoding import copy_value, decode_key, decode_value, encode_key, encode_value, measure
+from contracts.errors import Revert
+from contracts.gas import EVENT_BYTE, SCAN_ITEM, STORED_BYTE, VALUE_BYTES, bytes_gas
+from contracts.layout import FACT, RAW, fact_key, field_key, table_of
+from contracts.programs import Contract
+from contracts.receipts import EXPLAINED_MAX, Effect
+from contracts.values import Money, escrow_account
+
+if TYPE_CHECKING:
+    from contracts.execution import Run
+
+VALUE_BYTES_MAX = 64 * 1024
+"""One stored value, as `contracts.encoding.measure` counts."""
+KEY_BYTES_MAX = 512
+"""One table key, in canonical bytes."""
+EVENT_BYTES_MAX = 16 * 1024
+"""One event, as `contracts.encoding.measure` counts."""
+STORED_ITEM = 10
+"""Gas for each element of a list or dict that comes from the state or goes into it."""
+
+
+class RuntimeHost:
+    """Serves one entry of one instance, within one run."""
+
+    __slots__ = (
+        "_context",
+        "_contract",
+        "_escrow",
+        "_run",
+        "_signers",
+        "height",
+        "instance",
+        "meter",
+        "now_ms",
+        "sender",
+    )
+
+    def __init__(
+        self, run: Run, instance: str, contract: Contract, signers: tuple[str, ...] = ()
+    ) -> None:
+        self._escrow = escrow_account(instance)
+        self.meter = run.meter
+        self.instance = instance
+        self.now_ms = run.context.time_ms
+        self.height = run.context.height
+        self.sender = signers[0] if signers else self._escrow
+        self._run = run
+        self._context = run.context
+        self._contract = contract
+        self._signers = signers
+
+    def is_signer(self, account: str) -> bool:
+        return account in self._signers
+
+    def wake(self, time_ms: int) -> None:
+        """Only rules are tried again."""
+
+    # ---------------------------------------------------------------- terms, facts and variables
+
+    def term(self, name: str) -> Any:
+        return self._copy(self._context.terms(self.instance)[name])
+
+    def fact(self, name: str) -> Any:
+        fact = self._context.overlay.get(fact_key(self.instance, name), FACT)
+        return None if fact is None else self._copy(fact.value)
+
+    def get_phase(self) -> str:
+        return self._context.instance(self.instance).phase
+
+    def set_phase(self, phase: str) -> None:
+        self._context.set_phase(self.instance, phase)
+
+    def load(self, field: str) -> Any:
+        data = self._context.overlay.get(field_key(self.instance, field), RAW)
+        return self._copy(self._contract.fields[field].initial) if data is None else self._decode(data)
+
+    def store(self, field: str, value: Any) -> None:
+        self._put(field_key(self.instance, field), value, None)
+
+    # ---------------------------------------------------------------- tables
+
+    def table_get(self, table: str, key: Any) -> Any:
+        data = self._context.overlay.get(self._row(table, key), RAW)
+        return None if data is None else self._decode(data)
+
+    def table_set(self, table: str, key: Any, value: Any) -> None:
+        row = self._row(table, key)
+        self._put(row, value, table_of(self.instance, table))
+
+    def table_delete(self, table: str, key: Any) -> None:
+        self._context.overlay.put(self._row(table, key), None, RAW, table_of(self.instance, table))
+
+    def table_scan(self, table: str, after: Any, limit: int) -> Iterator[tuple[Any, Any]]:
+        prefix = table_of(self.instance, table)
+        start = None if after is None else self._row(table, after)
+        for row, data in self._context.overlay.scan(prefix, start, RAW):
+            if limit <= 0:
+                return
+            self.meter.spend(SCAN_ITEM + bytes_gas(len(row)))  # a deleted row costs its passing, too
+            if data is not None:
+                limit -= 1
+                yield decode_key(row[len(prefix) :]), self._decode(data)
+
+    # ---------------------------------------------------------------- money
+
+    def take(self, account: str, money: Money) -> None:
+        self._need_signer(account)
+        self._context.ledger.move(money.currency, account, self._escrow, money.amount)
+
+    def pay(self, account: str, money: Money) -> None:
+        self._context.ledger.move(money.currency, self._escrow, account, money.amount)
+
+    def mint(self, account: str, amount: int) -> None:
+        self._context.ledger.mint(self.instance, account, amount)
+
+    def burn(self, account: str, amount: int) -> None:
+        if account != self._escrow:
+            self._need_signer(account)
+        self._context.ledger.burn(self.instance, account, amount)
+
+    def move(self, source: str, target: str, amount: int) -> None:
+        self._need_signer(source)
+        self._context.ledger.move(self.instance, source, target, amount)
+
+    def balance(self, currency: str, account: str) -> int:
+        return self._context.ledger.balance(currency, account)
+
+    def supply(self, currency: str) -> int:
+        return self._context.ledger.supply(currency)
+
+    # ---------------------------------------------------------------- others
+
+    def emit(self, name: str, fields: tuple[tuple[str, Any], ...]) -> None:
+        size = len(name) + sum(len(field) + measure(value).size_bytes for field, value in fields)
+        if size > EVENT_BYTES_MAX:
+            raise Revert("size", f"event {name} has {size} bytes, at most {EVENT_BYTES_MAX} are allowed")
+        self.meter.spend(EVENT_BYTE * size)
+        self._run.emit(self.instance, name, tuple((field, self._copy(value)) for field, value in fields))
+
+    def call(self, instance: str, action: str, arguments: Mapping[str, Any]) -> Any:
+        return self._run.call_from(self._escrow, instance, action, arguments)
+
+    def query(self, instance: str, query: str, arguments: Mapping[str, Any]) -> Any:
+        return self._run.query_from(instance, query, arguments)
+
+    # ---------------------------------------------------------------- what data costs
+
+    def _row(self, table: str, key: Any) -> bytes:
+        data = encode_key(key)
+        if len(data) > KEY_BYTES_MAX:
+            raise Revert("size", f"a key of {table} has {len(data)} bytes, at most {KEY_BYTES_MAX} are allowed")
+        self.meter.spend(bytes_gas(len(data)))
+        return table_of(self.instance, table) + data
+
+    def _put(self, key: bytes, value: Any, group: bytes | None) -> None:
+        items, size = measure(value)
+        if size > VALUE_BYTES_MAX:
+            raise Revert("size", f"a stored value has {size} bytes, at most {VALUE_BYTES_MAX} are allowed")
+        self.meter.spend(STORED_ITEM * items + STORED_BYTE * (len(key) + size))
+        self._context.overlay.put(key, encode_value(value), RAW, group)
+
+    def _decode(self, data: bytes) -> Any:
+        value = decode_value(data)
+        self._charge(value)
+        return value
+
+    def _copy(self, value: Any) -> Any:
+        """Lists and dicts belong to whoever holds them, so they are never handed on as they are."""
+        if type(value) is not list and type(value) is not dict:
+            return value
+        self._charge(value)
+        return copy_value(value)
+
+    def _charge(self, value: Any) -> None:
+        items, size = measure(value)
+        self.meter.spend(STORED_ITEM * items + bytes_gas(size))
+        self.meter.allocate(VALUE_BYTES * (items + 1) + size)
+
+    def _need_signer(self, account: str) -> None:
+        if account not in self._signers:
+            raise Revert(
+                "unauthorised",
+                f"{self.instance} may only take money of who signed this transaction, not of {account}",
+                consumes_all=False,
+            )
+
+
+class RuleHost(RuntimeHost):
+    """Serves one rule: nobody signed, and what it reads and does is noted."""
+
+    __slots__ = ("effects", "reads", "wake_ms")
+
+    def __init__(self, run: Run, instance: str, contract: Contract) -> None:
+        super().__init__(run, instance, contract)
+        self.reads: dict[str, Any] = {}
+        self.effects: list[Effect] = []
+        self.wake_ms: int | None = None
+
+    def wake(self, time_ms: int) -> None:
+        if self.now_ms < time_ms <= INTEGER_MAX and (self.wake_ms is None or time_ms < self.wake_ms):
+            self.wake_ms = time_ms
+
+    def term(self, name: str) -> Any:
+        return self._read(name, super().term(name))
+
+    def fact(self, name: str) -> Any:
+        return self._read(name, super().fact(name))
+
+    def get_phase(self) -> str:
+        return self._read("phase", super().get_phase())
+
+    def load(self, field: str) -> Any:
+        return self._read(field, super().load(field))
+
+    def table_get(self, table: str, key: Any) -> Any:
+        return self._read(f"{table}[{key!a}]", super().table_get(table, key))
+
+    def balance(self, currency: str, account: str) -> int:
+        return self._read(f"balance({currency}, {account})", super().balance(currency, account))
+
+    def supply(self, currency: str) -> int:
+        return self._read(f"supply({currency})", super().supply(currency))
+
+    def query(self, instance: str, query: str, arguments: Mapping[str, Any]) -> Any:
+        return self._read(f"{instance}.{query}", super().query(instance, query, arguments))
+
+    def table_scan(self, table: str, after: Any, limit: int) -> Iterator[tuple[Any, Any]]:
+        for key, value in super().table_scan(table, after, limit):
+            yield key, self._read(f"{table}[{key!a}]", value)
+
+    def set_phase(self, phase: str) -> None:
+        super().set_phase(phase)
+        self._note("phase", phase)
+
+    def store(self, field: str, value: Any) -> None:
+        super().store(field, value)
+        self._note("set", field, value)
+
+    def table_set(self, table: str, key: Any, value: Any) -> None:
+        super().table_set(table, key, value)
+        self._note("set", f"{table}[{key!a}]", value)
+
+    def table_delete(self, table: str, key: Any) -> None:
+        super().table_delete(table, key)
+        self._note("delete", f"{table}[{key!a}]")
+
+    def pay(self, account: str, money: Money) -> None:
+        super().pay(account, money)
+        self._note("pay", account, money)
+
+    def mint(self, account: str, amount: int) -> None:
+        super().mint(account, amount)
+        self._note("mint", account, Money(amount, self.instance))
+
+    def burn(self, account: str, amount: int) -> None:
+        super().burn(account, amount)
+        self._note("burn", account, Money(amount, self.instance))
+
+    def emit(self, name: str, fields: tuple[tuple[str, Any], ...]) -> None:
+        super().emit(name, fields)
+        self._note("emit", name)
+
+    def call(self, instance: str, action: str, arguments: Mapping[str, Any]) -> Any:
+        result = super().call(instance, action, arguments)
+        self._note("call", instance, action, dict(arguments))
+        return result
+
+    def _read(self, name: str, value: Any) -> Any:
+        if len(self.reads) < EXPLAINED_MAX:
+            self.reads.setdefault(name, copy_value(value))
+        return value
+
+    def _note(self, verb: str, *operands: Any) -> None:
+        if len(self.effects) < EXPLAINED_MAX:
+            self.effects.append(Effect(verb, tuple(map(copy_value, operands))))
+
+
+class QueryHost(RuntimeHost):
+    """Serves a query: everything may be read, nothing changed."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise Revert("readonly", "a query can not change anything")
+
+    set_phase = store = table_set = table_delete = _refuse
+    take = pay = mint = burn = move = emit = call = _refuse

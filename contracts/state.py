@@ -1,0 +1,193 @@
+"""What a block reads and writes: the committed state with the changes made so far on top.
+
+The overlay keeps *decoded* values, so a balance that a thousand transfers touch is decoded once and encoded
+once. A savepoint is a place in the journal of changes; rolling back to it undoes them, the last one first.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from consensus.errors import DecodeError, ensure
+from contracts.errors import StateCorruption
+from contracts.merkle import TreeReader, Write
+
+T = TypeVar("T")
+
+SCAN_PAGE = 64
+"""Rows read from the store at a time."""
+
+
+class StateReader(Protocol):
+    """Committed rows, by key."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of `key`, or None."""
+
+    def scan(self, prefix: bytes, after: bytes | None, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        """At most `limit` rows whose keys begin with `prefix`, sorted, strictly after the whole key `after`."""
+
+
+class LedgerReader(Protocol):
+    """All that execution reads of a committed block: the store, or a snapshot of it.
+
+    The rows of `state` are authenticated by `tree`; those of `aux` are pinned by leaves of the state, or
+    only explain it.
+    """
+
+    @property
+    def state(self) -> StateReader: ...
+
+    @property
+    def aux(self) -> StateReader: ...
+
+    @property
+    def tree(self) -> TreeReader: ...
+
+
+class _NoRows:
+    """What a chain has stored before its genesis; reads as rows and as pages."""
+
+    def get(self, key: bytes) -> bytes | None:
+        return None
+
+    def scan(self, prefix: bytes, after: bytes | None, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        return ()
+
+    def get_page(self, key: bytes) -> bytes | None:
+        return None
+
+
+NO_ROWS = _NoRows()
+
+
+class Form(NamedTuple, Generic[T]):
+    """How one kind of value becomes canonical bytes, and comes back from them."""
+
+    encode: Callable[[T], bytes]
+    decode: Callable[[bytes], T]
+
+
+class Change(NamedTuple):
+    """One entry of the journal: what a key had before. `form` is None where it had not been written yet."""
+
+    key: bytes
+    before: Any
+    form: Form[Any] | None
+
+
+class Overlay:
+    """Reads through to committed rows; collects writes.
+
+    Invariant: values in here are never changed in place; whoever writes puts a new one. A key is always
+    read and written in one form.
+    """
+
+    def __init__(self, base: StateReader) -> None:
+        self._base = base
+        self._values: dict[bytes, Any] = {}
+        self._forms: dict[bytes, Form[Any]] = {}
+        self._journal: list[Change] = []
+        self._groups: dict[bytes, list[bytes]] = {}
+
+    def get(self, key: bytes, form: Form[T]) -> T | None:
+        """The value of `key`, or None. Raises: StateCorruption where committed bytes can not be decoded."""
+        try:
+            return self._values[key]  # type: ignore[no-any-return]
+        except KeyError:
+            value = self._values[key] = _load(self._base.get(key), form, key)
+            return value
+
+    def put(self, key: bytes, value: T | None, form: Form[T], group: bytes | None = None) -> None:
+        """Set `key`; None deletes. Keys that `scan` must find are put with its prefix as their `group`."""
+        if key not in self._values:
+            self.get(key, form)
+        self._journal.append(Change(key, self._values[key], self._forms.get(key)))
+        self._values[key] = value
+        self._forms[key] = form
+        if group is not None:
+            self._remember(group, key)
+
+    def scan(self, prefix: bytes, after: bytes | None, form: Form[T]) -> Iterator[tuple[bytes, T | None]]:
+        """Rows whose keys begin with `prefix`, sorted, strictly after the whole key `after`.
+
+        None stands where a row was deleted since the last block, so that the caller can charge for passing it.
+        """
+        changed = self._groups.setdefault(prefix, [])
+        for key, data in self._committed(prefix, after):
+            yield from self._changed_between(changed, after, key)
+            value = self.get(key, form) if key in self._values else _load(data, form, key)
+            yield key, value
+            after = key
+        yield from self._changed_between(changed, after, None)
+
+    def savepoint(self) -> int:
+        """A place to roll back to, until the next `commit`."""
+        return len(self._journal)
+
+    def rollback(self, savepoint: int) -> None:
+        """Undo every change since `savepoint`."""
+        while len(self._journal) > savepoint:
+            key, before, form = self._journal.pop()
+            self._values[key] = before
+            if form is None:
+                del self._forms[key]
+
+    def commit(self) -> None:
+        """Keep every change for good: earlier savepoints are void."""
+        self._journal.clear()
+
+    def changes(self, savepoint: int) -> dict[bytes, Any]:
+        """What each key that changed since `savepoint` had then."""
+        before: dict[bytes, Any] = {}
+        for change in self._journal[savepoint:]:
+            before.setdefault(change.key, change.before)
+        return before
+
+    def current(self, key: bytes) -> Any:
+        """The value of a key that has been read or written."""
+        return self._values[key]
+
+    def writes(self) -> tuple[Write, ...]:
+        """All committed changes in canonical bytes, sorted by key."""
+        ensure(not self._journal, "a transaction is still open")
+        values = self._values
+        return tuple(
+            (key, None if values[key] is None else form.encode(values[key]))
+            for key, form in sorted(self._forms.items())
+        )
+
+    def _committed(self, prefix: bytes, after: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        while True:
+            page = self._base.scan(prefix, after, SCAN_PAGE)
+            yield from page
+            if len(page) < SCAN_PAGE:
+                return
+            after = page[-1][0]
+
+    def _changed_between(
+        self, changed: list[bytes], after: bytes | None, before: bytes | None
+    ) -> Iterator[tuple[bytes, Any]]:
+        """Changed rows of a group strictly between two keys; the list may grow while the caller looks at a row."""
+        place = 0 if after is None else bisect_right(changed, after)
+        while place < len(changed) and (before is None or changed[place] < before):
+            key = changed[place]
+            yield key, self._values[key]
+            place = bisect_right(changed, key)
+
+    def _remember(self, group: bytes, key: bytes) -> None:
+        changed = self._groups.setdefault(group, [])
+        place = bisect_right(changed, key)
+        if place == 0 or changed[place - 1] != key:
+            changed.insert(place, key)
+
+
+def _load(data: bytes | None, form: Form[T], key: bytes) -> T | None:
+    if data is None:
+        return None
+    try:
+        return form.decode(data)
+    except DecodeError as error:  # what a peer may do wrong, our own store may not
+        raise StateCorruption(f"state {key!r} can not be read: {error}") from None

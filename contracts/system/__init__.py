@@ -1,0 +1,12 @@
+"""Contracts that the chain itself runs on, written in Python as part of the node.
+
+They are called like any other contract, by these names; no instance can take one of them.
+"""
+
+from collections.abc import Mapping
+
+from contracts.system.accounts import ACCOUNTS
+from contracts.system.registry import CONTRACTS
+from contracts.system.actions import SystemContract
+
+SYSTEM: Mapping[str, SystemContract] = {contract.name: contract for contract in (ACCOUNTS, CONTRACTS)}

@@ -1,0 +1,205 @@
+"""The system contract `contracts`: from source text to an agreement that all of its parties signed.
+
+Anyone may deploy code and create an instance with terms. A party signs the hash of exactly this code and
+these terms; when the last has signed, the instance is active. Until then it holds no money and fires nothing,
+and whoever created it or is to sign may withdraw it. An instance that nobody has to sign is active at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from consensus.transactions import Json, canonical_json, is_name
+from contracts.arguments import from_json, to_json
+from contracts.encoding import measure
+from contracts.errors import ContractError
+from contracts.layout import (
+    CODE,
+    CODE_ID_LENGTH,
+    INSTANCE,
+    SIGNERS_MAX,
+    TERMS,
+    Code,
+    Instance,
+    InstanceStatus,
+    code_key,
+    instance_key,
+    terms_key,
+)
+from contracts.program import Value
+from contracts.programs import Contract
+from contracts.system.actions import SYSTEM_NAMES, SystemAction, SystemContract, refusal, text_argument
+
+if TYPE_CHECKING:
+    from contracts.execution import Run
+
+COMPILE_GAS_PER_BYTE = 40
+"""Gas for checking and compiling a byte of source."""
+TERMS_BYTES_MAX = 32 * 1024
+"""All terms of one instance, as `contracts.encoding.measure` counts."""
+
+_NAME = "contracts"
+_TERMS_PREFIX = b"quorate-terms-v1\n"
+
+
+def code_id(source: str) -> str:
+    """The name of deployed code: the first 32 hex digits of the SHA-256 of its source."""
+    return sha256(source.encode()).hexdigest()[:CODE_ID_LENGTH]
+
+
+def terms_hash(contract: Contract, terms: Mapping[str, Value]) -> bytes:
+    """What parties sign, 32 bytes: SHA-256 over the canonical JSON of the code's hash and all terms."""
+    values = {name: to_json(terms[name], spec.type) for name, spec in contract.terms.items()}
+    document = {"code": contract.program.code_hash.hex(), "terms": values}
+    return sha256(_TERMS_PREFIX + canonical_json(document)).digest()
+
+
+def signing_parties(contract: Contract, terms: Mapping[str, Value]) -> list[str]:
+    """The accounts that must sign, sorted."""
+    named = [terms[spec.name] for spec in contract.terms.values() if spec.signs]
+    return sorted({party for value in named for party in (value if type(value) is list else [value])})
+
+
+def _deploy(run: Run, arguments: Mapping[str, Json]) -> str:
+    source = text_argument(arguments, "source")
+    run.meter.spend(COMPILE_GAS_PER_BYTE * len(source))
+    try:
+        contract = run.context.compiled(source)
+    except ContractError as error:
+        raise refusal("contract_error", str(error)) from None
+    code = code_id(source)
+    if run.context.code(code) is None:
+        context = run.context
+        run.write(code_key(code), Code(source, run.signers[0], context.height, context.time_ms), CODE)
+        run.emit(_NAME, "deployed", (("code", code), ("name", contract.program.name), ("by", run.signers[0])))
+    return code
+
+
+def _create(run: Run, arguments: Mapping[str, Json]) -> str:
+    code, name = text_argument(arguments, "code"), text_argument(arguments, "name")
+    sign = arguments.get("sign", False)
+    if type(sign) is not bool:
+        raise refusal("arguments", "sign must be true or false")
+    if run.context.code(code) is None:
+        raise refusal("unknown", f"no code {code!a} is deployed")
+    _check_new_name(run, name)
+    contract = run.context.contract(code)
+    terms = _terms(run, contract, arguments["terms"])
+    parties = signing_parties(contract, terms)
+    if len(parties) > SIGNERS_MAX:
+        raise refusal("size", f"{len(parties)} parties would have to sign, at most {SIGNERS_MAX} may")
+    hashed = terms_hash(contract, terms)
+    instance = Instance(
+        code=code,
+        creator=run.signers[0],
+        height=run.context.height,
+        time_ms=run.context.time_ms,
+        terms_hash=hashed,
+        status=InstanceStatus.PROPOSED,
+        phase=contract.program.phases[0],
+        wake_ms=None,
+        signed=(),
+    )
+    run.write(terms_key(name), terms, TERMS)
+    run.write(instance_key(name), instance, INSTANCE)
+    created = (("instance", name), ("code", code), ("terms_hash", hashed.hex()), ("by", run.signers[0]))
+    run.emit(_NAME, "created", created)
+    if sign or not parties:
+        _sign_for(run, name, instance, parties)
+    return hashed.hex()
+
+
+def _sign(run: Run, arguments: Mapping[str, Json]) -> str:
+    name, instance, contract = _proposed(run, arguments)
+    if arguments["terms_hash"] != instance.terms_hash.hex():
+        raise refusal("arguments", f"{name} has terms_hash {instance.terms_hash.hex()}: look at its terms before you sign")
+    parties = signing_parties(contract, run.context.terms(name))
+    if not any(signer in parties and signer not in instance.signed for signer in run.signers):
+        raise refusal("unauthorised", f"{name} waits for {_missing(instance, parties)}, not for {', '.join(run.signers)}")
+    return _sign_for(run, name, instance, parties)
+
+
+def _sign_for(run: Run, name: str, instance: Instance, parties: list[str]) -> str:
+    """Add the signatures of all who signed the transaction; the last one makes the instance active."""
+    signing = [signer for signer in run.signers if signer in parties and signer not in instance.signed]
+    signed = tuple(sorted((*instance.signed, *signing)))
+    complete = len(signed) == len(parties)
+    status = InstanceStatus.ACTIVE if complete else InstanceStatus.PROPOSED
+    run.write(instance_key(name), replace(instance, signed=signed, status=status), INSTANCE)
+    for signer in signing:
+        run.emit(_NAME, "signed", (("instance", name), ("party", signer), ("terms_hash", instance.terms_hash.hex())))
+    if complete:
+        run.emit(_NAME, "activated", (("instance", name),))
+        run.touched[name] = None
+    return status.value
+
+
+def _withdraw(run: Run, arguments: Mapping[str, Json]) -> None:
+    name, instance, contract = _proposed(run, arguments)
+    sender = run.signers[0]
+    parties = signing_parties(contract, run.context.terms(name))
+    if sender != instance.creator and sender not in parties:
+        raise refusal("unauthorised", f"{name} may be withdrawn by {instance.creator} or {', '.join(parties)}")
+    run.write(instance_key(name), replace(instance, status=InstanceStatus.WITHDRAWN), INSTANCE)
+    run.emit(_NAME, "withdrawn", (("instance", name), ("by", sender)))
+
+
+def _proposed(run: Run, arguments: Mapping[str, Json]) -> tuple[str, Instance, Contract]:
+    name = text_argument(arguments, "instance")
+    if not is_name(name):
+        raise refusal("arguments", "instance must be the name of an instance")
+    instance = run.context.instance(name)
+    if instance.status != InstanceStatus.PROPOSED:
+        raise refusal("phase", f"{name} is {instance.status}: only a proposed agreement is signed or withdrawn")
+    return name, instance, run.context.contract(instance.code)
+
+
+def _check_new_name(run: Run, name: str) -> None:
+    if not is_name(name):
+        raise refusal("arguments", "name must be lower-case letters and digits, joined by . _ or -, at most 64")
+    if name in SYSTEM_NAMES:
+        raise refusal("exists", f"{name} is the name of a system contract")
+    if run.context.has_instance(name):
+        raise refusal("exists", f"there is an instance {name}")
+
+
+def _terms(run: Run, contract: Contract, given: Json) -> dict[str, Value]:
+    """The terms with their types; those not given take their defaults."""
+    if type(given) is not dict:
+        raise refusal("arguments", "terms must be an object")
+    unknown = sorted(given.keys() - contract.terms.keys())
+    missing = [spec.name for spec in contract.terms.values() if spec.name not in given and not spec.has_default]
+    if unknown or missing:
+        problem = f"has no terms {', '.join(unknown)}" if unknown else f"needs the terms {', '.join(missing)}"
+        raise refusal("arguments", f"{contract.program.name} {problem}")
+    terms = {
+        spec.name: from_json(spec.type, given[spec.name], f"terms.{spec.name}", run.context)
+        if spec.name in given
+        else spec.default
+        for spec in contract.terms.values()
+    }
+    size = measure(terms).size_bytes
+    if size > TERMS_BYTES_MAX:
+        raise refusal("size", f"the terms have {size} bytes, at most {TERMS_BYTES_MAX} are allowed")
+    return terms
+
+
+def _missing(instance: Instance, parties: list[str]) -> str:
+    return ", ".join(party for party in parties if party not in instance.signed)
+
+
+CONTRACTS = SystemContract(
+    name=_NAME,
+    text="Code, agreements made from it, and who signed them.",
+    actions={
+        "deploy": SystemAction("make source text available as code", ("source",), _deploy),
+        "create": SystemAction(
+            "propose an agreement: an instance of code with terms", ("code", "name", "terms"), _create, ("sign",)
+        ),
+        "sign": SystemAction("a party agrees to exactly this code and these terms", ("instance", "terms_hash"), _sign),
+        "withdraw": SystemAction("take back an agreement that not all have signed", ("instance",), _withdraw),
+    },
+)

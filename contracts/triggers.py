@@ -1,0 +1,92 @@
+"""What fires next: rules after every change of their instance, and timers when their time has come.
+
+Rules of an instance are tried in the order of the source, again from the first after each firing, until none
+fires. The last pass, in which nothing fired, also tells when time alone may change that: the earliest such
+time is the instance's timer. A rule's fault undoes all that led to it, like any other; where a timer led to
+it, the timer is disarmed, and the next action or fact on the instance arms it again.
+"""
+
+from __future__ import annotations
+
+from contracts.context import Context
+from contracts.errors import Revert
+from contracts.execution import Run
+from contracts.gas import EVENT_BYTE
+from contracts.layout import DUE, VALUE, due_of
+from contracts.program import RuleSpec
+from contracts.receipts import FIRINGS_MAX, Firing, Timer
+from contracts.runtime_host import RuleHost
+
+TIMER_REST_MS = 1_000
+"""A rule that time woke is woken again no sooner than this, so that no contract keeps an idle chain busy."""
+
+
+def due_timers(context: Context, limit: int) -> list[Timer]:
+    """At most `limit` timers whose time has come, by time, then by instance."""
+    due: list[Timer] = []
+    for key, armed in context.overlay.scan(DUE, None, VALUE):
+        timer = Timer(*due_of(key))
+        if timer.due_ms > context.time_ms or len(due) == limit:
+            break
+        if armed:
+            due.append(timer)
+    return due
+
+
+def next_wakeup_ms(context: Context) -> int | None:
+    """When the earliest timer is due, which may be in the past; None where there is none."""
+    rows = context.overlay.scan(DUE, None, VALUE)
+    return next((due_of(key)[0] for key, armed in rows if armed), None)
+
+
+def settle(run: Run, *, rest_ms: int = 1) -> None:
+    """Let the rules of all touched instances fire until nothing does, and arm their timers. Raises: Revert.
+
+    No timer is set earlier than `rest_ms` from now.
+    """
+    while run.touched:
+        instance = next(iter(run.touched))
+        del run.touched[instance]
+        _settle_instance(run, instance, rest_ms)
+
+
+def _settle_instance(run: Run, name: str, rest_ms: int) -> None:
+    context = run.context
+    contract = run.contract(name)
+    fired = True
+    wake_ms: int | None = None
+    while fired:
+        fired, wake_ms = False, None
+        phase = context.instance(name).phase
+        for rule in contract.program.rules:
+            if rule.phases and phase not in rule.phases:
+                continue
+            host = RuleHost(run, name, contract)
+            run.enter(name)
+            branch = contract.program.run_rule(rule.name, host)
+            run.leave()
+            if branch is not None:
+                _record(run, host, rule, branch)
+                fired = True
+                break
+            if host.wake_ms is not None and (wake_ms is None or host.wake_ms < wake_ms):
+                wake_ms = host.wake_ms
+    context.arm(name, None if wake_ms is None else max(wake_ms, context.time_ms + rest_ms))
+
+
+def _record(run: Run, host: RuleHost, rule: RuleSpec, branch: int) -> None:
+    if len(run.firings) == FIRINGS_MAX:
+        raise Revert("rules", f"more than {FIRINGS_MAX} rules fired: rule {rule.name} of {host.instance} may never rest")
+    tried = rule.branches[: branch + 1]
+    firing = Firing(
+        instance=host.instance,
+        rule=rule.name,
+        branch=branch,
+        conditions=tuple((each.condition, place == branch) for place, each in enumerate(tried)),
+        reads=tuple(host.reads.items()),
+        effects=tuple(host.effects),
+        height=host.height,
+        time_ms=host.now_ms,
+    ).encode()
+    run.meter.spend(EVENT_BYTE * len(firing))
+    run.firings.append(firing)

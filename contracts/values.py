@@ -1,0 +1,35 @@
+"""The values a contract computes with, beside Python's own int, bool, str, bytes, list and dict.
+
+Time and Span are integers of milliseconds; Percent is an integer of millionths of a whole
+(1 % = 10,000); Party, Oracle and Instance are names. Only Money needs a shape of its own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+INT_MAX = 2**255 - 1
+"""Largest magnitude of a contract integer; beyond it the transaction reverts."""
+TEXT_BYTES_MAX = 4096
+"""Largest str or bytes value, in bytes of UTF-8."""
+ITEMS_MAX = 4096
+"""Most items of a list or dict."""
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+PERCENT_ONE = 1_000_000
+"""A whole, in the unit of Percent."""
+
+
+class Money(NamedTuple):
+    """An amount in minor units of a currency, which is the name of the token instance that mints it."""
+
+    amount: int
+    currency: str
+
+
+def escrow_account(instance: str) -> str:
+    """The ledger account that holds an instance's money; `:` keeps it apart from every signing account."""
+    return f"contract:{instance}"

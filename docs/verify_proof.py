@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""Verifies what a quorate chain says of its state, with nothing but Python: no library, no network, no node.
+
+    python verify_proof.py proof.json genesis.json [--key KEY] [--value VALUE | --absent]
+
+`genesis.json` is the file that all members signed; get it, or its hash, from somebody you trust. KEY and VALUE
+are text, or hex after 0x; give them so that you do not depend on what the proof claims to be about. The exit
+code is 0 for a valid proof, 1 for any other, 2 for files that can not be read. `proofs.md` explains each step.
+"""
+
+import argparse
+import json
+import sys
+from hashlib import sha256, sha512
+
+# ---------------------------------------------------------------- Ed25519 (RFC 8032), verification only
+
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+SQRT_MINUS_1 = pow(2, (P - 1) // 4, P)
+IDENTITY = (0, 1, 1, 0)
+
+
+def decode_point(data):
+    """A point in extended coordinates, or None for bytes that are not the one encoding of a point."""
+    sign, y = data[31] >> 7, int.from_bytes(data, "little") & (2**255 - 1)
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if x * x % P != square:
+        x = x * SQRT_MINUS_1 % P
+    if y >= P or x * x % P != square or (x == 0 and sign):
+        return None
+    x = P - x if x & 1 != sign else x
+    return x, y, 1, x * y % P
+
+
+def add(p, q):
+    a, b = (p[1] - p[0]) * (q[1] - q[0]), (p[1] + p[0]) * (q[1] + q[0])
+    c, d = 2 * D * p[3] * q[3], 2 * p[2] * q[2]
+    e, f, g, h = (b - a) % P, (d - c) % P, (d + c) % P, (b + a) % P
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def multiply(scalar, point):
+    result = IDENTITY
+    for bit in bin(scalar)[2:]:
+        result = add(result, result)
+        if bit == "1":
+            result = add(result, point)
+    return result
+
+
+def is_identity(point):
+    return point[0] % P == 0 and (point[1] - point[2]) % P == 0
+
+
+BASE = decode_point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+
+
+def signature_is_valid(key, message, signature):
+    a, r = decode_point(key), decode_point(signature[:32])
+    s = int.from_bytes(signature[32:], "little")
+    if a is None or r is None or s >= ORDER or is_identity(multiply(8, a)) or is_identity(multiply(8, r)):
+        return False
+    h = int.from_bytes(sha512(signature[:32] + key + message).digest(), "little") % ORDER
+    left, right = multiply(s, BASE), add(multiply(h, a), r)
+    return all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
+
+
+# ---------------------------------------------------------------- encodings
+
+
+def pack(value):
+    """Canonical msgpack of nil, unsigned integers, byte strings and arrays."""
+    if value is None:
+        return b"\xc0"
+    if isinstance(value, bytes):
+        for code, size in ((0xC4, 1), (0xC5, 2), (0xC6, 4)):
+            if len(value) < 256**size:
+                return bytes([code]) + len(value).to_bytes(size, "big") + value
+    if isinstance(value, list):
+        head = bytes([0x90 + len(value)]) if len(value) < 16 else b"\xdc" + len(value).to_bytes(2, "big")
+        return head + b"".join(map(pack, value))
+    if value < 128:
+        return bytes([value])
+    for code, size in ((0xCC, 1), (0xCD, 2), (0xCE, 4), (0xCF, 8)):
+        if value < 256**size:
+            return bytes([code]) + value.to_bytes(size, "big")
+    raise Invalid(f"{value} has more than 64 bits")
+
+
+def number(value):
+    if type(value) is not int or value < 0:
+        raise Invalid(f"{value!r} is not an unsigned integer")
+    return value
+
+
+def unhex(text, length=None):
+    data = bytes.fromhex(text)
+    if data.hex() != text or length not in (None, len(data)):
+        raise Invalid(f"{text!r} is not lower-case hex of the right length")
+    return data
+
+
+def digest(text):
+    return unhex(text, 32)
+
+
+HEADER = {
+    "epoch": number,
+    "view": number,
+    "height": number,
+    "parent_view": number,
+    "parent": digest,
+    "time_ms": number,
+    "cut": lambda cut: [[number(tip["lane"]), number(tip["seq"]), digest(tip["digest"])] for tip in cut],
+    "exec_height": number,
+    "exec_hash": digest,
+    "evidence": lambda items: [unhex(item) for item in items],
+    "next_set": lambda text: None if text is None else digest(text),
+}
+
+
+def header_digest(chain_id, header):
+    fields = [read(header[name]) for name, read in HEADER.items()]
+    return sha256(b"quorate/header/1\n" + chain_id + pack(fields)).digest()
+
+
+# ---------------------------------------------------------------- the proof
+
+
+class Invalid(Exception):
+    """The proof does not prove what it claims; the text says at which step."""
+
+
+def require(condition, what):
+    if not condition:
+        raise Invalid(what)
+
+
+def state_root(key, value, state):
+    """The root that the path from the key's leaf, or from where it would be, leads to."""
+    path = sha256(key).digest()
+    bits = f"{int.from_bytes(path, 'big'):0256b}"
+    siblings, other = [digest(sibling) for sibling in state["siblings"]], state["other"]
+    require(len(siblings) <= 256, "the state proof is longer than a path")
+    if value is not None:
+        require(other is None, "a proof of a value names another leaf")
+        current = sha256(b"\x00" + path + sha256(value).digest()).digest()
+    elif other is None:
+        current = bytes(32)
+    else:
+        leaf = digest(other["path"])
+        leaf_bits = f"{int.from_bytes(leaf, 'big'):0256b}"
+        require(leaf != path, "the other leaf is the key's own")
+        require(leaf_bits[: len(siblings)] == bits[: len(siblings)], "the other leaf is not on the key's path")
+        current = sha256(b"\x00" + leaf + digest(other["value_hash"])).digest()
+    for depth, sibling in zip(reversed(range(len(siblings))), siblings):
+        pair = current + sibling if bits[depth] == "0" else sibling + current
+        current = sha256(b"\x01" + pair).digest()
+    return current
+
+
+def verify(proof, genesis):
+    """(key, value, height, time in ms of the block that vouches for it). Raises: Invalid."""
+    body = json.dumps(genesis["body"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    chain_id = sha256(body.encode()).digest()
+    require(proof["format"] == "quorate-proof-1", f"unknown format {proof['format']!r}")
+    require(digest(proof["genesis_hash"]) == chain_id, "the proof is of a chain with another genesis")
+    name = f"{genesis['body']['name']}-{chain_id.hex()[:16]}"
+    require(proof["chain"] == name, f"the chain is called {name}")
+    validators = {number(member["number"]): digest(member["validator_key"]) for member in genesis["body"]["members"]}
+
+    # 1. The state root follows from key, value and siblings.
+    key = unhex(proof["key_hex"])
+    value = None if proof["value_hex"] is None else unhex(proof["value_hex"])
+    links = proof["exec"]["links"]
+    require(links, "there is no execution link")
+    require(state_root(key, value, proof["state"]) == digest(links[0]["state_root"]), "key and value are not in the state")
+
+    # 2. The execution hash follows from the state root, from block to block.
+    height, current = number(links[0]["height"]), digest(proof["exec"]["previous"])
+    for index, link in enumerate(links):
+        require(number(link["height"]) == height + index, "the execution links have a gap")
+        roots = digest(link["state_root"]) + digest(link["receipts_root"]) + digest(link["events_root"])
+        current = sha256(b"quorate/exec/1\n" + current + number(link["height"]).to_bytes(8, "big") + roots).digest()
+
+    # 3. A header names that execution; its digest covers all of it.
+    header = proof["header"]
+    require(current == digest(header["exec_hash"]), "the header vouches for another execution")
+    require(number(header["exec_height"]) == height + len(links) - 1, "the header vouches for another height")
+
+    # 4. Each further header names the one before as its parent.
+    last, name = header, header_digest(chain_id, header)
+    for descendant in proof["descendants"]:
+        require(digest(descendant["parent"]) == name, "a descendant has another parent")
+        require(descendant["parent_view"] == last["view"], "a descendant has another parent's view")
+        require(descendant["height"] == last["height"] + 1, "a descendant has a wrong height")
+        last, name = descendant, header_digest(chain_id, descendant)
+
+    # 5. A quorum of the genesis' validators signed the last header as final.
+    require(last["epoch"] == 0, "the certificate is not of the genesis' validators")
+    message = b"quorate/vote/1\n" + chain_id + pack([3, last["epoch"], last["view"], name])
+    voters = [number(vote["voter"]) for vote in proof["votes"]]
+    require(voters == sorted(set(voters)), "the votes are not sorted by voter, each once")
+    quorum = len(validators) - (len(validators) - 1) // 3
+    require(len(voters) >= quorum, f"{len(voters)} votes are no quorum of {quorum}")
+    for vote in proof["votes"]:
+        require(vote["voter"] in validators, f"{vote['voter']} is no validator")
+        valid = signature_is_valid(validators[vote["voter"]], message, unhex(vote["signature"], 64))
+        require(valid, f"the signature of validator {vote['voter']} is not valid")
+    return key, value, height, header["time_ms"]
+
+
+# ---------------------------------------------------------------- the command
+
+
+def argument(text):
+    return unhex(text[2:].lower()) if text.startswith("0x") else text.encode()
+
+
+def show(data):
+    text = data.decode(errors="replace")
+    return repr(text) if text.isprintable() and text.isascii() else "0x" + data.hex()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Verify a proof of a quorate chain.")
+    parser.add_argument("proof")
+    parser.add_argument("genesis", help="the genesis file that all members signed")
+    parser.add_argument("--key", help="what the proof must be about: text, or hex after 0x", type=argument)
+    expected = parser.add_mutually_exclusive_group()
+    expected.add_argument("--value", help="the value it must prove: text, or hex after 0x", type=argument)
+    expected.add_argument("--absent", help="it must prove that there is no value", action="store_true")
+    arguments = parser.parse_args()
+    try:
+        with open(arguments.proof, encoding="utf-8") as proof_file, open(arguments.genesis, encoding="utf-8") as genesis_file:
+            proof, genesis = json.load(proof_file), json.load(genesis_file)
+    except (OSError, ValueError) as error:
+        print(f"can not read: {error}", file=sys.stderr)
+        return 2
+    try:
+        key, value, height, time_ms = verify(proof, genesis)
+        require(arguments.key in (None, key), f"the proof is about {show(key)}")
+        require(value is None or not arguments.absent, "the proof shows a value")
+        require(arguments.value in (None, value), "the proof shows another value" if value is not None else "the proof shows that there is no value")
+    except Invalid as error:
+        print(f"NOT VALID: {error}")
+        return 1
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        print(f"NOT VALID: malformed ({type(error).__name__}: {error})")
+        return 1
+    print(f"VALID: on chain {proof['chain']}, after block {height}, key {show(key)} has", end=" ")
+    print("no value" if value is None else f"value {show(value)}")
+    print(f"genesis {proof['genesis_hash']}; {len(proof['votes'])} validators signed; time {time_ms} ms since 1970")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The command `quorate`.
+
+Exit codes: 0 as asked; 1 it failed; 2 wrong use or configuration.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from node.commands import genesis, home, nodes
+from node.errors import CommandFailed, ConfigurationError
+
+app = typer.Typer(
+    name="quorate",
+    help="""A blockchain node for organisations that cooperate without a middleman.
+
+    See it at work: `quorate demo`. Write and try contracts on one node: `quorate dev`.
+
+    Found a chain with partners: `quorate init`, `quorate genesis`, `quorate start`.
+    """,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(home.init)
+app.add_typer(home.keys, name="keys")
+app.add_typer(genesis.genesis, name="genesis")
+app.command()(nodes.start)
+app.command()(nodes.status)
+app.add_typer(nodes.config, name="config")
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    try:
+        app()
+    except ConfigurationError as error:
+        _fail(error, 2)
+    except CommandFailed as error:
+        _fail(error, 1)
+
+
+def _fail(error: Exception, code: int) -> None:
+    typer.secho(f"quorate: {error}", err=True, fg=typer.colors.RED)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The commands of `quorate`, a module for each topic. Heavy libraries are imported where they are used."""

@@ -1,0 +1,97 @@
+"""Nodes as processes of their own, that never outlive the demo.
+
+Each node ends when its standard input closes (`quorate start --until-input-closes`), and the kernel closes it
+when we are gone, whatever ended us. Each has its own session, so that Ctrl-C reaches the demo alone.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO
+
+STOP_S = 15.0
+"""A node that has not ended this long after SIGTERM is killed."""
+LOG_FILE = "node.log"
+
+
+class NodeProcess:
+    """One node, started and ended any number of times on the same data folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs or before it was started; negative for a signal."""
+        return None if self._process is None else self._process.poll()
+
+    @property
+    def log_path(self) -> Path:
+        return self.home / LOG_FILE
+
+    def start(self) -> None:
+        """Start it; its log goes on at the end of the same file."""
+        # -P: a folder called `node` where the demo was started must not be taken for ours.
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "node",
+            "start",
+            "--data",
+            str(self.home),
+            "--until-input-closes",
+        ]
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        """kill -9, and wait for its end."""
+        if self._process is not None:
+            self._process.kill()
+            self._reap(STOP_S)
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM."""
+        if self.running and self._process is not None:
+            self._process.terminate()
+
+    def stop(self) -> None:
+        """SIGTERM, and kill -9 for one that does not listen."""
+        self.ask_to_stop()
+        if not self._reap(STOP_S):
+            self.kill()
+
+    def _reap(self, timeout_s: float) -> bool:
+        if self._process is None:
+            return True
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        return True
+
+
+def stop_all(processes: Sequence[NodeProcess]) -> None:
+    """Ask all at once, then wait for each."""
+    for process in processes:
+        process.ask_to_stop()
+    for process in processes:
+        process.stop()

@@ -1,0 +1,354 @@
+"""Performs what the ordering core asks for, in the order that safety needs, and owns its clock.
+
+One loop in trio: take the inputs that wait, let the replica work on them, make everything it wants
+durable with one sync of the journal, then send. While a sync is under way new inputs gather, so the
+busier the node, the more each sync carries.
+
+Batches cost a signature check per transaction. They are checked in worker threads, in order for each
+sender, before the replica sees them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+import trio
+
+from api.gateway import TransactionState
+from consensus.batches import CheckedBatch, check_batch
+from consensus.committee import Committee
+from consensus.effects import (
+    Acknowledged,
+    Available,
+    Broadcast,
+    Effect,
+    Finalise,
+    Persist,
+    Report,
+    ReportKind,
+    Send,
+    SetTimer,
+    SyncNeeded,
+)
+from consensus.errors import CorruptionError, InvalidMessage
+from consensus.keys import Verifier
+from consensus.messages import Message, decode_message, encode_message
+from consensus.parameters import Parameters
+from consensus.replica import Now, Replica
+from consensus.transactions import Transaction
+from consensus.types import Batch, FinalBlock, Get, Have, MemberNumber
+from node.clock import Clock
+from node.journal import Journal
+from node.network import Network
+from node.pending import PendingTransactions
+from node.wire import StreamClass
+
+log = structlog.get_logger("driver")
+
+INPUTS_PER_TICK_MAX = 512
+"""Inputs that one tick takes before it makes them durable."""
+UNCHECKED_BYTES_MAX = 32 * 1024 * 1024
+"""Batches of one sender that wait for their check, in bytes; what comes on top is dropped and pulled later."""
+CHECK_THREADS = 2
+JOURNAL_BYTES_MAX = 64 * 1024 * 1024
+"""A journal segment that passes this size is replaced by one with what is still needed, in bytes."""
+
+
+class Diverged(CorruptionError):
+    """This node's execution contradicts what a quorum certified."""
+
+
+class TransactionListener(Protocol):
+    """Is told in trio when transactions change state."""
+
+    def __call__(self, transactions: Sequence[bytes], state: TransactionState) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Submission:
+    """One client call's transactions on their way to the journal."""
+
+    waiting: set[bytes]
+    resolve: Callable[[dict[bytes, TransactionState]], None]
+    answer: dict[bytes, TransactionState] = field(default_factory=dict)
+    retry_after_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Inbound:
+    """What one sender's batches stream brought and the replica has not seen."""
+
+    send: trio.MemorySendChannel[bytes]
+    receive: trio.MemoryReceiveChannel[bytes]
+    size_bytes: int = 0
+
+
+class Driver:
+    """Drives one replica. All methods are called in trio."""
+
+    def __init__(
+        self,
+        *,
+        replica: Replica,
+        journal: Journal,
+        clock: Clock,
+        committee: Committee,
+        chain_id: bytes,
+        chain: str,
+        parameters: Parameters,
+        verifier: Verifier,
+        pending: PendingTransactions,
+        finalised: trio.MemorySendChannel[Finalise],
+        on_sync_needed: Callable[[SyncNeeded], None],
+        on_transactions: TransactionListener,
+    ) -> None:
+        self.replica = replica
+        self.network: Network | None = None
+        self._journal = journal
+        self._clock = clock
+        self._committee = committee
+        self._chain_id = chain_id
+        self._chain = chain
+        self._parameters = parameters
+        self._verifier = verifier
+        self._pending = pending
+        self._finalised = finalised
+        self._on_sync_needed = on_sync_needed
+        self._on_transactions = on_transactions
+        self._inputs: deque[Callable[[Now], None]] = deque()
+        self._wake = trio.Event()
+        self._deadline_ms: int | None = None
+        self._acknowledging: dict[bytes, list[Submission]] = {}
+        self._inbound: dict[MemberNumber, _Inbound] = {}
+        self._check_limiter = trio.CapacityLimiter(CHECK_THREADS)
+        self._nursery: trio.Nursery | None = None
+        self.bad_messages = 0
+        self.dropped_batches = 0
+
+    # -- inputs -------------------------------------------------------------------------------------
+    def put(self, action: Callable[[Now], None]) -> None:
+        """Let the loop run `action` on the replica, soon and in order."""
+        self._inputs.append(action)
+        self._wake.set()
+
+    def on_message(self, member: MemberNumber, stream_class: StreamClass, body: bytes) -> None:
+        """A message from its authenticated sender. Raises: InvalidMessage."""
+        if stream_class is StreamClass.BATCHES:
+            self._queue_for_check(member, body)
+            return
+        message = decode_message(body)
+        if isinstance(message, Batch):
+            raise InvalidMessage("a batch came on the stream for votes")
+        self.put(lambda now: self._give(member, message, now))
+
+    def on_peer_change(self, member: MemberNumber, connected: bool) -> None:
+        """A connection came up or went."""
+        if connected:
+            self.put(lambda now: self.replica.on_connected(member, now))
+
+    def submit(self, transactions: Sequence[Transaction], submission: Submission) -> None:
+        """Put admitted transactions into the own lane; `submission.resolve` is called once all are durable."""
+        self.put(lambda now: self._submit(transactions, submission, now))
+
+    def _submit(self, transactions: Sequence[Transaction], submission: Submission, now: Now) -> None:
+        fresh = []
+        for transaction in transactions:
+            if transaction.id in self._acknowledging:
+                self._acknowledging[transaction.id].append(submission)
+            elif transaction.id in self._pending:
+                submission.waiting.discard(transaction.id)
+                submission.answer[transaction.id] = TransactionState.PENDING
+            else:
+                fresh.append(transaction)
+        admission = self.replica.submit(fresh, now)
+        for transaction in fresh[: admission.accepted]:
+            self._acknowledging.setdefault(transaction.id, []).append(submission)
+        for transaction in fresh[admission.accepted :]:
+            submission.waiting.discard(transaction.id)
+            submission.answer[transaction.id] = TransactionState.REJECTED
+            submission.retry_after_ms = admission.retry_after_ms
+        if not submission.waiting:
+            submission.resolve(submission.answer)
+
+    def _give(self, member: MemberNumber, message: Message, now: Now) -> None:
+        try:
+            self.replica.on_message(member, message, now)
+        except InvalidMessage as error:
+            self._blame(member, error)
+
+    def _blame(self, member: MemberNumber, error: InvalidMessage) -> None:
+        self.bad_messages += 1
+        log.warning("bad message", peer=member, reason=str(error))
+        if self.network is not None and member != self._own_number:
+            self.network.report_bad(member, str(error))
+
+    @property
+    def _own_number(self) -> MemberNumber:
+        return self.replica.me
+
+    # -- batches are checked before the replica sees them ---------------------------------------------
+    def _queue_for_check(self, member: MemberNumber, body: bytes) -> None:
+        inbound = self._inbound.get(member)
+        if inbound is None:
+            inbound = self._inbound[member] = _Inbound(*trio.open_memory_channel[bytes](INPUTS_PER_TICK_MAX))
+            if self._nursery is not None:
+                self._nursery.start_soon(self._check_batches, member, inbound)
+        if inbound.size_bytes + len(body) > UNCHECKED_BYTES_MAX:
+            self.dropped_batches += 1
+            return
+        try:
+            inbound.send.send_nowait(body)
+        except trio.WouldBlock:
+            self.dropped_batches += 1
+            return
+        inbound.size_bytes += len(body)
+
+    async def _check_batches(self, member: MemberNumber, inbound: _Inbound) -> None:
+        async for body in inbound.receive:
+            inbound.size_bytes -= len(body)
+            try:
+                message = decode_message(body)
+                if not isinstance(message, Batch):
+                    self._put_message(member, message)
+                elif self.replica.expects(message.header):
+                    checked = await trio.to_thread.run_sync(self._check, message, limiter=self._check_limiter)
+                    self._put_batch(member, checked)
+            except InvalidMessage as error:
+                self._blame(member, error)
+
+    def _put_message(self, member: MemberNumber, message: Message) -> None:
+        if not isinstance(message, Have | Get):
+            raise InvalidMessage("only batches and what asks for them belong on the stream for batches")
+        self.put(lambda now: self._give(member, message, now))
+
+    def _put_batch(self, member: MemberNumber, checked: CheckedBatch) -> None:
+        def give(now: Now) -> None:
+            try:
+                self.replica.on_batch(member, checked, now)
+            except InvalidMessage as error:
+                self._blame(member, error)
+            else:
+                self._pending.track(checked.digest, checked.transactions)
+
+        self.put(give)
+
+    def _check(self, batch: Batch) -> CheckedBatch:
+        key = self._committee.key_of(batch.header.lane)
+        if key is None:
+            raise InvalidMessage(f"lane {batch.header.lane} belongs to no validator")
+        return check_batch(
+            batch,
+            chain_id=self._chain_id,
+            chain=self._chain,
+            key=key,
+            verifier=self._verifier,
+            parameters=self._parameters,
+        )
+
+    # -- catch-up -----------------------------------------------------------------------------------
+    async def give_synced(self, block: FinalBlock, batches: Sequence[CheckedBatch]) -> None:
+        """Hand over a final block that a peer served. Raises: InvalidMessage, that peer's fault."""
+        done = trio.Event()
+        failure: list[InvalidMessage] = []
+
+        def give(now: Now) -> None:
+            try:
+                self.replica.on_synced(block, batches, now)
+            except InvalidMessage as error:
+                failure.append(error)
+            done.set()
+
+        self.put(give)
+        await done.wait()
+        if failure:
+            raise failure[0]
+
+    # -- the loop -----------------------------------------------------------------------------------
+    async def run(self) -> None:
+        """Until cancelled. Raises: JournalFailed, Diverged: the node must stop."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            for member, inbound in self._inbound.items():
+                nursery.start_soon(self._check_batches, member, inbound)
+            while True:
+                await self._perform(self.replica.effects())
+                await self._compact_journal()
+                await self._wait()
+                now = self._clock.now()
+                for _ in range(min(len(self._inputs), INPUTS_PER_TICK_MAX)):
+                    self._inputs.popleft()(now)
+                if self._deadline_ms is not None and now.mono_ms >= self._deadline_ms:
+                    self._deadline_ms = None
+                    self.replica.on_timer(now)
+
+    async def _wait(self) -> None:
+        if self._inputs:
+            await trio.lowlevel.checkpoint()
+            return
+        self._wake = trio.Event()
+        if self._deadline_ms is None:
+            await self._wake.wait()
+            return
+        with trio.move_on_after(max(0, self._deadline_ms - self._clock.now().mono_ms) / 1000):
+            await self._wake.wait()
+
+    async def _perform(self, effects: list[Effect]) -> None:
+        records = [effect.record for effect in effects if isinstance(effect, Persist)]
+        if records:
+            await trio.to_thread.run_sync(self._journal.append, records)
+        for effect in effects:
+            match effect:
+                case Send():
+                    self._send((effect.to,), effect.message)
+                case Broadcast():
+                    self._send(self._committee.numbers, effect.message)
+                case SetTimer():
+                    self._deadline_ms = effect.deadline_ms
+                case Finalise():
+                    await self._finalised.send(effect)
+                case Acknowledged():
+                    self._acknowledge(effect)
+                case Available():
+                    changed = self._pending.mark_available(effect.tip.digest)
+                    self._on_transactions(changed, TransactionState.AVAILABLE)
+                case SyncNeeded():
+                    self._on_sync_needed(effect)
+                case Report():
+                    self._report(effect)
+
+    def _send(self, members: Sequence[MemberNumber], message: Message) -> None:
+        if self.network is None:
+            return
+        stream_class = StreamClass.BATCHES if isinstance(message, Batch | Have | Get) else StreamClass.VOTES
+        body = encode_message(message)
+        for member in members:
+            if member != self._own_number:
+                # What a full or broken connection loses, the protocol asks for again.
+                self.network.send(member, stream_class, body)
+
+    def _acknowledge(self, effect: Acknowledged) -> None:
+        self._pending.track(effect.batch, self.replica.transactions(effect.batch))
+        for identifier in effect.transactions:
+            for submission in self._acknowledging.pop(identifier, ()):
+                submission.answer[identifier] = TransactionState.PENDING
+                submission.waiting.discard(identifier)
+                if not submission.waiting:
+                    submission.resolve(submission.answer)
+
+    def _report(self, report: Report) -> None:
+        fields = dict(report.fields)
+        if report.kind is ReportKind.DIVERGED:
+            raise Diverged(report.text)
+        if report.kind is ReportKind.PROGRESS:
+            log.debug(report.text, **fields)
+        else:
+            log.warning(report.text, kind=report.kind.value, member=report.member, **fields)
+
+    async def _compact_journal(self) -> None:
+        if self._journal.size_bytes > JOURNAL_BYTES_MAX:
+            records = self.replica.snapshot_records()
+            await trio.to_thread.run_sync(self._journal.rotate, records)

@@ -1,0 +1,150 @@
+"""Executes final blocks strictly by height and makes each durable in one write, in a worker thread.
+
+The store's height is the only marker of how far execution came: what was not stored is executed again
+after a stop, from the same state, to the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+import trio
+
+from consensus.effects import Finalise
+from consensus.merkle_list import list_root
+from consensus.parameters import Parameters
+from consensus.replica import Anchor
+from consensus.transactions import Transaction
+from consensus.types import Batch, Digest
+from contracts.engine import BlockInput, Engine, Outcome
+from contracts.receipts import ExecLink
+from node.driver import Driver
+from node.genesis import Genesis
+from node.store import BlockCommit, Place, Store
+
+log = structlog.get_logger("executor")
+
+_NOTHING = list_root(())
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedBlock:
+    """What the rest of the node hears of a block that is executed and stored."""
+
+    height: int
+    time_ms: int
+    batches: tuple[Digest, ...]
+    transactions: tuple[bytes, ...]
+    """Ids of what the block settled: executed, failed or expired."""
+
+
+class Executor:
+    """Runs one engine over one store."""
+
+    def __init__(self, engine: Engine, store: Store, genesis: Genesis) -> None:
+        self._engine = engine
+        self._store = store
+        self._genesis = genesis
+        self._link: ExecLink
+        self.executed = trio.Event()
+        """Set when the next block is done; a new one takes its place then."""
+
+    @property
+    def parameters(self) -> Parameters:
+        return self._genesis.parameters
+
+    def start(self) -> None:
+        """Write genesis into an empty store; else go on from the last block. Raises: StateCorruption."""
+        if self._store.height() < 0:
+            self._commit_genesis()
+        self._link = self._store.link(self._store.height())
+
+    def _commit_genesis(self) -> None:
+        outcome = self._engine.genesis(self._genesis.body)
+        self._store.commit(_commit(outcome))
+
+    def anchor(self) -> Anchor:
+        """Where ordering goes on from."""
+        height = self._store.height()
+        block = self._store.final_block(height) if height > 0 else None
+        certified = block.header.exec_height if block is not None else 0
+        changed = height
+        while changed > certified and not self._changed(changed):
+            changed -= 1
+        return Anchor(
+            block=block,
+            exec_hashes=tuple((h, self._store.link(h).exec_hash) for h in range(certified, height + 1)),
+            changed_height=changed,
+            next_wakeup_ms=self._engine.next_wakeup_ms(self._store.state),
+        )
+
+    def _changed(self, height: int) -> bool:
+        link = self._store.link(height)
+        unchanged_root = self._store.link(height - 1).state_root == link.state_root
+        return not (unchanged_root and link.receipts_root == link.events_root == _NOTHING)
+
+    async def run(
+        self,
+        finalised: trio.MemoryReceiveChannel[Finalise],
+        driver: Driver,
+        announce: Callable[[ExecutedBlock], None],
+    ) -> None:
+        """Execute what becomes final, until cancelled."""
+        async for block in finalised:
+            replica = driver.replica
+            batches = [(digest, replica.batch(digest), replica.transactions(digest)) for digest in block.batches]
+            held = [(digest, batch, txs) for digest, batch, txs in batches if batch is not None]
+            outcome = await trio.to_thread.run_sync(self._execute, block, held)
+            link = outcome.link
+            driver.put(
+                lambda now, link=link, outcome=outcome: replica.on_executed(
+                    link.height, link.exec_hash, outcome.changed, outcome.next_wakeup_ms, now
+                )
+            )
+            executed, self.executed = self.executed, trio.Event()
+            executed.set()
+            settled = tuple(receipt.id for receipt in outcome.receipts if receipt.timer is None)
+            announce(ExecutedBlock(link.height, block.block.header.time_ms, block.batches, settled))
+
+    def _execute(
+        self, block: Finalise, batches: Sequence[tuple[Digest, Batch, Sequence[Transaction]]]
+    ) -> Outcome:
+        header = block.block.header
+        transactions = tuple(transaction for _, _, batch in batches for transaction in batch)
+        run_timers = header.height - header.exec_height <= self.parameters.exec_lag_max
+        outcome = self._engine.execute(
+            self._store, BlockInput(header.height, header.time_ms, transactions, run_timers), self._link
+        )
+        places = {
+            transaction.id: (digest, position)
+            for digest, _, batch in batches
+            for position, transaction in enumerate(batch)
+        }
+        self._store.commit(_commit(outcome, block, batches, places))
+        self._link = outcome.link
+        return outcome
+
+
+def _commit(
+    outcome: Outcome,
+    block: Finalise | None = None,
+    batches: Sequence[tuple[Digest, Batch, Sequence[Transaction]]] = (),
+    places: dict[bytes, tuple[Digest, int]] | None = None,
+) -> BlockCommit:
+    return BlockCommit(
+        link=outcome.link,
+        block=None if block is None else block.block,
+        batches=tuple((digest, batch) for digest, batch, _ in batches),
+        transactions=tuple(
+            (receipt.id, Place(outcome.link.height, index, *places[receipt.id]))
+            for index, receipt in enumerate(outcome.receipts)
+            if places is not None and receipt.id in places
+        ),
+        receipts=tuple(receipt.encode() for receipt in outcome.receipts),
+        events=tuple(event.encode() for event in outcome.events),
+        state_writes=outcome.writes,
+        aux_writes=outcome.aux_writes,
+        tree_writes=outcome.tree_writes,
+    )

@@ -1,0 +1,237 @@
+"""Wires one node together, explicitly, and runs it until it is told to stop or must stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import orjson
+import structlog
+import trio
+
+from api.app import create_app
+from consensus.committee import Committee, Validator
+from consensus.effects import Finalise
+from consensus.errors import ConsensusError
+from consensus.keys import verify_ed25519
+from consensus.replica import Replica
+from contracts.engine import Engine
+from contracts.errors import StateCorruption
+from node.bridge import ApiServer, Bridge
+from node.clock import Clock
+from node.code_cache import CodeCache
+from node.config import NodeConfig
+from node.driver import Driver
+from node.errors import ConfigurationError, NodeError
+from node.executor import Executor
+from node.gateway import NodeGateway
+from node.genesis import Genesis, Member, load_genesis
+from node.journal import Journal, JournalLost
+from node.keystore import Role
+from node.logs import set_up_logs
+from node.network import ListenFailed, Network, Peer
+from node.pending import PendingTransactions
+from node.store import Store
+from node.sync import BlockServer, CatchUp
+
+log = structlog.get_logger("node")
+
+EXIT_OK, EXIT_FAILED, EXIT_CONFIGURATION = 0, 1, 2
+FINALISED_QUEUE_BLOCKS = 256
+"""Final blocks that may wait for execution; ordering slows down long before, by exec_lag_max."""
+SWITCH_INTERVAL_S = 0.001
+"""How long a thread keeps the interpreter while another wants it: short, so that a vote need not wait long."""
+
+
+def run_node(config: NodeConfig, *, dev: bool = False) -> int:
+    """Run the node in `config.data_dir` until SIGTERM or SIGINT; the exit code."""
+    try:
+        genesis = load_genesis(config.genesis_path)
+        me = _own_member(config, genesis)
+        set_up_logs(config.log_format, config.log_level, me.id)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        trio.run(_Node(config, genesis, me, dev=dev).run)
+    except (NodeError, ConsensusError, StateCorruption) as error:
+        return _stop_with(error)
+    except BaseExceptionGroup as group:
+        expected, unexpected = group.split((NodeError, ConsensusError, StateCorruption))
+        if expected is None or unexpected is not None:
+            raise  # a fault of ours: the traceback is what helps
+        return _stop_with(expected)
+    return EXIT_OK
+
+
+def _stop_with(error: BaseException) -> int:
+    """Say in one line why the node cannot go on; the exit code."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    print(f"quorate: the node stopped: {error}", file=sys.stderr)
+    return EXIT_CONFIGURATION if isinstance(error, ConfigurationError | ListenFailed) else EXIT_FAILED
+
+
+def _own_member(config: NodeConfig, genesis: Genesis) -> Member:
+    keys = config.keystore()
+    me = genesis.member_of_key(keys.public(Role.VALIDATOR))
+    if me is None or me.card.validator_key != keys.public(Role.VALIDATOR):
+        raise ConfigurationError(
+            f"the validator key in {config.keys_dir} belongs to no member of {config.genesis_path}: "
+            "is this the right data folder?"
+        )
+    if me.card.network_key != keys.public(Role.NETWORK):
+        raise ConfigurationError(f"the network key in {config.keys_dir} is not the one {me.id} has in the genesis")
+    return me
+
+
+class _Node:
+    """One node from start to stop."""
+
+    def __init__(self, config: NodeConfig, genesis: Genesis, me: Member, *, dev: bool) -> None:
+        self.config = config
+        self.genesis = genesis
+        self.me = me
+        self.dev = dev
+        self.clock = Clock()
+        self.committee = Committee(
+            1, tuple(Validator(member.number, member.card.validator_key) for member in genesis.members)
+        )
+
+    async def run(self) -> None:
+        with ExitStack() as stack:
+            journal, records = _open_journal(self.config)
+            stack.callback(journal.close)
+            store = Store.open(self.config.ledger_dir)
+            stack.callback(store.close)
+            if journal.recovery.created and store.height() > 0:
+                raise JournalLost(
+                    f"{self.config.ledger_dir} holds blocks but {self.config.journal_dir} no journal: this validator "
+                    "does not know what it voted; put the journal back, or have the members accept a new key"
+                )
+            await self._serve(journal, records, store)
+
+    async def _serve(self, journal: Journal, records: list[bytes], store: Store) -> None:
+        config, genesis, keys = self.config, self.genesis, self.config.keystore()
+        code_cache = CodeCache(config.code_cache_dir)
+        executor = Executor(
+            Engine(chain=genesis.chain, parameters=genesis.parameters, code_cache=code_cache), store, genesis
+        )
+        executor.start()
+        bridge = Bridge()
+        pending = PendingTransactions()
+        finalised, to_execute = trio.open_memory_channel[Finalise](FINALISED_QUEUE_BLOCKS)
+        replica = Replica(
+            chain_id=genesis.hash,
+            chain=genesis.chain,
+            committee=self.committee,
+            me=self.me.number,
+            signer=keys.private(Role.VALIDATOR),
+            verifier=verify_ed25519,
+            parameters=genesis.parameters,
+            genesis_time_ms=genesis.time_ms,
+            batch_source=store.batch,
+        )
+        replica.recover(records, executor.anchor(), self.clock.now())
+        gateway = NodeGateway(
+            genesis=genesis,
+            me=self.me,
+            dev=self.dev,
+            engine=Engine(chain=genesis.chain, parameters=genesis.parameters, code_cache=code_cache),
+            store=store,
+            clock=self.clock,
+            pending=pending,
+            bridge=bridge,
+        )
+        api = _api_server(bridge, config)
+        driver = Driver(
+            replica=replica,
+            journal=journal,
+            clock=self.clock,
+            committee=self.committee,
+            chain_id=genesis.hash,
+            chain=genesis.chain,
+            parameters=genesis.parameters,
+            verifier=verify_ed25519,
+            pending=pending,
+            finalised=finalised,
+            on_sync_needed=lambda wanted: catch_up.ask(wanted),
+            on_transactions=gateway.transactions_changed,
+        )
+        blocks = BlockServer(genesis.hash, store.height, store.final_block, store.batches_of)
+        network = Network(
+            seed=keys.private(Role.NETWORK).seed,
+            listen=config.listen,
+            me=self.me.number,
+            peers=[Peer(m.number, m.card.network_key, m.card.address) for m in genesis.members],
+            on_message=driver.on_message,
+            on_request=blocks.on_request,
+            on_peer_change=driver.on_peer_change,
+        )
+        driver.network = network
+        catch_up = CatchUp(
+            driver=driver,
+            network=network,
+            chain_id=genesis.hash,
+            chain=genesis.chain,
+            executed_height=store.height,
+            executed=lambda: executor.executed,
+        )
+        gateway.attach(driver, network, catch_up)
+        async with trio.open_nursery() as nursery:
+            listen = await nursery.start(network.run)
+            await nursery.start(api.serve, create_app(gateway))
+            nursery.start_soon(catch_up.run)
+            nursery.start_soon(executor.run, to_execute, driver, gateway)
+            nursery.start_soon(driver.run)
+            with _announced(config.node_file, api.url, listen):
+                log.info("node started", height=store.height(), api=api.url, listen=listen, chain=genesis.chain)
+                await _wait_for_signal()
+                log.info("stopping", height=store.height())
+            nursery.cancel_scope.cancel()
+
+
+def _open_journal(config: NodeConfig) -> tuple[Journal, list[bytes]]:
+    """The journal that the validator key is bound to; a key without its journal must not vote."""
+    binding = config.keys_dir / "validator.journal"
+    bound_id = bytes.fromhex(binding.read_text()) if binding.exists() else None
+    journal, records = Journal.open(config.journal_dir, bound_id)
+    if bound_id is None:
+        with binding.open("w") as file:
+            file.write(journal.id.hex())
+            file.flush()
+            os.fsync(file.fileno())
+    if journal.recovery.dropped_bytes:
+        log.warning("the journal ended in an unfinished write", dropped_bytes=journal.recovery.dropped_bytes)
+    return journal, records
+
+
+def _api_server(bridge: Bridge, config: NodeConfig) -> ApiServer:
+    try:
+        return ApiServer(bridge, config.api_host, config.api_port)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the API cannot listen on {config.api_host}:{config.api_port} ({error.strerror}): "
+            "choose another with --api-port or QUORATE_API_PORT"
+        ) from None
+
+
+class _announced:  # noqa: N801 - reads as a phrase
+    """Keeps node.json in the data folder while the node runs."""
+
+    def __init__(self, path: Path, api_url: str, listen: str) -> None:
+        self._path = path
+        self._content = orjson.dumps({"pid": os.getpid(), "api_url": api_url, "listen": listen})
+
+    def __enter__(self) -> None:
+        self._path.write_bytes(self._content)
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+
+
+async def _wait_for_signal() -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            return

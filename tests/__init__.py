@@ -1,0 +1,1 @@
+"""Everything that checks quorate; not part of the wheel."""

@@ -1,0 +1,457 @@
+"""A small chain in memory behind the gateway's protocol, for tests of the API alone.
+
+Transactions go through the real parser and the real signature check, are kept, ordered into blocks of their
+own and executed against real balances of one token. Only agreement, storage and the contract engine are
+missing; tests on real nodes cover those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Literal
+
+import orjson
+
+from api.gateway import EventFilter, JsonObject, Refused, TransactionState, TransactionStatus
+from consensus.errors import InvalidTransaction
+from consensus.keys import Ed25519Signer, verify_ed25519
+from consensus.transactions import (
+    Transaction,
+    canonical_json,
+    parse_transaction,
+    signed_bytes,
+    transaction_id,
+    verify,
+)
+
+GENESIS_TIME_MS = 1_767_225_600_000
+BLOCK_INTERVAL_MS = 500
+EXPIRY_MS_MAX = 15 * 60 * 1000
+CODE = "0f" * 16
+MEMBERS = (
+    ("greenfarm", "Greenfarm Ltd"),
+    ("bolt", "Bolt Logistics"),
+    ("citybank", "City Bank"),
+    ("millers", "Millers & Co"),
+)
+
+
+def signer_of(name: str) -> Ed25519Signer:
+    """A key made from a name, so that tests need none in files."""
+    return Ed25519Signer(sha256(b"test key of " + name.encode()).digest())
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A committed transaction."""
+
+    body: JsonObject
+    status: TransactionStatus
+
+
+class MemoryGateway:
+    """Implements api.gateway.Gateway. `instant` commits what is submitted at once; otherwise `seal` does."""
+
+    def __init__(self, *, instant: bool = True, dev: bool = True, capacity: int = 1_000) -> None:
+        self.chain = "quorate-test-0011223344556677"
+        self.instant = instant
+        self.dev = dev
+        self.capacity = capacity
+        self.down: Refused | None = None
+        self.connected = {name for name, _ in MEMBERS[1:]}
+        self.keys = {name: [signer_of(name).public_key.hex()] for name, _ in MEMBERS}
+        self.balances = {"greenfarm": 1_000_000}
+        self.delivered_ms: int | None = None
+        self.offset_ms = 0
+        self.pending: dict[str, Transaction] = {}
+        self.entries: dict[str, Entry] = {}
+        self.event_log: list[JsonObject] = []
+        self.chain_blocks: list[JsonObject] = [self._block(0, [])]
+        self._grown = asyncio.Event()
+
+    @property
+    def height(self) -> int:
+        return len(self.chain_blocks) - 1
+
+    @property
+    def time_ms(self) -> int:
+        return self._time_at(self.height)
+
+    def register(self, account: str, public_key: str) -> None:
+        """Let a key act for an account."""
+        self.keys.setdefault(account, []).append(public_key)
+
+    # ------------------------------------------------------------ writing
+
+    async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
+        self._ensure_up()
+        statuses = [self._admit(envelope) for envelope in envelopes]
+        if self.instant and self.pending:
+            self.seal()
+        return statuses
+
+    def _admit(self, envelope: bytes) -> TransactionStatus:
+        try:
+            transaction = parse_transaction(envelope, self.chain)
+        except InvalidTransaction as error:
+            return TransactionStatus("", TransactionState.REJECTED, code=error.code, detail=error.detail)
+        identifier = transaction.id.hex()
+        if identifier in self.pending or identifier in self.entries:
+            return replace(self._status(identifier), known=True)
+        code, detail = self._objection(transaction)
+        if code:
+            return TransactionStatus(identifier, TransactionState.REJECTED, code=code, detail=detail)
+        self.pending[identifier] = transaction
+        return TransactionStatus(identifier, TransactionState.PENDING)
+
+    def _objection(self, transaction: Transaction) -> tuple[str, str]:
+        if not verify(transaction, verify_ed25519):
+            return "bad_signature", "a signature does not fit the signed bytes"
+        signing = {key.hex() for key, _ in transaction.signatures}
+        for account in (transaction.sender, *transaction.cosigners):
+            if not signing & set(self.keys.get(account, ())):
+                return "unauthorised", f"{account} has none of its keys among the signatures"
+        if transaction.expires_ms < self.time_ms:
+            return "expired", f"expires_ms is {transaction.expires_ms}, the chain's time is {self.time_ms}"
+        if transaction.expires_ms > self.time_ms + EXPIRY_MS_MAX:
+            return "expiry_too_far", f"expires_ms is more than {EXPIRY_MS_MAX} ms ahead of the chain's time"
+        if len(self.pending) >= self.capacity:
+            return "overloaded", f"{self.capacity} transactions wait to be ordered"
+        return "", ""
+
+    def seal(self) -> None:
+        """Order and execute what waits, in one block."""
+        height = self.height + 1
+        bodies = []
+        for index, (identifier, transaction) in enumerate(self.pending.items()):
+            entry = self._execute(identifier, transaction, height, index)
+            self.entries[identifier] = entry
+            bodies.append(entry.body)
+        self.pending.clear()
+        self.chain_blocks.append(self._block(height, bodies))
+        grown, self._grown = self._grown, asyncio.Event()
+        grown.set()
+
+    def _execute(self, identifier: str, transaction: Transaction, height: int, index: int) -> Entry:
+        code, detail = "", ""
+        before, events = dict(self.balances), len(self.event_log)
+        for call in transaction.calls:
+            code, detail = self._call(transaction, call.contract, call.action, call.args, height)
+            if code:
+                self.balances = before
+                del self.event_log[events:]
+                break
+        outcome: Literal["ok", "failed"] = "failed" if code else "ok"
+        receipt = {"status": outcome, "code": code, "text": detail, "gas_used": 100}
+        body = {
+            "id": identifier,
+            "sentence": _sentence(transaction.sender, orjson.loads(transaction.body)),
+            "outcome": outcome,
+            "transaction": orjson.loads(transaction.body),
+            "signatures": [
+                {"key": key.hex(), "signature": made.hex()} for key, made in transaction.signatures
+            ],
+            "receipt": receipt,
+            "height": height,
+            "index": index,
+            "time_ms": self._time_at(height),
+        }
+        status = TransactionStatus(
+            identifier,
+            TransactionState.COMMITTED,
+            height,
+            index,
+            outcome,
+            code or None,
+            detail or None,
+            receipt=receipt,
+        )
+        return Entry(body, status)
+
+    def _call(
+        self, transaction: Transaction, contract: str, action: str, args: Mapping[str, Any], height: int
+    ) -> tuple[str, str]:
+        if (contract, action) == ("deal", "report"):
+            self.delivered_ms = self._time_at(height)
+            self._emit(transaction, contract, "reported", {"fact": "delivered"}, height)
+            return "", ""
+        if (contract, action) == ("euro", "transfer"):
+            target, amount = args.get("to"), args.get("amount")
+            if (
+                not isinstance(target, str)
+                or not isinstance(amount, str)
+                or not amount.isdigit()
+                or len(amount) > 30
+            ):
+                return "arguments", "transfer takes to, an account, and amount, decimal text"
+            if self.balances.get(transaction.sender, 0) < int(amount):
+                return "funds", f"{transaction.sender} holds less than {amount} euro"
+            self.balances[transaction.sender] -= int(amount)
+            self.balances[target] = self.balances.get(target, 0) + int(amount)
+            fields = {"source": transaction.sender, "target": target, "amount": amount}
+            self._emit(transaction, contract, "transferred", fields, height)
+            return "", ""
+        return "unknown", f"{contract} has no action {action}"
+
+    def _emit(
+        self, transaction: Transaction, contract: str, name: str, fields: JsonObject, height: int
+    ) -> None:
+        index = sum(1 for event in self.event_log if event["height"] == height)
+        self.event_log.append(
+            {
+                "height": height,
+                "index": index,
+                "contract": contract,
+                "name": name,
+                "fields": fields,
+                "transaction": transaction.id.hex(),
+                "time_ms": self._time_at(height),
+            }
+        )
+
+    def _block(self, height: int, transactions: list[JsonObject]) -> JsonObject:
+        return {
+            "height": height,
+            "hash": sha256(
+                b"block" + canonical_json([height, [item["id"] for item in transactions]])
+            ).hexdigest(),
+            "time_ms": self._time_at(height),
+            "transaction_count": len(transactions),
+            "transactions": transactions,
+        }
+
+    def _time_at(self, height: int) -> int:
+        return GENESIS_TIME_MS + self.offset_ms + height * BLOCK_INTERVAL_MS
+
+    # ------------------------------------------------------------ reading
+
+    async def wait(
+        self, transaction: str, until: Literal["available", "committed"], timeout_s: float
+    ) -> TransactionStatus:
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while (left := deadline - asyncio.get_running_loop().time()) > 0 and transaction not in self.entries:
+            try:
+                await asyncio.wait_for(self._grown.wait(), left)
+            except TimeoutError:
+                break
+        return self._status(transaction)
+
+    async def status(self, transaction: str) -> TransactionStatus:
+        self._ensure_up()
+        return self._status(transaction)
+
+    def _status(self, transaction: str) -> TransactionStatus:
+        if transaction in self.entries:
+            return self.entries[transaction].status
+        state = TransactionState.PENDING if transaction in self.pending else TransactionState.UNKNOWN
+        return TransactionStatus(transaction, state)
+
+    async def explain(self, transaction: Mapping[str, Any]) -> JsonObject:
+        body = canonical_json(transaction)
+        return {
+            "sentence": _sentence(transaction["sender"], transaction),
+            "id": transaction_id(body).hex(),
+            "signed_bytes_hex": signed_bytes(body).hex(),
+            "body": body.decode(),
+        }
+
+    async def simulate(self, transaction: Mapping[str, Any]) -> JsonObject:
+        return {"status": "ok", "code": "", "text": "", "gas_used": 100}
+
+    async def node(self) -> JsonObject:
+        self._ensure_up()
+        root = sha256(
+            canonical_json([self.height, {key: str(value) for key, value in self.balances.items()}])
+        ).hexdigest()
+        return {
+            "member": "greenfarm",
+            "version": "0.1.0",
+            "chain": self.chain,
+            "height": self.height,
+            "time_ms": self.time_ms,
+            "state_root": root,
+            "exec_hash": sha256(bytes.fromhex(root)).hexdigest(),
+            "consensus": {"epoch": 0, "view": self.height + 1, "validators": len(MEMBERS), "quorum": 3},
+            "peers": [
+                {"member": name, "connected": name in self.connected, "height": self.height}
+                for name, _ in MEMBERS[1:]
+            ],
+            "dev": self.dev,
+            "why": "All is well: nothing waits to be ordered.",
+        }
+
+    async def members(self) -> Sequence[JsonObject]:
+        return [
+            {
+                "id": name,
+                "number": number,
+                "title": title,
+                "validator_key": self.keys[name][0],
+                "state": "here" if number == 0 else "connected" if name in self.connected else "unreachable",
+                "height": self.height if number == 0 or name in self.connected else None,
+            }
+            for number, (name, title) in enumerate(MEMBERS)
+        ]
+
+    async def genesis(self) -> JsonObject:
+        members = [{"id": name, "title": title} for name, title in MEMBERS]
+        return {
+            "body": {"format": 1, "name": "test", "time_ms": GENESIS_TIME_MS, "members": members},
+            "signatures": {name: "00" * 64 for name, _ in MEMBERS},
+        }
+
+    async def blocks(self, before: int | None, limit: int) -> Sequence[JsonObject]:
+        blocks = self.chain_blocks[: before if before is not None else None][::-1][:limit]
+        return [{key: value for key, value in block.items() if key != "transactions"} for block in blocks]
+
+    async def block(self, height: int) -> JsonObject:
+        if height > self.height:
+            raise Refused(404, "unknown_block", f"there is no block {height}; the newest is {self.height}")
+        return self.chain_blocks[height]
+
+    async def transaction(self, transaction: str) -> JsonObject:
+        if transaction not in self.entries:
+            raise Refused(404, "unknown_transaction", f"{transaction} is not committed")
+        return self.entries[transaction].body
+
+    async def transactions(
+        self,
+        before: tuple[int, int] | None,
+        limit: int,
+        *,
+        account: str | None = None,
+        contract: str | None = None,
+    ) -> Sequence[JsonObject]:
+        found = [
+            entry.body
+            for entry in reversed(self.entries.values())
+            if (before is None or (entry.body["height"], entry.body["index"]) < before)
+            and account in (None, entry.body["transaction"]["sender"])
+            and (
+                contract is None
+                or any(call["contract"] == contract for call in entry.body["transaction"]["calls"])
+            )
+        ]
+        return found[:limit]
+
+    async def accounts(self, after: str | None, limit: int) -> Sequence[JsonObject]:
+        return [{"id": name} for name in sorted(self.keys) if after is None or name > after][:limit]
+
+    async def account(self, account: str) -> JsonObject:
+        if account not in self.keys:
+            raise Refused(404, "unknown_account", f"no account is named {account}")
+        amount = self.balances.get(account, 0)
+        balances = [{"currency": "euro", "amount": str(amount)}] if amount else []
+        return {"id": account, "keys": self.keys[account], "balances": balances}
+
+    async def contracts(self, after: str | None, limit: int) -> Sequence[JsonObject]:
+        text = "If delivery is confirmed by the deadline then release the payment, else a penalty."
+        listed = [
+            {"code": CODE, "name": "DeliveryOrPenalty", "text": text, "author": "greenfarm", "height": 0}
+        ]
+        return [item for item in listed if after is None or str(item["code"]) > after][:limit]
+
+    async def contract(self, code: str) -> JsonObject:
+        if code != CODE:
+            raise Refused(404, "unknown_contract", f"no code has the id {code}")
+        return {**(await self.contracts(None, 1))[0], "source": "class DeliveryOrPenalty(Contract): ...\n"}
+
+    async def instances(self, after: str | None, limit: int) -> Sequence[JsonObject]:
+        keys = ("name", "code", "contract", "status", "phase")
+        whole = [await self.instance(name) for name in ("deal", "euro")]
+        listed = [{key: item[key] for key in keys} for item in whole]
+        return [item for item in listed if after is None or item["name"] > after][:limit]
+
+    async def instance(self, name: str) -> JsonObject:
+        common = {"name": name, "code": CODE, "status": "active", "signatures": {}, "actions": []}
+        if name == "euro":
+            supply = {"supply": {"amount": str(sum(self.balances.values())), "currency": "euro"}}
+            return {
+                **common, "contract": "Token", "text": "Money that its issuer mints.", "phase": "active",
+                "terms": {"issuer": "citybank"}, "facts": {}, "fields": supply, "balances": [], "rules": [],
+            }  # fmt: skip
+        if name != "deal":
+            raise Refused(404, "unknown_instance", f"no instance is named {name}")
+        deadline_ms = GENESIS_TIME_MS + 7 * 86_400_000
+        delivered = self.delivered_ms is not None
+        on_time = {
+            "condition": "self.delivered and self.delivered <= self.deadline",
+            "consequence": ["self.pay(self.seller, self.price)", 'self.close("on time", 0)'],
+            "holds": delivered,
+        }
+        never = {
+            "condition": "now() > self.deadline + self.give_up",
+            "consequence": ["self.pay(self.buyer, self.price)", 'self.close("not delivered", 0)'],
+            "holds": None if delivered else False,
+        }
+        return {
+            **common,
+            "contract": "DeliveryOrPenalty",
+            "text": "If delivery is confirmed by the deadline then release the payment, else a penalty.",
+            "phase": "funded",
+            "terms": {
+                "buyer": "millers", "seller": "greenfarm", "carrier": "bolt",
+                "price": {"amount": "250000", "currency": "euro"}, "deadline": deadline_ms, "late_rate": "1",
+            },
+            "facts": {"delivered": self.delivered_ms},
+            "fields": {"reminders_sent": 0},
+            "balances": [{"currency": "euro", "amount": "250000"}],
+            "rules": [
+                {
+                    "name": "settle", "text": "Settle the delivery", "in_phase": True,
+                    "wake_ms": None if delivered else deadline_ms + 30 * 86_400_000,
+                    "branches": [on_time, never],
+                }
+            ],
+        }  # fmt: skip
+
+    async def query(self, instance: str, query: str, arguments: Mapping[str, Any]) -> JsonObject:
+        await self.instance(instance)
+        if query != "balance":
+            raise Refused(404, "unknown_query", f"{instance} has no query {query}")
+        if arguments.keys() != {"account"} or not isinstance(arguments["account"], str):
+            raise Refused(422, "arguments", "balance takes account, a name")
+        return {"value": str(self.balances.get(arguments["account"], 0)), "height": self.height}
+
+    async def state(self, key: str) -> JsonObject:
+        account = bytes.fromhex(key).decode("ascii", "replace")
+        amount = self.balances.get(account)
+        return {"key": key, "value_hex": None if amount is None else f"{amount:016x}", "height": self.height}
+
+    async def proof(self, key: str, timeout_s: float) -> JsonObject:
+        return {"format": "test", **await self.state(key)}
+
+    async def events(self, after: tuple[int, int] | None, wanted: EventFilter) -> AsyncIterator[JsonObject]:
+        position = (self.height + 1, -1) if after is None else after
+        while True:
+            self._ensure_up()
+            grown = self._grown
+            for event in [item for item in self.event_log if (item["height"], item["index"]) > position]:
+                position = (event["height"], event["index"])
+                if (
+                    wanted.contract in (None, event["contract"])
+                    and wanted.name in (None, event["name"])
+                    and wanted.transaction in (None, event["transaction"])
+                ):
+                    yield event
+            await grown.wait()
+
+    async def advance_clock(self, by_ms: int) -> JsonObject:
+        if not self.dev:
+            raise Refused(403, "not_a_development_node", "this node shares its chain with others")
+        self.offset_ms += by_ms
+        return {"time_ms": self.time_ms}
+
+    def _ensure_up(self) -> None:
+        if self.down is not None:
+            raise self.down
+
+
+def _sentence(sender: str, body: Mapping[str, Any]) -> str:
+    call = body["calls"][0]
+    if call["contract"] == "euro":
+        return f"{sender} sends {call['args'].get('amount')} euro to {call['args'].get('to')}"
+    return f"{sender} calls {call['action']} of {call['contract']}"

@@ -1,0 +1,1 @@
+"""What is promised is on disk, and damage is never mistaken for data."""

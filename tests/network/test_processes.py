@@ -1,0 +1,203 @@
+"""Traps that only show between processes or over many connections: each was reproduced with a stock host."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import trio
+
+from node.network.errors import StreamEnded
+from node.network.limits import KIB
+from node.network.secure import propose
+from node.network.yamux import INBOUND_STREAMS_MAX, INITIAL_WINDOW_BYTES, Session
+from node.wire import FRAME_BYTES_MAX, FRAME_HEADER_BYTES, StreamClass
+from tests.network import echo_node
+from tests.network.support import (
+    NOWHERE,
+    QUICK,
+    Node,
+    all_connected,
+    channel_to,
+    introduce,
+    peer,
+    program,
+    run,
+    started,
+    until,
+)
+
+ECHO = echo_node.MEMBER
+MEBIBYTE = 1 << 20
+
+
+async def echoes(node: Node, body: bytes) -> None:
+    """`body` goes there and comes back."""
+    assert node.network.send(ECHO, StreamClass.BATCHES, body)
+    await until(lambda: body in node.bodies(ECHO))
+
+
+def test_a_stopped_process_is_dropped_in_time_and_found_again() -> None:
+    """Trap: a suspended peer blocks writers, stays listed for ever, and disconnecting it hangs."""
+
+    async def main() -> None:
+        node = Node(0)
+        async with started(node), program(echo_node.__name__) as other:
+            node.network.set_peers([peer(ECHO, await other.line())])
+            await until(lambda: node.connected() == [ECHO])
+            await echoes(node, b"before")
+            other.signal(signal.SIGSTOP)
+            began = trio.current_time()
+            while node.network.send(ECHO, StreamClass.BATCHES, bytes(MEBIBYTE)):  # returns, always
+                assert trio.current_time() - began < 1
+            await until(lambda: node.connected() == [])
+            assert trio.current_time() - began < (QUICK.stale_after_ms + QUICK.heartbeat_ms) / 1000 + 0.5
+            assert "heartbeat" in str(node.status_of(ECHO).last_error)
+            other.signal(signal.SIGCONT)
+            await until(lambda: node.connected() == [ECHO])
+            await echoes(node, b"after")
+
+    run(main)
+
+
+def test_a_killed_process_is_noticed_at_once_and_its_successor_is_found() -> None:
+    async def main() -> None:
+        node = Node(0)
+        async with started(node):
+            async with program(echo_node.__name__) as other:
+                address = await other.line()
+                node.network.set_peers([peer(ECHO, address)])
+                await until(lambda: node.connected() == [ECHO])
+                other.signal(signal.SIGKILL)
+                await until(lambda: node.connected() == [], 0.5)
+            async with program(echo_node.__name__, address) as other:
+                assert await other.line() == address
+                await until(lambda: node.connected() == [ECHO])
+                await echoes(node, b"after")
+
+    run(main)
+
+
+def test_a_stopped_process_that_is_replaced_does_not_leave_a_black_hole() -> None:
+    """Trap: a member that lost its power, as its peers see it, and starts again with the same key elsewhere."""
+
+    async def main() -> None:
+        node = Node(0)
+        async with started(node), AsyncExitStack() as programs:
+            lost = await programs.enter_async_context(program(echo_node.__name__))
+            node.network.set_peers([peer(ECHO, await lost.line())])
+            await until(lambda: node.connected() == [ECHO])
+            lost.signal(signal.SIGSTOP)
+            successor = await programs.enter_async_context(program(echo_node.__name__))
+            node.network.set_peers([peer(ECHO, await successor.line())])
+            await until(lambda: node.connected() == [ECHO])
+            await echoes(node, b"after")
+
+    run(main)
+
+
+def test_bulk_in_both_directions_goes_on() -> None:
+    """Trap: with py-libp2p's muxer such a connection froze for good in six of seven runs."""
+
+    async def main() -> None:
+        node = Node(0)
+        total = 128
+        async with started(node), program(echo_node.__name__) as other:
+            node.network.set_peers([peer(ECHO, await other.line())])
+            await until(lambda: node.connected() == [ECHO])
+            sent = 0
+            with trio.fail_after(15):
+                while len(node.received) < total:  # noqa: ASYNC110 - a limited number is under way
+                    while sent < total and sent - len(node.received) < 12:
+                        assert node.network.send(ECHO, StreamClass.BATCHES, bytes(MEBIBYTE))
+                        sent += 1
+                    await trio.sleep(0.001)
+            assert node.connected() == [ECHO]
+
+    run(main)
+
+
+def test_hundreds_of_connections_over_a_nodes_life_leave_nothing_behind() -> None:
+    """Trap: after 250 inbound connections a stock host refuses every further one, and keeps a task of each."""
+
+    async def main() -> None:
+        node, other = Node(1, replace(QUICK, handshakes_per_s=10_000)), Node(2)
+        async with started(node, other):
+            node.network.set_peers([peer(0, NOWHERE)])
+            async with channel_to(node, as_member=0):
+                await until(lambda: node.connected() == [0])
+            await until(lambda: node.connected() == [])
+            tasks, files = trio.lowlevel.current_statistics().tasks_living, open_files()
+            for _ in range(300):
+                async with channel_to(node, as_member=0):
+                    pass
+            await until(lambda: node.network.door_status().admitted == 301 and node.connected() == [])
+            assert trio.lowlevel.current_statistics().tasks_living <= tasks
+            assert open_files() <= files
+            introduce(node, other)
+            await all_connected(node, other)
+
+    run(main, 30)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_member_cannot_fill_our_memory() -> None:
+    """Trap: a member grew a victim from 85 to 383 MiB by ignoring the receive window."""
+
+    async def main() -> None:
+        attacker = Node(0)
+        async with started(attacker), program(echo_node.__name__) as victim:
+            address = await victim.line()
+            attacker.network.set_peers([peer(ECHO, address)])
+            await until(lambda: attacker.connected() == [ECHO])
+            await echoes(attacker, bytes(4 * MEBIBYTE))
+            resident = resident_bytes(victim.process.pid)
+            for _ in range(10):
+                await fill(address)
+            assert resident_bytes(victim.process.pid) - resident < 40 * MEBIBYTE
+            await until(lambda: attacker.connected() == [ECHO])
+            await echoes(attacker, b"it lives")
+
+    run(main)
+
+
+async def fill(address: str) -> None:
+    """Open all streams there can be, leave a large frame unfinished on each, and send beyond every window."""
+    victim = Node(ECHO)
+    victim.address = address
+    async with channel_to(victim, as_member=0) as channel, trio.open_nursery() as nursery:
+        session = Session(
+            channel,
+            is_dialler=True,
+            on_stream=lambda stream: None,
+            pace=lambda cost: 0.0,
+            heartbeat_ms=1_000,
+            stale_after_ms=10_000,
+        )
+        nursery.start_soon(session.run)
+        streams = [session.open() for _ in range(INBOUND_STREAMS_MAX)]
+        for stream, stream_class in zip(streams, StreamClass, strict=False):
+            await propose(stream, stream_class.protocol_id)
+            await stream.write(FRAME_BYTES_MAX[stream_class].to_bytes(FRAME_HEADER_BYTES, "big"))
+        try:
+            for stream in streams:
+                await stream.write(bytes(INITIAL_WINDOW_BYTES - KIB))
+            await trio.sleep(0.05)
+            for stream in streams:
+                stream._send_window = 1 << 40
+                await stream.write(bytes(8 * MEBIBYTE))
+            with trio.move_on_after(1):
+                await streams[0].read()
+        except StreamEnded:
+            pass  # cut off, as it should be
+        nursery.cancel_scope.cancel()
+
+
+def resident_bytes(process_id: int) -> int:
+    return int(Path(f"/proc/{process_id}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")

@@ -1,0 +1,1 @@
+"""What a partner installs: the locks and the wheel."""

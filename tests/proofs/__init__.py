@@ -1,0 +1,1 @@
+"""The state tree, proofs, and the verifier that needs nothing of ours."""
