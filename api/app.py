@@ -45,7 +45,7 @@ def create_app(
     app.state.streams = Slots(access.streams_max)
     app.state.waits = Slots(access.waits_max)
     app.state.metrics = ops.Metrics(registry or CollectorRegistry())
-    errors.install(app)
+    errors.install(app, lambda path: openapi.methods_of(app, path))
     for module in (transactions, contracts, ledger, stream, ops):
         app.include_router(module.router)
     pages.install(app)

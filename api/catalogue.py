@@ -126,7 +126,12 @@ _READING = (
         "GET /v1/instances/{name} lists the contract's queries.",
     ),
     Problem(
-        "proof_unavailable", 503, "The proof is not ready yet",
+        "pruned", 410, "This node no longer keeps it",
+        "The node's retention setting let this part of the history go; it was there, and it is final.",
+        "Ask another member's node, or one that keeps everything.",
+    ),
+    Problem(
+        "not_certified_yet", 503, "The proof is not ready yet",
         "A proof needs a block that certifies the state; none was made within the time allowed.",
         "Try again after Retry-After, or give a longer `timeout`.",
     ),
@@ -188,6 +193,11 @@ _ADMISSION = (
         "expiry_too_far", 422, "The transaction expires too late",
         "`expires_ms` lies further ahead than the chain remembers ids, by which it excludes replay.",
         "GET /v1/genesis gives `expiry_ms_max` among the parameters; a few minutes ahead are right.",
+    ),
+    Problem(
+        "gas_limit", 422, "The transaction asks for too much gas",
+        "`gas_limit` is higher than one batch of this chain may hold.",
+        "Ask for less, or do it in several transactions; simulate says how much is needed.",
     ),
     Problem(
         "overloaded", 429, "The node has as much as it can order now",

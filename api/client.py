@@ -2,6 +2,8 @@
 
     with Client("http://127.0.0.1:7750") as node:
         status = node.send(Account.from_seed("greenfarm", seed), [Call("euro", "transfer", {...})])
+
+In what order it asks, waits and asks again is in `api.plans`.
 """
 
 from __future__ import annotations
@@ -12,10 +14,24 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, TypeVar
 
 import httpx
+import orjson
 
 from api import plans
 from api.gateway import JsonObject, TransactionStatus
-from api.plans import PATIENCE_S, STREAM_SILENCE_S, ApiProblem, EventReader, Pause, Plan, Unreachable, Until
+from api.plans import (
+    PATIENCE_S,
+    PAUSE_S_MAX,
+    REQUEST_S,
+    STREAM_SILENCE_S,
+    ApiProblem,
+    Ask,
+    EventReader,
+    Patience,
+    Pause,
+    Plan,
+    Unreachable,
+    Until,
+)
 from api.signing import Account
 from consensus.transactions import Call
 
@@ -24,28 +40,13 @@ __all__ = ["Account", "ApiProblem", "AsyncClient", "Call", "Client", "Unreachabl
 T = TypeVar("T")
 
 
-class _Base:
-    """What both clients share: where the node is, and how a step becomes a request."""
+class Client:
+    """Talks to one node; several threads may share it. `chain`: sign for this one, whatever the node says."""
 
-    def __init__(self, chain: str | None) -> None:
+    def __init__(
+        self, url: str, *, chain: str | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self._chain = chain
-
-    @staticmethod
-    def _request(step: _Ask) -> dict[str, Any]:
-        content = None if step.body is None else orjson.dumps(step.body)
-        headers = {} if content is None else {"Content-Type": "application/json"}
-        timeout = httpx.Timeout(REQUEST_S, read=REQUEST_S + step.wait_s)
-        return {
-            "method": step.method, "url": step.path, "params": dict(step.params), "content": content,
-            "headers": headers, "timeout": timeout,
-        }  # fmt: skip
-
-
-class Client(_Base):
-    """Talks to one node; safe to use from several threads. `chain`: sign for this chain whatever the node says."""
-
-    def __init__(self, url: str, *, chain: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
-        super().__init__(chain)
         self._http = httpx.Client(base_url=url, transport=transport)
 
     def __enter__(self) -> Client:
@@ -72,7 +73,8 @@ class Client(_Base):
 
         Raises: ApiProblem where it was not admitted. A contract's refusal is no exception: look at `outcome`.
         """
-        return self._run(plans.send(self._chain, sender, calls, cosigners, gas_limit, until, timeout_s))
+        accounts = (sender, *cosigners)
+        return self._run(plans.send(self._chain, accounts, calls, gas_limit, until, timeout_s))
 
     def submit(
         self, submission: JsonObject, *, until: Until | None = None, timeout_s: float = PATIENCE_S
@@ -86,11 +88,11 @@ class Client(_Base):
 
     def get(self, path: str, **params: str) -> Any:
         """The JSON at a path, such as `/v1/status` or `/v1/instances/deal`."""
-        return self._run(plans.get(path, **params))
+        return self._run(plans.ask(Ask("GET", path, params)))
 
     def post(self, path: str, body: Any) -> Any:
-        """The JSON answer to a question such as `/v1/transactions/explain`; retried, so not for what changes."""
-        return self._run(plans.ask(plans.Ask("POST", path, {}, body)))
+        """The JSON answer to a question such as `/v1/transactions/explain`; asked again if need be."""
+        return self._run(plans.ask(Ask("POST", path, {}, body)))
 
     def items(self, path: str, **params: str) -> Iterator[JsonObject]:
         """All items of a list such as `/v1/blocks`, page after page."""
@@ -102,15 +104,15 @@ class Client(_Base):
 
     def advance_clock(self, by_ms: int) -> JsonObject:
         """Move a development node's clock."""
-        answer: JsonObject = self._run(plans.advance_clock(by_ms))
+        answer: JsonObject = self._run(plans.ask(_move_clock(by_ms), retry=False))
         return answer
 
     def events(self, *, after: str | None = None, **wanted: str) -> Iterator[JsonObject]:
-        """Events strictly after `after` (`height.index`), or from now on; for ever, without gap or repetition.
+        """Events strictly after `after` (`height.index`), or from now on, without gap or repetition.
 
         `wanted` filters by contract, name or transaction. Lost connections are opened again.
         """
-        reader, attempt = EventReader(after), 0
+        reader, patience = EventReader(after), Patience()
         while True:
             try:
                 with self._http.stream(
@@ -118,14 +120,13 @@ class Client(_Base):
                 ) as answer:
                     if not answer.is_success:
                         answer.read()
-                        plans.raise_unless_retried(answer)
+                        _raise_unless_passing(answer)
                     for data in answer.iter_bytes():
-                        attempt = 0
+                        patience = Patience()
                         yield from reader.feed(data)
             except httpx.TransportError:
                 pass
-            time.sleep(plans.pause_s(attempt))
-            attempt += 1
+            time.sleep(_pause_s(patience))
 
     def _run(self, plan: Plan[T]) -> T:
         try:
@@ -133,10 +134,10 @@ class Client(_Base):
             while True:
                 if isinstance(step, Pause):
                     time.sleep(step.seconds)
-                    step = plan.send(None)
+                    step = next(plan)
                     continue
                 try:
-                    answer = self._http.request(**self._request(step))
+                    answer = self._http.request(**_request(step))
                 except httpx.TransportError as error:
                     step = plan.throw(error)
                 else:
@@ -146,21 +147,19 @@ class Client(_Base):
             return result
 
 
-class AsyncClient(_Base):
+class AsyncClient:
     """The same for asyncio."""
 
     def __init__(
         self, url: str, *, chain: str | None = None, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        super().__init__(chain)
+        self._chain = chain
         self._http = httpx.AsyncClient(base_url=url, transport=transport)
 
     async def __aenter__(self) -> AsyncClient:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -178,7 +177,8 @@ class AsyncClient(_Base):
         timeout_s: float = PATIENCE_S,
     ) -> TransactionStatus:
         """As Client.send."""
-        return await self._run(plans.send(self._chain, sender, calls, cosigners, gas_limit, until, timeout_s))
+        accounts = (sender, *cosigners)
+        return await self._run(plans.send(self._chain, accounts, calls, gas_limit, until, timeout_s))
 
     async def submit(
         self, submission: JsonObject, *, until: Until | None = None, timeout_s: float = PATIENCE_S
@@ -192,11 +192,11 @@ class AsyncClient(_Base):
 
     async def get(self, path: str, **params: str) -> Any:
         """As Client.get."""
-        return await self._run(plans.get(path, **params))
+        return await self._run(plans.ask(Ask("GET", path, params)))
 
     async def post(self, path: str, body: Any) -> Any:
         """As Client.post."""
-        return await self._run(plans.ask(plans.Ask("POST", path, {}, body)))
+        return await self._run(plans.ask(Ask("POST", path, {}, body)))
 
     async def items(self, path: str, **params: str) -> AsyncIterator[JsonObject]:
         """As Client.items."""
@@ -210,12 +210,12 @@ class AsyncClient(_Base):
 
     async def advance_clock(self, by_ms: int) -> JsonObject:
         """As Client.advance_clock."""
-        answer: JsonObject = await self._run(plans.advance_clock(by_ms))
+        answer: JsonObject = await self._run(plans.ask(_move_clock(by_ms), retry=False))
         return answer
 
     async def events(self, *, after: str | None = None, **wanted: str) -> AsyncIterator[JsonObject]:
         """As Client.events."""
-        reader, attempt = EventReader(after), 0
+        reader, patience = EventReader(after), Patience()
         while True:
             try:
                 async with self._http.stream(
@@ -223,15 +223,14 @@ class AsyncClient(_Base):
                 ) as answer:
                     if not answer.is_success:
                         await answer.aread()
-                        plans.raise_unless_retried(answer)
+                        _raise_unless_passing(answer)
                     async for data in answer.aiter_bytes():
-                        attempt = 0
+                        patience = Patience()
                         for event in reader.feed(data):
                             yield event
             except httpx.TransportError:
                 pass
-            await asyncio.sleep(plans.pause_s(attempt))
-            attempt += 1
+            await asyncio.sleep(_pause_s(patience))
 
     async def _run(self, plan: Plan[T]) -> T:
         try:
@@ -239,10 +238,10 @@ class AsyncClient(_Base):
             while True:
                 if isinstance(step, Pause):
                     await asyncio.sleep(step.seconds)
-                    step = plan.send(None)
+                    step = next(plan)
                     continue
                 try:
-                    answer = await self._http.request(**self._request(step))
+                    answer = await self._http.request(**_request(step))
                 except httpx.TransportError as error:
                     step = plan.throw(error)
                 else:
@@ -250,3 +249,31 @@ class AsyncClient(_Base):
         except StopIteration as stop:
             result: T = stop.value
             return result
+
+
+def _request(step: Ask) -> dict[str, Any]:
+    """The arguments of httpx's `request`."""
+    return {
+        "method": step.method,
+        "url": step.path,
+        "params": dict(step.params),
+        "content": None if step.body is None else orjson.dumps(step.body),
+        "headers": {} if step.body is None else {"Content-Type": "application/json"},
+        "timeout": httpx.Timeout(REQUEST_S, read=REQUEST_S + step.wait_s),
+    }
+
+
+def _move_clock(by_ms: int) -> Ask:
+    """Never retried: to move the clock twice is not the same as once."""
+    return Ask("POST", "/v1/dev/clock", {}, {"by_ms": by_ms})
+
+
+def _raise_unless_passing(answer: httpx.Response) -> None:
+    if not plans.is_passing(answer):
+        raise plans.problem_of(answer)
+
+
+def _pause_s(patience: Patience) -> float:
+    """A stream is opened again for ever, at last every PAUSE_S_MAX."""
+    pause = patience.pause()
+    return PAUSE_S_MAX if pause is None else pause.seconds

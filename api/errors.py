@@ -6,7 +6,7 @@ node. An error about a transaction carries its id as `transaction`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -71,8 +71,8 @@ def problem(
     return Response(orjson.dumps(body), body["status"], answer_headers, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Turn every exception of a handler into a problem."""
+def install(app: FastAPI, methods_of: Callable[[str], Sequence[str]]) -> None:
+    """Turn every exception of a handler into a problem; `methods_of` gives the methods that a path takes."""
 
     @app.exception_handler(ApiError)
     async def _api_error(request: Request, error: ApiError) -> Response:
@@ -101,8 +101,13 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
         detail = f"{request.method} {request.url.path[:200]}: {error.detail}"
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            # The router only names the methods of the first route of several that share a path.
+            methods = methods_of(request.url.path)
+            headers = {"Allow": ", ".join(methods)} if methods else error.headers
+            return problem(request, "method_not_allowed", detail, headers=headers)
+        code = "not_found" if error.status_code == HTTPStatus.NOT_FOUND else "refused"
         return problem(request, code, detail, status=error.status_code, headers=error.headers)
 
     @app.exception_handler(Exception)

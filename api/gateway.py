@@ -105,7 +105,7 @@ class Gateway(Protocol):
 
     async def node(self) -> JsonObject:
         """{member, version, chain, height, time_ms, state_root, exec_hash, dev: bool, why: sentence,
-        consensus: {epoch, view, validators, quorum, ...}, peers: [{member, connected, height, ...}]}."""
+        consensus: {epoch, view, quorum, ...}, peers: [{member, connected, height, ...}]}."""
 
     async def members(self) -> Sequence[JsonObject]:
         """{id, number, title, state: "here" | "connected" | "unreachable", height | null, ...}, by number."""
@@ -159,11 +159,11 @@ class Gateway(Protocol):
     async def proof(self, key: str, timeout_s: float) -> JsonObject:
         """A proof of `key` (hex) for `quorate verify` and the standalone verifier; see docs/proofs.md."""
 
-    def events(self, after: tuple[int, int] | None, wanted: EventFilter) -> AsyncIterator[JsonObject]:
-        """Events from strictly after (height, index), or from now on where None; never ends, never skips.
+    def events(self, after: tuple[int, int], wanted: EventFilter) -> AsyncIterator[JsonObject]:
+        """Events from strictly after (height, index); never ends, never skips.
 
-        Items are {height, index, contract, name, fields, transaction, time_ms}. An index of -1 is before a
-        block's first event. Reads on from the store at the reader's pace, so a slow reader costs no memory.
+        Items are {height, index, contract, name, fields, transaction, time_ms}. An index of -1 is before the
+        first. Reads on from the store at the reader's pace, so a slow reader costs no memory.
         """
 
     async def advance_clock(self, by_ms: int) -> JsonObject:

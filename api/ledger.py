@@ -20,6 +20,10 @@ StateKey = Annotated[
     Path(pattern=f"^([0-9a-f]{{2}}){{1,{KEY_BYTES_MAX}}}$", description="A key of the state, hex."),
 ]
 
+KnownTags = Annotated[
+    str | None, Header(description="ETags that you have; a block that you have is not sent.")
+]
+
 router = APIRouter()
 
 
@@ -44,11 +48,12 @@ async def blocks(node: Node, limit: Limit = ITEMS_DEFAULT, cursor: Cursor = None
     tags=["ledger"],
     response_model=schemas.Block,
     summary="One block with its transactions",
-    responses={304: {"description": "You have it already"}, **problems("unknown_block", "invalid_parameter")},
+    responses={
+        304: {"description": "You have it already"},
+        **problems("unknown_block", "invalid_parameter", "pruned"),
+    },
 )
-async def block(
-    node: Node, height: Height, if_none_match: Annotated[str | None, Header()] = None
-) -> Response:
+async def block(node: Node, height: Height, if_none_match: KnownTags = None) -> Response:
     """Its hash is its ETag. A block is final and never changes."""
     found = await node.block(height)
     tag = f'"{found["hash"]}"'
@@ -101,7 +106,7 @@ async def state(node: Node, key: StateKey) -> Response:
     tags=["ledger"],
     response_model=schemas.Proof,
     summary="Proof of an entry, or of its absence",
-    responses=problems("invalid_parameter", "proof_unavailable"),
+    responses=problems("invalid_parameter", "not_certified_yet"),
 )
 async def proof(
     node: Node,

@@ -6,6 +6,7 @@ brought into the document here.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -94,6 +95,18 @@ def body_of(model: type[BaseModel]) -> dict[str, Any]:
             "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}},
         }
     }
+
+
+def methods_of(app: FastAPI, path: str) -> list[str]:
+    """The methods that the document has for a path; a path without parameters goes before one with."""
+    items = document(app)["paths"]
+    if path in items:
+        return sorted(map(str.upper, items[path]))
+    found: set[str] = set()
+    for template, item in items.items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path):
+            found |= set(map(str.upper, item))
+    return sorted(found)
 
 
 def document(app: FastAPI) -> dict[str, Any]:

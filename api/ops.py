@@ -109,11 +109,10 @@ class Metrics:
     def observe(self, now: JsonObject) -> None:
         """Take over what the gateway says of the node."""
         connected = _connected(now)
-        validators = now["consensus"]["validators"]
         self.up.set(1)
         self._height.set(now["height"])
-        self._validators.set(validators)
-        self._missing.set(validators - 1 - connected)
+        self._validators.set(len(now["peers"]) + 1)
+        self._missing.set(len(now["peers"]) - connected)
         self._peers.set(connected)
 
 

@@ -299,6 +299,31 @@ class Rule(Open):
     branches: list[Branch]
     in_phase: bool
     wake_ms: int | None = Field(description="When time alone may change what holds; null: never.")
+    next: str = Field(description="What the rule waits for, in words.")
+
+
+class Named(Open):
+    """A term, a fact or a field."""
+
+    name: str
+    type: str
+    value: Any = None
+
+
+class Party(Open):
+    """A party that has to sign."""
+
+    party: str
+    signed: bool
+
+
+class Action(Open):
+    """Something that may be done."""
+
+    name: str
+    text: str
+    accounts: list[str] = Field(description="Who may; empty: anyone.")
+    possible: bool = Field(description="Whether the instance's phase allows it now.")
 
 
 class InstanceSummary(Open):
@@ -315,13 +340,15 @@ class Instance(InstanceSummary):
     """An instance with its terms, its state and its rules as they stand now."""
 
     text: str = Field(description="What the author of the code says of it.")
-    terms: Any
-    signatures: Any
-    facts: Any
-    fields: Any
-    balances: list[Balance]
+    terms: list[Named] = Field(description="What was agreed; each with its type.")
+    signatures: list[Party] = Field(description="Whose signature the agreement needs.")
+    facts: list[Named] = Field(description="What oracles report; null: not yet.")
+    fields: list[Named] = Field(
+        description="What the contract remembers; a table has `rows` instead of `value`."
+    )
+    balances: list[Balance] = Field(description="Money that the instance holds.")
     rules: list[Rule]
-    actions: Any
+    actions: list[Action]
 
 
 class QueryAnswer(Open):
@@ -407,7 +434,6 @@ class Consensus(Open):
 
     epoch: int
     view: int
-    validators: int
     quorum: int
 
 

@@ -40,7 +40,9 @@ def build_transaction(
     transaction: JsonObject = {
         "chain": chain,
         "sender": sender,
-        "calls": [{"contract": call.contract, "action": call.action, "args": dict(call.args)} for call in calls],
+        "calls": [
+            {"contract": call.contract, "action": call.action, "args": dict(call.args)} for call in calls
+        ],
         "expires_ms": expires_ms,
         "salt": salt or secrets.token_hex(SALT_BYTES),
     }

@@ -35,6 +35,8 @@ STALLED_MAX_S = 60.0
 """A reader that makes the node wait this long is cut off; it can resume."""
 RETRY_MS = 1_000
 """What browsers are told to wait before they reconnect."""
+INDEX_MAX = 999_999_999
+"""Beyond every event of a block."""
 
 router = APIRouter(tags=["events"])
 
@@ -127,12 +129,12 @@ async def events(
     `lagged`: you made the node wait; what follows is history, complete and in order. `problem`: the node had
     to end the stream, and says why. Lines that begin with `:` are heartbeats.
     """
-    after: tuple[int, int] | None = None
+    after = (node.height, INDEX_MAX)
     if last_event_id is not None:
         after = parse_position(last_event_id, "header.Last-Event-ID")
     elif start is not None:
         height, _, index = start.partition(".")
-        after = int(height), int(index or 0) - 1
+        after = _before(int(height), int(index or 0))
     wanted = EventFilter(contract, name, transaction)
     return EventStream(
         _messages(node, after, wanted, blocks, request.app.state.closing), request.app.state.streams
@@ -140,7 +142,7 @@ async def events(
 
 
 async def _messages(
-    gateway: Gateway, after: tuple[int, int] | None, wanted: EventFilter, blocks: bool, closing: asyncio.Event
+    gateway: Gateway, after: tuple[int, int], wanted: EventFilter, blocks: bool, closing: asyncio.Event
 ) -> AsyncGenerator[bytes]:
     """The stream's messages; heartbeats where there is nothing to tell."""
     clock = asyncio.get_running_loop().time
@@ -148,7 +150,8 @@ async def _messages(
     upcoming = asyncio.ensure_future(anext(events, None))
     height_told: int | None = None
     looked_s = told_s = clock()
-    yield format_sse_event(comment="quorate", retry=RETRY_MS)
+    # The id alone tells the reader its place, so that it can resume even before the first event.
+    yield format_sse_event(id=None if after[1] < 0 else f"{after[0]}.{after[1]}", retry=RETRY_MS)
     try:
         while not closing.is_set():
             await asyncio.wait({upcoming}, timeout=TICK_S)
@@ -179,6 +182,13 @@ async def _messages(
         await asyncio.gather(upcoming, return_exceptions=True)
         if isinstance(events, AsyncGenerator):
             await events.aclose()
+
+
+def _before(height: int, index: int) -> tuple[int, int]:
+    """The place just before an event; -1 only before the very first."""
+    if index == 0 and height > 0:
+        return height - 1, INDEX_MAX
+    return height, index - 1
 
 
 def _message(kind: str, data: JsonObject, identifier: str | None = None) -> bytes:

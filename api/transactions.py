@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -44,6 +45,7 @@ WAIT_S_DEFAULT = 10.0
 _SUBMISSION = frozenset({"transaction", "signatures"})
 _DRAFT = frozenset({"transaction"})
 _SIGNATURE = frozenset({"key", "signature"})
+_HEX = re.compile(r"[0-9A-Fa-f]*\Z")
 _NO_SIGNATURE = [(bytes(32), bytes(64))]
 """Stands where a draft has no signature yet, so that the one parser can judge its form."""
 
@@ -55,7 +57,7 @@ Wait = Annotated[
 _ADMISSION = (
     "malformed_json", "invalid_body", "invalid_parameter", "unsupported_media_type", "too_large",
     "malformed_envelope", "malformed_transaction", "wrong_chain", "signature_order", "bad_signature",
-    "unauthorised", "expired", "expiry_too_far", "origin_refused", "too_many_streams",
+    "unauthorised", "expired", "expiry_too_far", "gas_limit", "origin_refused", "too_many_streams",
 )  # fmt: skip
 _DRAFTING = (
     "malformed_json", "invalid_body", "unsupported_media_type", "too_large", "malformed_envelope",
@@ -180,7 +182,7 @@ async def simulate(request: Request, node: Node) -> Response:
     "/v1/transactions",
     response_model=schemas.Page[schemas.LedgerTransaction],
     summary="Committed transactions, newest first",
-    responses=problems("invalid_parameter"),
+    responses=problems("invalid_parameter", "pruned"),
 )
 async def transactions(
     node: Node,
@@ -202,7 +204,7 @@ async def transactions(
     "/v1/transactions/{transaction}",
     response_model=schemas.Committed,
     summary="Where does it stand?",
-    responses=problems("unknown_transaction", "invalid_parameter", "too_many_streams"),
+    responses=problems("unknown_transaction", "invalid_parameter", "too_many_streams", "pruned"),
 )
 async def transaction_status(
     request: Request,
@@ -275,11 +277,8 @@ def _read_signature(value: Any, where: str) -> tuple[bytes, bytes]:
 
 
 def _read_hex(value: Any, length: int, where: str) -> bytes:
-    if type(value) is str and len(value) == 2 * length:
-        try:
-            return bytes.fromhex(value)
-        except ValueError:
-            pass
+    if type(value) is str and _HEX.match(value) and len(value) == 2 * length:
+        return bytes.fromhex(value)
     raise ApiError("invalid_body", f"{where}: must be {2 * length} hex digits ({length} bytes)")
 
 

@@ -29,7 +29,7 @@ def answer_status(state: State, status: Status) -> list[Message]:
             answer.append(final)
             _add_header(state, final.digest, answer)
     if certificates.frontier <= status.frontier:
-        if certificates.frontier == status.frontier:
+        if certificates.frontier == status.frontier and status.votes:
             answer += state.ballot.of(status.frontier).all()
         return answer
     if certificates.top_view >= status.frontier and certificates.top_view > certificates.final_view:
@@ -105,7 +105,7 @@ def needs(state: State) -> Iterator[Need]:
             yield from _batch_needs(state, state.lanes.span(parent.cut, header.cut), header)
     for lane, member, wanted in state.lanes.gaps():
         patience_ms = state.parameters.base_timeout_ms // 4
-        yield Need(wanted.digest, wanted, (member, lane.final.lane), patience_ms)
+        yield Need(wanted.digest, wanted, (member, lane.final.lane), named=False, patience_ms=patience_ms)
 
 
 def _batch_needs(state: State, span: Span, header: Header) -> Iterator[Need]:

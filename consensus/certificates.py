@@ -48,6 +48,11 @@ class Certificates:
         self.frontier = 1
         self._held: dict[tuple[VoteKind, int], Certificate] = {}
 
+    @property
+    def progress(self) -> tuple[int, int, int]:
+        """Grows whenever a certificate changes where this validator stands."""
+        return self.frontier, self.top_view, self.final_view
+
     def get(self, kind: VoteKind, view: int) -> Certificate | None:
         """The certificate, if it is held."""
         return self._held.get((kind, view))

@@ -13,8 +13,8 @@ from consensus.errors import ensure
 from consensus.messages import header_digest
 from consensus.types import NO_DIGEST, Digest, Header
 
-RECENT_MAX = 64
-"""Delivered headers kept for peers that are a little behind."""
+RECENT_MAX = 128
+"""Delivered headers kept for peers that are a little behind, and until they are executed."""
 GAP_MAX = 16
 """Headers fetched one by one, child to parent; a wider gap is a matter for catch-up."""
 
@@ -106,3 +106,8 @@ class Chain:
         """Headers above `height`, by height and digest."""
         links = [link for link in self._links.values() if link.header.height > height]
         return sorted(links, key=lambda link: (link.header.height, link.digest))
+
+    def delivered_above(self, height: int) -> list[Header]:
+        """Delivered headers above `height`, as far as they are kept."""
+        headers = [self._links[digest].header for digest in self._recent]
+        return [header for header in headers if header.height > height]

@@ -7,7 +7,7 @@ from consensus.effects import Finalise
 from consensus.state import State
 from consensus.types import NO_DIGEST, Certificate, FinalBlock, VoteKind
 
-AHEAD_MAX = 32
+AHEAD_MAX = 96
 """Delivered blocks that may wait for execution. Beyond it this node holds back, and with it the batches
 that it must keep in memory."""
 
@@ -19,8 +19,8 @@ def deliver(state: State) -> list[Finalise]:
     """
     delivered: list[Finalise] = []
     for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.chain.floor.header.view):
-        path = state.chain.path(certificate.digest or NO_DIGEST)
-        for index, link in enumerate(path or ()):
+        path = state.chain.path(certificate.digest or NO_DIGEST) or []
+        for index, link in enumerate(path):
             block = _take(state, link, path[index + 1 :], certificate)
             if block is None:
                 break

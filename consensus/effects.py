@@ -2,7 +2,8 @@
 
 The driver collects the effects of one loop tick, makes every Persist of the tick durable as one
 journal frame with one sync, and only then performs the others in order. Nothing that a Send promises
-is therefore ever sent before it is on disk.
+is therefore ever sent before it is on disk. A tick that has nothing but Persist and SetTimer promises
+nothing: its records may wait and go into the frame of the next tick.
 """
 
 from __future__ import annotations
@@ -78,6 +79,9 @@ class ReportKind(Enum):
     """What happened that someone should know of."""
 
     BAD_MESSAGE = "bad_message"
+    """A member's fault: it sent what no honest member sends."""
+    REFUSED_PROPOSAL = "refused_proposal"
+    """A proposal that this node votes to skip; late or with a wrong clock it may be nobody's fault."""
     EQUIVOCATION = "equivocation"
     INVALID_BATCH = "invalid_batch"
     DIVERGED = "diverged"
@@ -95,3 +99,44 @@ class Report:
 
 
 Effect = Persist | Send | Broadcast | SetTimer | Finalise | Acknowledged | Available | SyncNeeded | Report
+
+
+class Outgoing:
+    """The effects of a tick as they are gathered, and the times at which the core wants to look again."""
+
+    def __init__(self) -> None:
+        self._effects: list[Effect] = []
+        self._wakes: list[int] = []
+        self._timer_ms: int | None = None
+
+    def add(self, effect: Effect) -> None:
+        """Queue an effect after the others."""
+        self._effects.append(effect)
+
+    def report(
+        self, kind: ReportKind, member: MemberNumber | None, text: str, fields: tuple[tuple[str, int | str], ...] = ()
+    ) -> None:
+        """Queue a Report."""
+        self.add(Report(kind, member, text, fields))
+
+    def wake(self, mono_ms: int | None) -> None:
+        """Ask for a look at this time of the monotonic clock."""
+        if mono_ms is not None:
+            self._wakes.append(mono_ms)
+
+    def set_timer(self, now_ms: int) -> None:
+        """Queue a SetTimer for the earliest wish, if that changes anything; all wishes are then forgotten."""
+        deadline_ms = min((max(wake, now_ms + 1) for wake in self._wakes), default=None)
+        self._wakes = []
+        if deadline_ms != self._timer_ms:
+            self._timer_ms = deadline_ms
+            self.add(SetTimer(deadline_ms))
+
+    def timer_fired(self) -> None:
+        """The last SetTimer is used up."""
+        self._timer_ms = None
+
+    def take(self) -> list[Effect]:
+        """All that is queued."""
+        effects, self._effects = self._effects, []
+        return effects

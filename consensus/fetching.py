@@ -20,6 +20,8 @@ class Need:
     key: Digest
     batches: BatchRange | None
     sources: tuple[MemberNumber, ...]
+    named: bool = True
+    """A certificate or a leader's header names it; else only a peer says that it exists."""
     patience_ms: int = 0
 
 

@@ -37,13 +37,11 @@ class Lane:
     """Its author signed two batches for one place."""
     haves: dict[MemberNumber, LaneTip] = field(default_factory=dict)
     """What others said they hold."""
+    tip: LaneTip = field(init=False)
+    """The end of the held chain."""
 
-    @property
-    def tip(self) -> LaneTip:
-        """The end of the held chain."""
-        if not self.chain:
-            return self.final
-        return LaneTip(self.final.lane, self.final.seq + len(self.chain), self.chain[-1])
+    def __post_init__(self) -> None:
+        self.tip = self.final
 
     def at(self, seq: int) -> Digest | None:
         """The held chain's digest at `seq`, the final tip's included."""
@@ -95,6 +93,10 @@ class Lanes:
         """One member's lane, or None for a stranger."""
         return self._lanes.get(number)
 
+    def of(self, number: MemberNumber) -> Lane:
+        """The lane of a validator."""
+        return self._lanes[number]
+
     def get(self, digest: Digest) -> CheckedBatch | None:
         """A batch that is held, executed ones excepted."""
         return self._batches.get(digest)
@@ -140,6 +142,7 @@ class Lanes:
             if not following:
                 return
             lane.chain.append(following[0])
+            lane.tip = LaneTip(tip.lane, tip.seq + 1, following[0])
 
     def heard(self, member: MemberNumber, tip: LaneTip) -> None:
         """A peer says that it holds a lane up to `tip`."""
@@ -264,6 +267,8 @@ class Lanes:
                     if digest not in keep:
                         del self._batches[digest]
             lane.final, lane.chain = tip, rest
+            if not rest:
+                lane.tip = tip
             self._extend(lane)
 
     def release(self, digests: Iterable[Digest]) -> None:

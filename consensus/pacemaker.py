@@ -43,3 +43,7 @@ class Pacemaker:
             return False
         self.retry_at_ms = now_ms + self._interval_ms
         return True
+
+    def moments(self) -> list[int]:
+        """The times at which something is to be done."""
+        return [time for time in (self.deadline_ms, self.retry_at_ms) if time is not None]

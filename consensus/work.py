@@ -76,7 +76,9 @@ def build(state: State, base: Header, now: Now, entered_ms: int) -> Header | Non
         evidence=(),
         next_set=None,
     )
-    return header if _is_new(state, header, base, has_room, now, entered_ms) else None
+    if _is_new(state, header, base, has_room, now, entered_ms) or is_stuck(state, now, entered_ms):
+        return header
+    return None
 
 
 def _is_new(state: State, header: Header, base: Header, has_room: bool, now: Now, entered_ms: int) -> bool:
@@ -98,11 +100,26 @@ def _is_new(state: State, header: Header, base: Header, has_room: bool, now: Now
 
 def is_stuck(state: State, now: Now, entered_ms: int) -> bool:
     """Whether work lies in blocks that are notarised but do not become final, so that another block must help."""
-    if state.certificates.top_view == state.certificates.final_view or work(state, now, entered_ms) is None:
-        return False
-    return now.mono_ms >= patience_ends_ms(state, entered_ms)
+    certificates = state.certificates
+    return (
+        certificates.top_view > certificates.final_view
+        and now.mono_ms >= _patience_ends_ms(state, entered_ms)
+        and work(state, now, entered_ms) is not None
+    )
 
 
-def patience_ends_ms(state: State, entered_ms: int) -> int:
-    """When (monotonic) a leader stops waiting for what is under way."""
+def moments(state: State, now: Now, entered_ms: int) -> list[int]:
+    """Times to come (monotonic) at which there may be work that there is not now."""
+    times = [_patience_ends_ms(state, entered_ms)]
+    heartbeat_ms = heartbeat_at_ms(state, entered_ms)
+    if heartbeat_ms is not None:
+        times.append(heartbeat_ms)
+    wakeup_ms = wakeup_at_ms(state)
+    if wakeup_ms is not None:
+        times.append(now.mono_ms + wakeup_ms - now.wall_ms)
+    return [time for time in times if time > now.mono_ms]
+
+
+def _patience_ends_ms(state: State, entered_ms: int) -> int:
+    """When a leader stops waiting for what is under way."""
     return entered_ms + state.parameters.base_timeout_ms // PATIENCE_DIVISOR

@@ -1,11 +1,11 @@
 """Values of the contract language to and from JSON, by their declared types.
 
-    int      JSON integer, or decimal text beyond 2^53 - 1     Money    {"amount": "2500", "currency": "euro"}
-    bool     true, false                                      Time     ms since 1970, or "2026-05-31T12:00:00Z"
-    str      text                                             Span     ms, or "30d", "12h", "90m", "5s"
-    bytes    hex text                                         Percent  "7.5", at most 4 decimals
-    list     array                                            Party, Oracle, Instance    a name
-    dict     array of [key, value]; read also from an object where keys are text
+    int      integer, or decimal text beyond 2^53 - 1    Money    {"amount": "2500", "currency": "euro"}
+    bool     true, false                                 Time     ms since 1970, or "2026-05-31T12:00:00Z"
+    str      text                                        Span     ms, or "30d", "12h", "90m", "5s"
+    bytes    hex digits as text                          Percent  text such as "7.5", at most 4 decimals
+    list     array                                       Party, Oracle, Instance    a name
+    dict     array of [key, value]; read also from an object
 
 What is written is always the first form, so equal values give equal JSON.
 """
@@ -21,8 +21,21 @@ from consensus.transactions import INTEGER_MAX, Json, is_name
 from contracts.encoding import encode_key
 from contracts.errors import Revert
 from contracts.program import ParameterSpec, TypeSpec, Value
-from contracts.values import DAY, HOUR, INT_MAX, ITEMS_MAX, MINUTE, PERCENT_ONE, SECOND, TEXT_BYTES_MAX, Money
+from contracts.values import (
+    DAY,
+    HOUR,
+    INT_MAX,
+    ITEMS_MAX,
+    MINUTE,
+    PERCENT_ONE,
+    SECOND,
+    TEXT_BYTES_MAX,
+    Money,
+    escrow_account,
+)
 
+DICT_KEY_MAX = 2**60 - 1
+"""Largest magnitude of an integer that is a dict's key: beyond it Python's dicts can be made to collide."""
 PERCENT_DECIMALS = 4
 """A percentage is a whole number of ten-thousandths."""
 
@@ -50,15 +63,17 @@ class Directory(Protocol):
 def arguments_from_json(
     parameters: Sequence[ParameterSpec], given: Mapping[str, Json], directory: Directory
 ) -> list[Value]:
-    """The typed arguments of an action or query, in the order of its parameters. Raises: Revert("arguments")."""
-    return _bind(parameters, given, lambda spec, raw, path: from_json(spec, raw, path, directory))
+    """The typed arguments of an action or query, in the order of its parameters. Raises: Revert."""
+    _check_names(parameters, given)
+    return [from_json(spec.type, given[spec.name], spec.name, directory) for spec in parameters]
 
 
 def arguments_from_values(
     parameters: Sequence[ParameterSpec], given: Mapping[str, Value], directory: Directory
 ) -> list[Value]:
     """The same from values of a calling contract, copied, so that the two share nothing that can change."""
-    return _bind(parameters, given, lambda spec, value, path: checked_copy(spec, value, path, directory))
+    _check_names(parameters, given)
+    return [checked_copy(spec.type, given[spec.name], spec.name, directory) for spec in parameters]
 
 
 def from_json(spec: TypeSpec, raw: Json, path: str, directory: Directory) -> Value:
@@ -73,8 +88,10 @@ def from_json(spec: TypeSpec, raw: Json, path: str, directory: Directory) -> Val
             if type(pair) is not list or len(pair) != 2:
                 raise _refuse(f"{path}[{i}]", "must be an array of a key and a value")
             key = from_json(spec.items[0], pair[0], f"{path}[{i}], the key,", directory)
-            if key in entries:
-                raise _refuse(f"{path}[{i}]", "has a key that was there before")
+            if key in entries or (type(key) is int and abs(key) > DICT_KEY_MAX):
+                raise _refuse(
+                    f"{path}[{i}]", "has a key that was there before, or a number too large for a key"
+                )
             entries[key] = from_json(spec.items[1], pair[1], f"{path}[{i}]", directory)
         return {key: entries[key] for key in sorted(entries, key=encode_key)}
     return _checked(spec, _READERS[spec.name](raw), path, directory)
@@ -99,23 +116,24 @@ def checked_copy(spec: TypeSpec, value: Value, path: str, directory: Directory) 
 def to_json(value: Value, spec: TypeSpec | None = None) -> Json:
     """The JSON form of a value; where its type is not known, times and percentages are plain integers."""
     kind = type(value)
-    items = spec.items if spec else ()
+    items = spec.items if spec is not None else ()
     if kind is int:
         if spec and spec.name == "Percent":
             return _percent_text(value)
         return value if abs(value) <= INTEGER_MAX else str(value)
     if kind is bytes:
-        return value.hex()
+        return bytes.hex(value)
     if kind is Money:
         return {"amount": str(value.amount), "currency": value.currency}
     if kind is list:
         return [to_json(item, items[0] if items else None) for item in value]
-    if kind is tuple:  # the key of a table with several key parts
-        return [to_json(item) for item in value]
+    if kind is tuple:  # the key of a table, where it has parts
+        return [to_json(part, items[place] if items else None) for place, part in enumerate(value)]
     if kind is dict:
         key_spec, item_spec = items or (None, None)
         return [[to_json(key, key_spec), to_json(item, item_spec)] for key, item in value.items()]
-    return value  # text, a truth value or nothing
+    plain: Json = value  # text, a truth value or nothing
+    return plain
 
 
 def time_text(time_ms: int) -> str:
@@ -130,17 +148,14 @@ def time_text(time_ms: int) -> str:
     return f"{date.fromordinal(_EPOCH_DAY + days)} {hours:02d}:{minutes:02d}:{seconds:02d}{fraction} UTC"
 
 
-def _bind(
-    parameters: Sequence[ParameterSpec], given: Mapping[str, Any], read: Callable[[TypeSpec, Any, str], Value]
-) -> list[Value]:
-    if len(given) != len(parameters) or any(parameter.name not in given for parameter in parameters):
-        wanted = ", ".join(f"{parameter.name}: {parameter.type}" for parameter in parameters) or "none"
+def _check_names(parameters: Sequence[ParameterSpec], given: Mapping[str, Any]) -> None:
+    if len(given) != len(parameters) or not all(spec.name in given for spec in parameters):
+        wanted = ", ".join(f"{spec.name}: {spec.type}" for spec in parameters) or "none"
         names = ", ".join(sorted(given)) or "none"
         raise Revert("arguments", f"the arguments must be {wanted}; given are {names}", consumes_all=False)
-    return [read(parameter.type, given[parameter.name], parameter.name) for parameter in parameters]
 
 
-def _sized(raw: Any, kind: type, spec: TypeSpec, path: str) -> Any:
+def _sized(raw: Any, kind: type[Any], spec: TypeSpec, path: str) -> Any:
     if type(raw) is not kind:
         raise _refuse(path, f"must be {_FORMS[spec.name]}")
     if len(raw) > ITEMS_MAX:
@@ -168,8 +183,8 @@ def _whole(limit: int, low: int = 0) -> Callable[[Value], bool]:
     return lambda value: type(value) is int and low <= value <= limit
 
 
-def _is_party(value: Value) -> bool:
-    return is_name(value) or (type(value) is str and is_name(instance_of(value)))
+def _is_text(value: Value) -> bool:
+    return type(value) is str and len(value.encode()) <= TEXT_BYTES_MAX
 
 
 def _is_money(value: Value) -> bool:
@@ -195,15 +210,15 @@ _FORMS = {
 _CHECKS: dict[str, Callable[[Value], bool]] = {
     "int": _whole(INT_MAX, -INT_MAX),
     "bool": lambda value: type(value) is bool,
-    "str": lambda value: type(value) is str and len(value.encode()) <= TEXT_BYTES_MAX,
+    "str": _is_text,
     "bytes": lambda value: type(value) is bytes and len(value) <= TEXT_BYTES_MAX,
     "Money": _is_money,
     "Time": _whole(INTEGER_MAX),
     "Span": _whole(INTEGER_MAX, -INTEGER_MAX),
     "Percent": _whole(INTEGER_MAX),
-    "Party": _is_party,
-    "Oracle": _is_party,
-    "Instance": is_name,
+    "Party": _is_text,
+    "Oracle": _is_text,
+    "Instance": _is_text,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from contracts.errors import Revert, StateCorruption
@@ -23,7 +24,7 @@ from contracts.layout import (
 )
 from contracts.ledger import Ledger
 from contracts.program import Value
-from contracts.programs import Contract, Programs
+from contracts.programs import LoadedContract, Programs
 from contracts.state import Overlay, StateReader
 from contracts.values import escrow_account
 
@@ -33,13 +34,13 @@ _ESCROW_PREFIX = escrow_account("")
 class Context:
     """What all transactions and timers of a block share; a `contracts.arguments.Directory`."""
 
-    def __init__(self, state: StateReader, programs: Programs, height: int, time_ms: int) -> None:
+    def __init__(self, state: StateReader, programs: Programs, height: int = 0, time_ms: int = 0) -> None:
         self.overlay = Overlay(state)
         self.ledger = Ledger(self.overlay)
         self.height = height
         self.time_ms = time_ms
         self._programs = programs
-        self._contracts: dict[str, Contract] = {}
+        self._contracts: dict[str, LoadedContract] = {}
 
     def account(self, name: str) -> Account | None:
         return self.overlay.get(account_key(name), ACCOUNT)
@@ -50,15 +51,15 @@ class Context:
             return self.has_instance(name.removeprefix(_ESCROW_PREFIX))
         return self.account(name) is not None
 
-    def authorised(self, account: str, keys: frozenset[bytes]) -> bool:
+    def authorised(self, account: str, keys: Iterable[bytes]) -> bool:
         """True when one of `keys` (32 bytes each) may act for the account."""
         record = self.account(account)
-        return record is not None and not keys.isdisjoint(record.keys)
+        return record is not None and any(key in record.keys for key in keys)
 
     def code(self, code: str) -> Code | None:
         return self.overlay.get(code_key(code), CODE)
 
-    def contract(self, code: str) -> Contract:
+    def contract(self, code: str) -> LoadedContract:
         """The compiled code with this id, which must be deployed. Raises: StateCorruption."""
         contract = self._contracts.get(code)
         if contract is None:
@@ -68,7 +69,7 @@ class Context:
             contract = self._contracts[code] = self._programs.contract(record.source)
         return contract
 
-    def compiled(self, source: str) -> Contract:
+    def compiled(self, source: str) -> LoadedContract:
         """Raises: ContractError."""
         return self._programs.contract(source)
 
@@ -106,3 +107,8 @@ class Context:
         if wake_ms is not None:
             self.overlay.put(due_key(wake_ms, name), True, VALUE, DUE)
         self.put_instance(name, replace(instance, wake_ms=wake_ms))
+
+
+def parties(value: Value) -> list[str]:
+    """The accounts that a term names: one, or a list of them."""
+    return value if type(value) is list else [value]

@@ -13,13 +13,14 @@ A key keeps its order: keys compare as their bytes do, part by part, each part a
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from consensus.codec import Field, pack, unpack
 from consensus.errors import DecodeError, ensure
 from contracts.errors import StateCorruption
 from contracts.values import Money
 
+_PLAIN = (int, str, bytes, bool, type(None))
 _BIG_INT, _MONEY, _LIST, _DICT = range(4)
 _KEY_FALSE, _KEY_TRUE, _KEY_INT, _KEY_TEXT, _KEY_BYTES = (bytes([tag]) for tag in range(1, 6))
 _INT_ZERO = 0x80
@@ -57,7 +58,7 @@ def to_packable(value: Any) -> Any:
 
 def from_packable(raw: Any) -> Any:
     """The value that msgpack unpacked to `raw`. Raises: StateCorruption."""
-    if type(raw) is not list:
+    if type(raw) in _PLAIN:
         return raw
     match raw:
         case [0, bytes() as data]:
@@ -92,33 +93,31 @@ def decode_key(data: bytes) -> Any:
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-class Measure(NamedTuple):
-    """How large a value is: elements of lists and dicts at any depth, and bytes, roughly as stored."""
+def count_items(value: Any) -> int:
+    """The elements of a list or dict, at any depth; 0 for other values."""
+    if type(value) is list:
+        return len(value) + sum(map(count_items, value))
+    if type(value) is dict:
+        return len(value) + sum(map(count_items, value.values()))
+    return 0
 
-    items: int
-    size_bytes: int
 
-
-def measure(value: Any) -> Measure:
-    """Counted on the value alone, without encoding it."""
+def size_bytes(value: Any) -> int:
+    """About what a value takes to store, counted without encoding it."""
     kind = type(value)
-    if kind is int:
-        return Measure(0, value.bit_length() // 8 + 1)
     if kind is str:
-        return Measure(0, len(value) if value.isascii() else len(value.encode()))
+        return len(value) if value.isascii() else len(value.encode())
+    if kind is int:
+        return int(value.bit_length()) // 8 + 1
     if kind is bytes:
-        return Measure(0, len(value))
+        return len(value)
     if kind is Money:
-        return Measure(0, value.amount.bit_length() // 8 + len(value.currency) + 1)
+        return size_bytes(value.amount) + len(value.currency)
     if kind is list:
-        parts = list(map(measure, value))
-    elif kind is dict:
-        parts = [measure(part) for entry in value.items() for part in entry]
-    else:
-        return Measure(0, 1)
-    return Measure(
-        len(parts) + sum(part.items for part in parts), len(parts) + sum(part.size_bytes for part in parts)
-    )
+        return 1 + sum(map(size_bytes, value))
+    if kind is dict:
+        return 1 + sum(map(size_bytes, value)) + sum(map(size_bytes, value.values()))
+    return 1
 
 
 def copy_value(value: Any) -> Any:
@@ -138,11 +137,11 @@ def _int_bytes(value: int) -> bytes:
 def _encode_part(part: Any) -> bytes:
     kind = type(part)
     if kind is int:
-        magnitude = abs(part)
+        magnitude: int = abs(part)
         length = (magnitude.bit_length() + 7) // 8
         if part >= 0:
             return _KEY_INT + bytes([_INT_ZERO + length]) + magnitude.to_bytes(length, "big")
-        return _KEY_INT + bytes([_INT_ZERO - length]) + (256**length - 1 - magnitude).to_bytes(length, "big")
+        return _KEY_INT + bytes([_INT_ZERO - length]) + ((1 << 8 * length) - 1 - magnitude).to_bytes(length, "big")
     if kind is str:
         return _KEY_TEXT + _escaped(part.encode())
     if kind is bytes:
@@ -164,7 +163,7 @@ def _decode_part(data: bytes, place: int) -> tuple[Any, int]:
         length = abs(data[start] - _INT_ZERO)
         end = start + 1 + length
         number = int.from_bytes(data[start + 1 : end], "big")
-        return (number if data[start] >= _INT_ZERO else number - (256**length - 1)), end
+        return (number if data[start] >= _INT_ZERO else number - ((1 << 8 * length) - 1)), end
     if tag in (_KEY_TEXT, _KEY_BYTES):
         end = data.find(b"\x00\x00", start)  # within the part each zero is followed by 0xff
         if end >= 0:

@@ -4,11 +4,7 @@ Everything a block does follows from the state before it and the block itself, s
 the same bytes. A contract's failure is a receipt. Any other exception is a fault of ours or of this
 machine: it leaves here as it is and must stop the node, which has then stored nothing of the block.
 
-In a block, due timers come first, then the transactions in their order. The execution hash chains it all:
-
-    exec_hash(h) = SHA-256("quorate/exec/1\\n" ‖ exec_hash(h - 1) ‖ u64 h ‖ state root ‖ receipts root ‖ events root)
-
-with the genesis hash in the place of exec_hash(-1).
+In a block, due timers come first, then the transactions in their order.
 """
 
 from __future__ import annotations
@@ -32,12 +28,12 @@ from contracts.genesis import write_genesis
 from contracts.layout import AUX_FIRING
 from contracts.merkle import EMPTY, PageCache, Tree, Write
 from contracts.program import Value
-from contracts.programs import CodeCache, Compile, Programs
-from contracts.receipts import TEXT_LENGTH_MAX, Event, Receipt, Status, Timer, firing_hash, timer_id
+from contracts.programs import CodeCache, Programs
+from contracts.receipts import TEXT_LENGTH_MAX, Event, ExecLink, Receipt, Status, Timer, firing_hash, timer_id
 from contracts.replay import Executed
 from contracts.state import NO_ROWS, LedgerReader, StateReader
 from contracts.triggers import TIMER_REST_MS, due_timers, next_wakeup_ms, settle
-from contracts.views import Views
+from contracts.views.reader import Views
 
 TRANSACTION_GAS = 2_000
 """Gas of any transaction, beside what its bytes and calls cost."""
@@ -45,19 +41,6 @@ CALL_GAS = 500
 """Gas of each call of a transaction, beside what it does."""
 QUERY_GAS_MAX = 5_000_000
 """Gas of one query from outside."""
-
-_EXEC_TAG = b"quorate/exec/1\n"
-
-
-@dataclass(frozen=True, slots=True)
-class ExecLink:
-    """What execution up to and with a block came to; all hashes 32 bytes."""
-
-    height: int
-    exec_hash: bytes
-    state_root: bytes
-    receipts_root: bytes
-    events_root: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +86,8 @@ class Engine(Views):
         chain: str,
         parameters: Parameters,
         code_cache: CodeCache | None = None,
-        compile_source: Compile = compile_contract,
     ) -> None:
-        super().__init__(Programs(compile_source, code_cache))
+        super().__init__(Programs(code_cache))
         self.chain = chain
         self._parameters = parameters
         self._pages = PageCache()
@@ -134,19 +116,29 @@ class Engine(Views):
     def simulate(
         self, state: StateReader, transaction: Transaction, height: int, time_ms: int
     ) -> tuple[Receipt, tuple[Event, ...]]:
-        """What would become of a transaction in a block at this height and time, if all named in it signed."""
+        """What would become of a transaction at this height and time, if all whom it names signed."""
         execution = self._block(state, NO_ROWS, height, time_ms)
         receipt = execution.perform(transaction)
         return receipt, tuple(execution.events)
 
     def query(
-        self, state: StateReader, instance: str, query: str, arguments: Mapping[str, Json], height: int, time_ms: int
+        self,
+        state: StateReader,
+        instance: str,
+        query: str,
+        arguments: Mapping[str, Json],
+        height: int,
+        time_ms: int,
     ) -> Json:
         """The answer to a query, in JSON. Raises: Revert."""
         context = self.context(state, height, time_ms)
         run = Run(context, GasMeter(QUERY_GAS_MAX))
         value = run.query(instance, query, arguments)
         return to_json(value, run.contract(instance).queries[query].returns)
+
+    def next_wakeup_ms(self, state: StateReader) -> int | None:
+        """When the earliest timer is due; None where there is none."""
+        return next_wakeup_ms(self.context(state))
 
     def _block(self, state: StateReader, rows: StateReader, height: int, time_ms: int) -> _BlockExecution:
         context = self.context(state, height, time_ms)
@@ -174,21 +166,23 @@ class _BlockExecution:
                 continue  # an earlier timer of this block acted on the instance
             run = Run(self.context, GasMeter(gas))
             run.touched[timer.instance] = None
-            settled = self._attempt(run, gas, timer_id(timer, self.context.height), timer, partial(_settle, run))
-            if settled.status is Status.FAILED:
+            subject = timer_id(timer, self.context.height)
+            receipt = self._attempt(run, gas, subject, timer, partial(_settle, run))
+            if receipt.status is Status.FAILED:
                 self.context.arm(timer.instance, None)
             self.context.overlay.commit()
 
     def run_transaction(self, transaction: Transaction) -> None:
-        """Execute a transaction, unless it was executed before, came too late, or is not signed by who it acts for.
+        """Execute a transaction, unless it was executed before, came too late, or lacks a signature.
 
-        Only what was executed counts as such: a copy that lacks a signature must not use up the id.
+        Only what was executed uses up its id: anyone can make a copy that lacks a signature.
         """
         if self._executed.contains(transaction.id, transaction.expires_ms):
             self._skipped.append(transaction.id)
         elif self.context.time_ms > transaction.expires_ms:
             self._expired.append(transaction.id)
-            text = f"valid until {time_text(transaction.expires_ms)}, the block is of {time_text(self.context.time_ms)}"
+            valid, now = time_text(transaction.expires_ms), time_text(self.context.time_ms)
+            text = f"valid until {valid}, the block is of {now}"
             self._receipts.append(_not_executed(transaction, Status.EXPIRED, "expired", text))
         elif (unsigned := self._unsigned(transaction)) is not None:
             text = f"no key of {unsigned} signed this transaction"
@@ -210,7 +204,7 @@ class _BlockExecution:
         run.meter.spend(TRANSACTION_GAS + bytes_gas(len(transaction.body)))
         latest_ms = self.context.time_ms + self._parameters.expiry_ms_max
         if transaction.expires_ms > latest_ms:
-            text = f"valid until {time_text(transaction.expires_ms)}, at most {time_text(latest_ms)} is allowed now"
+            text = f"expires_ms may be at most {latest_ms} in this block, it is {transaction.expires_ms}"
             raise Revert("expiry_too_far", text, consumes_all=False)
         results = []
         for call in transaction.calls:
@@ -220,7 +214,12 @@ class _BlockExecution:
         return tuple(results)
 
     def _attempt(
-        self, run: Run, gas_limit: int, subject: bytes, timer: Timer | None, work: Callable[[], tuple[Value, ...]]
+        self,
+        run: Run,
+        gas_limit: int,
+        subject: bytes,
+        timer: Timer | None,
+        work: Callable[[], tuple[Value, ...]],
     ) -> Receipt:
         """Do the work, or undo all of it, and write the receipt."""
         savepoint = self.context.overlay.savepoint()
@@ -254,7 +253,7 @@ class _BlockExecution:
 
     def _unsigned(self, transaction: Transaction) -> str | None:
         """The first account that the transaction acts for and no key signed for."""
-        keys = frozenset(key for key, _ in transaction.signatures)
+        keys = [key for key, _ in transaction.signatures]
         for account in (transaction.sender, *transaction.cosigners):
             if not self.context.authorised(account, keys):
                 return account
@@ -266,20 +265,18 @@ class _BlockExecution:
         self.context.overlay.commit()
         writes = self.context.overlay.writes()
         state_root, tree_writes = tree.update(writes) if writes else (tree.root, ())
-        height = self.context.height
         roots = (
             state_root,
             list_root([receipt.encode() for receipt in self._receipts]),
             list_root([event.encode() for event in self.events]),
         )
-        exec_hash = sha256(b"".join((_EXEC_TAG, previous.exec_hash, height.to_bytes(8, "big"), *roots))).digest()
         return Outcome(
             receipts=tuple(self._receipts),
             events=tuple(self.events),
             writes=writes,
             aux_writes=tuple(sorted((*rows, *self._firings))),
             tree_writes=tree_writes,
-            link=ExecLink(height, exec_hash, *roots),
+            link=previous.next(*roots),
             changed=bool(writes or self._receipts),
             next_wakeup_ms=next_wakeup_ms(self.context),
             skipped=tuple(self._skipped),

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from consensus.transactions import Call, Json
 from contracts.arguments import arguments_from_json, arguments_from_values, from_json, time_text
-from contracts.context import Context
+from contracts.context import Context, parties
 from contracts.errors import Revert
 from contracts.gas import STORED_BYTE, WRITE
 from contracts.host import Meter
 from contracts.layout import FACT, Fact, Instance, InstanceStatus, fact_key
 from contracts.program import ParameterSpec, Value
-from contracts.programs import Contract
+from contracts.programs import LoadedContract
 from contracts.receipts import EVENTS_MAX
 from contracts.runtime_host import QueryHost, RuntimeHost
 from contracts.state import Form, T
@@ -71,19 +71,21 @@ class Run:
         return self._act(call.contract, call.action, bind, self.signers)
 
     def call_from(self, caller: str, instance: str, action: str, arguments: Mapping[str, Value]) -> Value:
-        """Perform an action that a contract asks for: its escrow account is the sender and the only signer."""
+        """Perform an action that a contract asks for; its escrow account is the only signer."""
         bind = partial(arguments_from_values, given=arguments, directory=self.context)
         return self._act(instance, action, bind, (caller,))
 
     def query(self, instance: str, query: str, arguments: Mapping[str, Json]) -> Value:
         """Answer a query from outside. Raises: Revert."""
-        return self._ask(instance, query, partial(arguments_from_json, given=arguments, directory=self.context))
+        bind = partial(arguments_from_json, given=arguments, directory=self.context)
+        return self._ask(instance, query, bind)
 
     def query_from(self, instance: str, query: str, arguments: Mapping[str, Value]) -> Value:
         """Answer a query of a contract. Raises: Revert."""
-        return self._ask(instance, query, partial(arguments_from_values, given=arguments, directory=self.context))
+        bind = partial(arguments_from_values, given=arguments, directory=self.context)
+        return self._ask(instance, query, bind)
 
-    def contract(self, name: str) -> Contract:
+    def contract(self, name: str) -> LoadedContract:
         """The code of an instance. Raises: Revert("unknown")."""
         return self.context.contract(self.context.instance(name).code)
 
@@ -133,10 +135,13 @@ class Run:
         value = from_json(spec.type, given["value"], "value", self.context)
         now_ms = self.context.time_ms
         if spec.type.name == "Time":
+            reported, now = time_text(value), time_text(now_ms)
             if value > now_ms:
-                raise _refusal("fact", f"{spec.name} lies in the future: {time_text(value)}, now is {time_text(now_ms)}")
+                raise _refusal("fact", f"{spec.name} lies in the future: {reported}, now it is {now}")
             if spec.max_age_ms is not None and now_ms - value > spec.max_age_ms:
-                raise _refusal("fact", f"{spec.name} is older than {spec.max_age_ms} ms: {time_text(value)}")
+                raise _refusal(
+                    "fact", f"{spec.name} is more than {spec.max_age_ms} ms old: {reported}, now it is {now}"
+                )
         self.write(key, Fact(value, self.signers[0], now_ms), FACT)
         self.emit(name, "reported", (("fact", spec.name), ("value", value), ("by", self.signers[0])))
         self.touched[name] = None
@@ -180,14 +185,8 @@ class Run:
         terms = self.context.terms(name)
         allowed = [party for term in by for party in parties(terms[term])]
         if caller not in allowed:
-            raise _refusal(
-                "unauthorised", f"{what} on {name} is for {' or '.join(by)} ({', '.join(allowed)}), not for {caller}"
-            )
-
-
-def parties(value: Value) -> list[str]:
-    """The accounts that a term names: one, or a list of them."""
-    return value if type(value) is list else [value]
+            roles = f"{' or '.join(by)} ({', '.join(allowed)})"
+            raise _refusal("unauthorised", f"{what} on {name} is for {roles}, not for {caller}")
 
 
 def _refusal(code: str, text: str) -> Revert:

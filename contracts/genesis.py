@@ -26,10 +26,12 @@ def write_genesis(overlay: Overlay, body: Mapping[str, Any], genesis_hash: bytes
     overlay.put(CHAIN_KEY, Chain(body["name"], genesis_hash, body["time_ms"]), CHAIN)
     overlay.put(PARAMETERS_KEY, dict(body["parameters"]), VALUE)
     for member in body["members"]:
-        keys = {name: bytes.fromhex(member[name]) for name in ("validator_key", "network_key", "admin_key")}
-        record = Member(member["number"], member["title"], address=member["address"], **keys)
+        validator, network, admin = (
+            bytes.fromhex(member[f"{role}_key"]) for role in ("validator", "network", "admin")
+        )
+        record = Member(member["number"], member["title"], validator, network, admin, member["address"])
         overlay.put(member_key(member["id"]), record, MEMBER)
-        overlay.put(account_key(member["id"]), Account((record.admin_key,), member["id"]), ACCOUNT)
+        overlay.put(account_key(member["id"]), Account((admin,), member["id"]), ACCOUNT)
     for account in body["accounts"]:
         keys = tuple(sorted(bytes.fromhex(key) for key in account["keys"]))
         overlay.put(account_key(account["id"]), Account(keys, account["member"]), ACCOUNT)

@@ -58,7 +58,8 @@ class Host(Protocol):
     def load(self, field: str) -> Any:
         """A stored variable's value (a fresh copy where it is a list or dict)."""
 
-    def store(self, field: str, value: Any) -> None: ...
+    def store(self, field: str, value: Any) -> None:
+        """Keep a value of the declared type; a list or dict is ours alone from now on."""
 
     def table_get(self, table: str, key: Any) -> Any:
         """The value, or None. `key` is an int, str, bytes or bool, or a tuple of them."""

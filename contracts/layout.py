@@ -94,7 +94,7 @@ class Instance:
     height: int
     time_ms: int
     terms_hash: bytes
-    status: str
+    status: InstanceStatus
     phase: str
     wake_ms: int | None
     signed: tuple[str, ...]
@@ -102,7 +102,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The executed transactions that expire in one stretch of time: how many, and a running hash (32 bytes)."""
+    """The executed transactions of one stretch of expiry times: their number and running hash (32 bytes)."""
 
     count: int
     running_hash: bytes
@@ -118,9 +118,10 @@ class Fact:
 
 
 def _form(shape: Field[T]) -> Form[T]:
+    """Our own store gives back what was written, so reading does not check again that it is canonical."""
     return Form(
         lambda value: codec.encode(shape, value),
-        lambda data: codec.decode(shape, data, "record", _RECORD_BYTES_MAX),
+        lambda data: shape.load(codec.unpack(data, "record", _RECORD_BYTES_MAX), "record"),
     )
 
 
@@ -154,7 +155,7 @@ INSTANCE = _form(
         height=uint(),
         time_ms=_MS,
         terms_hash=DIGEST,
-        status=_NAME,
+        status=Field(str, lambda raw, path: InstanceStatus(_NAME.load(raw, path))),
         phase=_NAME,
         wake_ms=optional(_MS),
         signed=sequence(_NAME, SIGNERS_MAX),
@@ -224,10 +225,10 @@ def due_key(time_ms: int, instance: str) -> bytes:
     return DUE + time_ms.to_bytes(8, "big") + b"/" + instance.encode()
 
 
-def due_of(key: bytes) -> tuple[int, str]:
-    """The time and instance of a due key."""
+def due_of(key: bytes) -> tuple[str, int]:
+    """The instance and time of a due key."""
     rest = key.removeprefix(DUE)
-    return int.from_bytes(rest[:8], "big"), rest[9:].decode()
+    return rest[9:].decode(), int.from_bytes(rest[:8], "big")
 
 
 def bucket_key(bucket: int) -> bytes:

@@ -1,24 +1,33 @@
-"""Deployed source to running code: compiled once, kept in memory, looked up by its text.
+"""Deployed source to running code: compiled once, kept in memory and in a node's own cache.
 
-Compiling has no effect and always gives the same program, so it makes no difference to any result which
-programs happen to be in memory.
+Compiling has no effect and always gives the same program, so no result depends on what is cached where.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
+from hashlib import sha256
+from typing import Protocol
 
+from contracts.compiler import dump_code, load_program
 from contracts.program import ActionSpec, FactSpec, FieldSpec, Program, QuerySpec, TermSpec
 
 PROGRAMS_MAX = 256
 """Compiled programs kept in memory."""
 
-Compile = Callable[[str], Program]
-"""Source text to a program. Raises: ContractError."""
+
+class CodeCache(Protocol):
+    """Where a node keeps compiled code over a restart; it is trusted like the node's own files."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """What was put under `key` (32 bytes), or None."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep `value`, or not."""
 
 
-class Contract:
+class LoadedContract:
     """A program with its declarations by name."""
 
     def __init__(self, program: Program) -> None:
@@ -31,11 +40,20 @@ class Contract:
 
 
 class Programs:
-    """Compiles source, and remembers the programs used last; any thread may ask."""
+    """Compiles source, and remembers the programs used last."""
 
-    def __init__(self, compile_source: Compile) -> None:
-        self._contract = lru_cache(PROGRAMS_MAX)(lambda source: Contract(compile_source(source)))
+    def __init__(self, code_cache: CodeCache | None = None) -> None:
+        self._cache = code_cache
+        self._loaded = lru_cache(PROGRAMS_MAX)(self._load)
 
-    def contract(self, source: str) -> Contract:
+    def contract(self, source: str) -> LoadedContract:
         """Raises: ContractError."""
-        return self._contract(source)
+        return self._loaded(source)
+
+    def _load(self, source: str) -> LoadedContract:
+        key = sha256(source.encode()).digest()
+        cached = None if self._cache is None else self._cache.get(key)
+        program = load_program(source, cached)
+        if self._cache is not None and cached is None:
+            self._cache.put(key, dump_code(program))
+        return LoadedContract(program)

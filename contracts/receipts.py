@@ -17,7 +17,7 @@ from consensus.codec import DIGEST, Field, boolean, optional, record, sequence, 
 from consensus.errors import DecodeError
 from consensus.transactions import CALLS_MAX, INTEGER_MAX, NAME_LENGTH_MAX
 from contracts.encoding import VALUE_FIELD, to_packable
-from contracts.layout import SOURCE_BYTES_MAX
+from contracts.language.limits import SOURCE_BYTES_MAX
 
 TEXT_LENGTH_MAX = 4_096
 """Characters of a receipt's text; a longer one is cut."""
@@ -30,12 +30,34 @@ EXPLAINED_MAX = 128
 """Values read, and effects, that the record of one firing lists; it ends there."""
 
 _RECORD_BYTES_MAX = 64 * 1024 * 1024
+_EXEC_TAG = b"quorate/exec/1\n"
 _FIRING_TAG = b"quorate/firing/1\n"
 _TIMER_TAG = b"quorate/timer/1\n"
 
 T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class ExecLink:
+    """What execution up to and with a block came to; hashes and roots are 32 bytes.
+
+    Before genesis, at height -1, the genesis hash stands for the execution hash, and the roots are not used.
+    """
+
+    height: int
+    exec_hash: bytes
+    state_root: bytes
+    receipts_root: bytes
+    events_root: bytes
+
+    def next(self, state_root: bytes, receipts_root: bytes, events_root: bytes) -> ExecLink:
+        """The link of the next height: SHA-256(tag ‖ exec hash ‖ u64 height ‖ its three roots)."""
+        height = self.height + 1
+        roots = (state_root, receipts_root, events_root)
+        exec_hash = sha256(b"".join((_EXEC_TAG, self.exec_hash, height.to_bytes(8, "big"), *roots))).digest()
+        return ExecLink(height, exec_hash, *roots)
 
 
 class Status(StrEnum):

@@ -8,26 +8,28 @@ on the size of data is charged here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from consensus.transactions import INTEGER_MAX
-from contracts.encoding import copy_value, decode_key, decode_value, encode_key, encode_value, measure
+from contracts.encoding import copy_value, count_items, decode_key, decode_value, encode_key, encode_value, size_bytes
 from contracts.errors import Revert
 from contracts.gas import EVENT_BYTE, SCAN_ITEM, STORED_BYTE, VALUE_BYTES, bytes_gas
 from contracts.layout import FACT, RAW, fact_key, field_key, table_of
-from contracts.programs import Contract
+from contracts.programs import LoadedContract
 from contracts.receipts import EXPLAINED_MAX, Effect
 from contracts.values import Money, escrow_account
 
 if TYPE_CHECKING:
     from contracts.execution import Run
 
+T = TypeVar("T")
+
 VALUE_BYTES_MAX = 64 * 1024
-"""One stored value, as `contracts.encoding.measure` counts."""
+"""One stored value, as `contracts.encoding.size_bytes` counts."""
 KEY_BYTES_MAX = 512
 """One table key, in canonical bytes."""
 EVENT_BYTES_MAX = 16 * 1024
-"""One event, as `contracts.encoding.measure` counts."""
+"""One event, as `contracts.encoding.size_bytes` counts."""
 STORED_ITEM = 10
 """Gas for each element of a list or dict that comes from the state or goes into it."""
 
@@ -49,7 +51,7 @@ class RuntimeHost:
     )
 
     def __init__(
-        self, run: Run, instance: str, contract: Contract, signers: tuple[str, ...] = ()
+        self, run: Run, instance: str, contract: LoadedContract, signers: tuple[str, ...] = ()
     ) -> None:
         self._escrow = escrow_account(instance)
         self.meter = run.meter
@@ -144,7 +146,9 @@ class RuntimeHost:
     # ---------------------------------------------------------------- others
 
     def emit(self, name: str, fields: tuple[tuple[str, Any], ...]) -> None:
-        size = len(name) + sum(len(field) + measure(value).size_bytes for field, value in fields)
+        size = len(name)
+        for field, value in fields:
+            size += len(field) + size_bytes(value)
         if size > EVENT_BYTES_MAX:
             raise Revert("size", f"event {name} has {size} bytes, at most {EVENT_BYTES_MAX} are allowed")
         self.meter.spend(EVENT_BYTE * size)
@@ -161,15 +165,17 @@ class RuntimeHost:
     def _row(self, table: str, key: Any) -> bytes:
         data = encode_key(key)
         if len(data) > KEY_BYTES_MAX:
-            raise Revert("size", f"a key of {table} has {len(data)} bytes, at most {KEY_BYTES_MAX} are allowed")
+            raise Revert(
+                "size", f"a key of {table} has {len(data)} bytes, at most {KEY_BYTES_MAX} are allowed"
+            )
         self.meter.spend(bytes_gas(len(data)))
         return table_of(self.instance, table) + data
 
     def _put(self, key: bytes, value: Any, group: bytes | None) -> None:
-        items, size = measure(value)
+        size = size_bytes(value)
         if size > VALUE_BYTES_MAX:
             raise Revert("size", f"a stored value has {size} bytes, at most {VALUE_BYTES_MAX} are allowed")
-        self.meter.spend(STORED_ITEM * items + STORED_BYTE * (len(key) + size))
+        self.meter.spend(STORED_ITEM * count_items(value) + STORED_BYTE * (len(key) + size))
         self._context.overlay.put(key, encode_value(value), RAW, group)
 
     def _decode(self, data: bytes) -> Any:
@@ -185,7 +191,7 @@ class RuntimeHost:
         return copy_value(value)
 
     def _charge(self, value: Any) -> None:
-        items, size = measure(value)
+        items, size = count_items(value), size_bytes(value)
         self.meter.spend(STORED_ITEM * items + bytes_gas(size))
         self.meter.allocate(VALUE_BYTES * (items + 1) + size)
 
@@ -203,7 +209,7 @@ class RuleHost(RuntimeHost):
 
     __slots__ = ("effects", "reads", "wake_ms")
 
-    def __init__(self, run: Run, instance: str, contract: Contract) -> None:
+    def __init__(self, run: Run, instance: str, contract: LoadedContract) -> None:
         super().__init__(run, instance, contract)
         self.reads: dict[str, Any] = {}
         self.effects: list[Effect] = []
@@ -278,7 +284,7 @@ class RuleHost(RuntimeHost):
         self._note("call", instance, action, dict(arguments))
         return result
 
-    def _read(self, name: str, value: Any) -> Any:
+    def _read(self, name: str, value: T) -> T:
         if len(self.reads) < EXPLAINED_MAX:
             self.reads.setdefault(name, copy_value(value))
         return value
@@ -296,5 +302,5 @@ class QueryHost(RuntimeHost):
     def _refuse(self, *_: Any) -> NoReturn:
         raise Revert("readonly", "a query can not change anything")
 
-    set_phase = store = table_set = table_delete = _refuse
-    take = pay = mint = burn = move = emit = call = _refuse
+    set_phase = store = table_set = table_delete = _refuse  # type: ignore[assignment]
+    take = pay = mint = burn = move = emit = call = _refuse  # type: ignore[assignment]

@@ -27,7 +27,7 @@ class StateReader(Protocol):
         """The value of `key`, or None."""
 
     def scan(self, prefix: bytes, after: bytes | None, limit: int) -> Sequence[tuple[bytes, bytes]]:
-        """At most `limit` rows whose keys begin with `prefix`, sorted, strictly after the whole key `after`."""
+        """At most `limit` rows whose keys begin with `prefix`, sorted, strictly after the key `after`."""
 
 
 class LedgerReader(Protocol):
@@ -111,9 +111,9 @@ class Overlay:
             self._remember(group, key)
 
     def scan(self, prefix: bytes, after: bytes | None, form: Form[T]) -> Iterator[tuple[bytes, T | None]]:
-        """Rows whose keys begin with `prefix`, sorted, strictly after the whole key `after`.
+        """Rows whose keys begin with `prefix`, sorted, strictly after the key `after`.
 
-        None stands where a row was deleted since the last block, so that the caller can charge for passing it.
+        None stands where this block deleted a row, so that the caller can charge for passing it.
         """
         changed = self._groups.setdefault(prefix, [])
         for key, data in self._committed(prefix, after):
@@ -170,7 +170,7 @@ class Overlay:
     def _changed_between(
         self, changed: list[bytes], after: bytes | None, before: bytes | None
     ) -> Iterator[tuple[bytes, Any]]:
-        """Changed rows of a group strictly between two keys; the list may grow while the caller looks at a row."""
+        """Changed rows strictly between two keys; `changed` may grow while the caller looks at a row."""
         place = 0 if after is None else bisect_right(changed, after)
         while place < len(changed) and (before is None or changed[place] < before):
             key = changed[place]

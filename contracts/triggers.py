@@ -36,7 +36,7 @@ def due_timers(context: Context, limit: int) -> list[Timer]:
 def next_wakeup_ms(context: Context) -> int | None:
     """When the earliest timer is due, which may be in the past; None where there is none."""
     rows = context.overlay.scan(DUE, None, VALUE)
-    return next((due_of(key)[0] for key, armed in rows if armed), None)
+    return next((due_of(key)[1] for key, armed in rows if armed), None)
 
 
 def settle(run: Run, *, rest_ms: int = 1) -> None:
@@ -53,6 +53,8 @@ def settle(run: Run, *, rest_ms: int = 1) -> None:
 def _settle_instance(run: Run, name: str, rest_ms: int) -> None:
     context = run.context
     contract = run.contract(name)
+    if not contract.program.rules:
+        return  # and no timer was ever set
     fired = True
     wake_ms: int | None = None
     while fired:
@@ -76,7 +78,9 @@ def _settle_instance(run: Run, name: str, rest_ms: int) -> None:
 
 def _record(run: Run, host: RuleHost, rule: RuleSpec, branch: int) -> None:
     if len(run.firings) == FIRINGS_MAX:
-        raise Revert("rules", f"more than {FIRINGS_MAX} rules fired: rule {rule.name} of {host.instance} may never rest")
+        raise Revert(
+            "rules", f"more than {FIRINGS_MAX} rules fired, the last was {rule.name} of {host.instance}"
+        )
     tried = rule.branches[: branch + 1]
     firing = Firing(
         instance=host.instance,

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
@@ -54,7 +55,7 @@ class Bridge:
                 self._loop = None
 
     async def call_trio(self, start: Callable[[Callable[[T], None]], None]) -> T:
-        """From asyncio: run `start(resolve)` in trio and wait until it, or something later, calls `resolve`."""
+        """From asyncio: run `start(resolve)` in trio; returns what it, or something later, gives `resolve`."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 
@@ -83,7 +84,7 @@ class ApiServer:
         shown = f"[{address[0]}]" if ":" in address[0] else address[0]
         self.url = f"http://{shown}:{address[1]}"
 
-    async def serve(self, app: FastAPI, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def serve(self, app: FastAPI) -> None:
         """Serve until cancelled, then let open requests end within SHUTDOWN_GRACE_S."""
         config = uvicorn.Config(
             app,
@@ -99,7 +100,6 @@ class ApiServer:
         token = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._run, args=(token, ended), name="api", daemon=True)
         self._thread.start()
-        task_status.started()
         try:
             await ended.wait()
             raise InvariantError(f"the API stopped by itself: {self._failure!r}")
@@ -123,10 +123,8 @@ class ApiServer:
         except BaseException as error:  # noqa: BLE001 - carried to trio, which decides
             self._failure = error
         finally:
-            try:
+            with suppress(trio.RunFinishedError):
                 token.run_sync_soon(ended.set)
-            except trio.RunFinishedError:
-                pass
 
 
 def _bind(host: str, port: int) -> socket.socket:

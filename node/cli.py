@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from node.commands import genesis, home, nodes
+from node.commands import contracts, demo, dev, genesis, home, nodes, proofs, transactions
 from node.errors import CommandFailed, ConfigurationError
 
 app = typer.Typer(
@@ -31,6 +31,13 @@ app.add_typer(genesis.genesis, name="genesis")
 app.command()(nodes.start)
 app.command()(nodes.status)
 app.add_typer(nodes.config, name="config")
+app.add_typer(transactions.tx, name="tx")
+app.command()(transactions.account)
+app.add_typer(contracts.contract, name="contract")
+app.command()(proofs.proof)
+app.command()(proofs.verify)
+app.add_typer(dev.dev, name="dev")
+app.add_typer(demo.demo, name="demo")
 
 
 def main() -> None:

@@ -19,7 +19,10 @@ class Clock:
 
     def now(self) -> Now:
         """Both clocks at this moment."""
-        return Now(wall_ms=time.time_ns() // 1_000_000 + self._offset_ms, mono_ms=time.monotonic_ns() // 1_000_000)
+        return Now(
+            wall_ms=time.time_ns() // 1_000_000 + self._offset_ms,
+            mono_ms=time.monotonic_ns() // 1_000_000,
+        )
 
     def advance(self, by_ms: int) -> int:
         """Move the wall clock forward for good; the new wall time in ms."""

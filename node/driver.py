@@ -52,7 +52,7 @@ log = structlog.get_logger("driver")
 INPUTS_PER_TICK_MAX = 512
 """Inputs that one tick takes before it makes them durable."""
 UNCHECKED_BYTES_MAX = 32 * 1024 * 1024
-"""Batches of one sender that wait for their check, in bytes; what comes on top is dropped and pulled later."""
+"""Batches of one sender that wait for their check, in bytes; what comes on top is dropped, pulled later."""
 CHECK_THREADS = 2
 JOURNAL_BYTES_MAX = 64 * 1024 * 1024
 """A journal segment that passes this size is replaced by one with what is still needed, in bytes."""
@@ -150,8 +150,12 @@ class Driver:
         if connected:
             self.put(lambda now: self.replica.on_connected(member, now))
 
+    def executed(self, height: int, exec_hash: bytes, changed: bool, next_wakeup_ms: int | None) -> None:
+        """The next final block is executed and stored; see `Replica.on_executed`."""
+        self.put(lambda now: self.replica.on_executed(height, exec_hash, changed, next_wakeup_ms, now))
+
     def submit(self, transactions: Sequence[Transaction], submission: Submission) -> None:
-        """Put admitted transactions into the own lane; `submission.resolve` is called once all are durable."""
+        """Put admitted transactions into the own lane; `resolve` is called once all are durable."""
         self.put(lambda now: self._submit(transactions, submission, now))
 
     def _submit(self, transactions: Sequence[Transaction], submission: Submission, now: Now) -> None:
@@ -183,12 +187,8 @@ class Driver:
     def _blame(self, member: MemberNumber, error: InvalidMessage) -> None:
         self.bad_messages += 1
         log.warning("bad message", peer=member, reason=str(error))
-        if self.network is not None and member != self._own_number:
+        if self.network is not None and member != self.replica.me:
             self.network.report_bad(member, str(error))
-
-    @property
-    def _own_number(self) -> MemberNumber:
-        return self.replica.me
 
     # -- batches are checked before the replica sees them ---------------------------------------------
     def _queue_for_check(self, member: MemberNumber, body: bytes) -> None:
@@ -326,7 +326,7 @@ class Driver:
         stream_class = StreamClass.BATCHES if isinstance(message, Batch | Have | Get) else StreamClass.VOTES
         body = encode_message(message)
         for member in members:
-            if member != self._own_number:
+            if member != self.replica.me:
                 # What a full or broken connection loses, the protocol asks for again.
                 self.network.send(member, stream_class, body)
 

@@ -6,13 +6,14 @@ after a stop, from the same state, to the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
 import trio
 
 from consensus.effects import Finalise
+from consensus.errors import ensure
 from consensus.merkle_list import list_root
 from consensus.parameters import Parameters
 from consensus.replica import Anchor
@@ -22,7 +23,7 @@ from contracts.engine import BlockInput, Engine, Outcome
 from contracts.receipts import ExecLink
 from node.driver import Driver
 from node.genesis import Genesis
-from node.store import BlockCommit, Place, Store
+from node.store import BlockCommit, Place, Store, account_subject, contract_subject
 
 log = structlog.get_logger("executor")
 
@@ -98,11 +99,7 @@ class Executor:
             held = [(digest, batch, txs) for digest, batch, txs in batches if batch is not None]
             outcome = await trio.to_thread.run_sync(self._execute, block, held)
             link = outcome.link
-            driver.put(
-                lambda now, link=link, outcome=outcome: replica.on_executed(
-                    link.height, link.exec_hash, outcome.changed, outcome.next_wakeup_ms, now
-                )
-            )
+            driver.executed(link.height, link.exec_hash, outcome.changed, outcome.next_wakeup_ms)
             executed, self.executed = self.executed, trio.Event()
             executed.set()
             settled = tuple(receipt.id for receipt in outcome.receipts if receipt.timer is None)
@@ -117,12 +114,7 @@ class Executor:
         outcome = self._engine.execute(
             self._store, BlockInput(header.height, header.time_ms, transactions, run_timers), self._link
         )
-        places = {
-            transaction.id: (digest, position)
-            for digest, _, batch in batches
-            for position, transaction in enumerate(batch)
-        }
-        self._store.commit(_commit(outcome, block, batches, places))
+        self._store.commit(_commit(outcome, block, batches))
         self._link = outcome.link
         return outcome
 
@@ -131,20 +123,40 @@ def _commit(
     outcome: Outcome,
     block: Finalise | None = None,
     batches: Sequence[tuple[Digest, Batch, Sequence[Transaction]]] = (),
-    places: dict[bytes, tuple[Digest, int]] | None = None,
 ) -> BlockCommit:
+    placed = list(_places(outcome, batches))
     return BlockCommit(
         link=outcome.link,
         block=None if block is None else block.block,
         batches=tuple((digest, batch) for digest, batch, _ in batches),
-        transactions=tuple(
-            (receipt.id, Place(outcome.link.height, index, *places[receipt.id]))
-            for index, receipt in enumerate(outcome.receipts)
-            if places is not None and receipt.id in places
-        ),
+        transactions=tuple((transaction.id, place) for transaction, place in placed),
+        mentions=tuple((subject, place.index) for item, place in placed for subject in _subjects(item)),
         receipts=tuple(receipt.encode() for receipt in outcome.receipts),
         events=tuple(event.encode() for event in outcome.events),
         state_writes=outcome.writes,
         aux_writes=outcome.aux_writes,
         tree_writes=outcome.tree_writes,
     )
+
+
+def _subjects(transaction: Transaction) -> list[str]:
+    """The accounts that signed and the instances that were called, each once."""
+    signers = (account_subject(name) for name in (transaction.sender, *transaction.cosigners))
+    called = (contract_subject(call.contract) for call in transaction.calls)
+    return sorted({*signers, *called})
+
+
+def _places(
+    outcome: Outcome, batches: Sequence[tuple[Digest, Batch, Sequence[Transaction]]]
+) -> Iterator[tuple[Transaction, Place]]:
+    """Pair receipts with envelopes: both are in order, and a repeat of what was executed has no receipt."""
+    receipts = [(index, receipt) for index, receipt in enumerate(outcome.receipts) if receipt.timer is None]
+    at = 0
+    for digest, _, transactions in batches:
+        for position, transaction in enumerate(transactions):
+            if at < len(receipts) and receipts[at][1].id == transaction.id:
+                index, receipt = receipts[at]
+                at += 1
+                executed = receipt.gas_used > 0  # what was refused before execution has used none
+                yield transaction, Place(outcome.link.height, index, digest, position, executed)
+    ensure(at == len(receipts), "every receipt belongs to a transaction of its block")

@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from consensus.committee import Committee, Validator
 from consensus.keys import Signer, verify_ed25519
 from consensus.parameters import Parameters
 from consensus.transactions import INTEGER_MAX, canonical_json, is_name
@@ -26,6 +27,7 @@ from node.errors import ConfigurationError
 from node.members import Account, Card
 
 GENESIS_FORMAT = 1
+FIRST_EPOCH = 1
 SIGNING_PREFIX = b"quorate-genesis-v1\n"
 NAME_LENGTH_MAX = 40
 MEMBERS_MAX = 1_000
@@ -63,6 +65,13 @@ class Genesis:
     def chain(self) -> str:
         """The name that every transaction carries."""
         return f"{self.name}-{self.hash.hex()[:16]}"
+
+    @property
+    def committee(self) -> Committee:
+        """The validators of the first epoch: all members."""
+        return Committee(
+            FIRST_EPOCH, tuple(Validator(member.number, member.card.validator_key) for member in self.members)
+        )
 
     def changed_parameters(self) -> dict[str, int]:
         """Constants that differ from their defaults."""

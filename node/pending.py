@@ -62,7 +62,7 @@ class PendingTransactions:
                     del self._by_id[identifier]
 
     def state(self, transaction: bytes, final_time_ms: int) -> TransactionState | None:
-        """Where a tracked transaction stands when the last final block has `final_time_ms`; None: not tracked."""
+        """Where it stands when the last executed block has `final_time_ms`; None: not tracked."""
         tracked = self._by_id.get(transaction)
         if tracked is None:
             return None

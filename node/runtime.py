@@ -28,12 +28,13 @@ from node.driver import Driver
 from node.errors import ConfigurationError, NodeError
 from node.executor import Executor
 from node.gateway import NodeGateway
-from node.genesis import Genesis, Member, load_genesis
+from node.genesis import Genesis, Member, SignedGenesis, load_genesis, read_genesis
 from node.journal import Journal, JournalLost
 from node.keystore import Role
 from node.logs import set_up_logs
 from node.network import ListenFailed, Network, Peer
 from node.pending import PendingTransactions
+from node.reader import node_version
 from node.store import Store
 from node.sync import BlockServer, CatchUp
 
@@ -49,11 +50,13 @@ SWITCH_INTERVAL_S = 0.001
 def run_node(config: NodeConfig, *, dev: bool = False) -> int:
     """Run the node in `config.data_dir` until SIGTERM or SIGINT; the exit code."""
     try:
-        genesis = load_genesis(config.genesis_path)
+        signed = read_genesis(config.genesis_path)
+        load_genesis(config.genesis_path)
+        genesis = signed.genesis
         me = _own_member(config, genesis)
         set_up_logs(config.log_format, config.log_level, me.id)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        trio.run(_Node(config, genesis, me, dev=dev).run)
+        trio.run(_Node(config, signed, me, dev=dev).run)
     except (NodeError, ConsensusError, StateCorruption) as error:
         return _stop_with(error)
     except BaseExceptionGroup as group:
@@ -88,14 +91,15 @@ def _own_member(config: NodeConfig, genesis: Genesis) -> Member:
 class _Node:
     """One node from start to stop."""
 
-    def __init__(self, config: NodeConfig, genesis: Genesis, me: Member, *, dev: bool) -> None:
+    def __init__(self, config: NodeConfig, signed_genesis: SignedGenesis, me: Member, *, dev: bool) -> None:
         self.config = config
-        self.genesis = genesis
+        self.signed_genesis = signed_genesis
+        self.genesis = signed_genesis.genesis
         self.me = me
         self.dev = dev
         self.clock = Clock()
         self.committee = Committee(
-            1, tuple(Validator(member.number, member.card.validator_key) for member in genesis.members)
+            1, tuple(Validator(member.number, member.card.validator_key) for member in self.genesis.members)
         )
 
     async def run(self) -> None:
@@ -131,10 +135,12 @@ class _Node:
             parameters=genesis.parameters,
             genesis_time_ms=genesis.time_ms,
             batch_source=store.batch,
+            records=records,
+            anchor=executor.anchor(),
+            now=self.clock.now(),
         )
-        replica.recover(records, executor.anchor(), self.clock.now())
         gateway = NodeGateway(
-            genesis=genesis,
+            signed_genesis=self.signed_genesis,
             me=self.me,
             dev=self.dev,
             engine=Engine(chain=genesis.chain, parameters=genesis.parameters, code_cache=code_cache),
@@ -180,9 +186,9 @@ class _Node:
         gateway.attach(driver, network, catch_up)
         async with trio.open_nursery() as nursery:
             listen = await nursery.start(network.run)
-            await nursery.start(api.serve, create_app(gateway))
+            nursery.start_soon(api.serve, create_app(gateway, version=node_version()))
             nursery.start_soon(catch_up.run)
-            nursery.start_soon(executor.run, to_execute, driver, gateway)
+            nursery.start_soon(executor.run, to_execute, driver, gateway.block_executed)
             nursery.start_soon(driver.run)
             with _announced(config.node_file, api.url, listen):
                 log.info("node started", height=store.height(), api=api.url, listen=listen, chain=genesis.chain)

@@ -7,7 +7,7 @@ that something happened, and takes over what changed; so there is one language o
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +26,8 @@ from api.transactions import status_body
 
 TRANSACTIONS_SHOWN = 20
 INSTANCES_SHOWN = 24
+ROWS_SHOWN = 10
+"""Rows of a contract's table on its page; the JSON below has more."""
 
 _HERE = Path(__file__).parent
 _STATIC = _HERE / "static"
@@ -147,19 +149,38 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _plain(value: Any) -> str:
-    """A contract's value in plain text."""
+def _plain(value: Any, type_name: str = "") -> str:
+    """A contract's value as people write it."""
     if value is None:
         return "not yet"
     if value is True or value is False:
         return "yes" if value else "no"
+    if type_name == "Time":
+        return _moment(value)
+    if type_name == "Span":
+        return _span(value)
+    if type_name == "Percent":
+        return f"{value} %"
     if isinstance(value, dict):
         if value.keys() == {"amount", "currency"}:
             return f"{_digits(str(value['amount']))} {value['currency']}"
-        return "; ".join(f"{_words(str(key))}: {_plain(item)}" for key, item in value.items()) or "none"
+        return "; ".join(f"{_words(key)}: {_plain(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(map(_plain, value)) or "none"
     return str(value)
+
+
+def _span(span_ms: int) -> str:
+    """A length of time in the largest unit that fits."""
+    for unit_ms, unit in (
+        (86_400_000, "days"),
+        (3_600_000, "hours"),
+        (60_000, "minutes"),
+        (1_000, "seconds"),
+    ):
+        if span_ms and span_ms % unit_ms == 0:
+            return f"{span_ms // unit_ms} {unit}"
+    return f"{span_ms} ms"
 
 
 def _digits(amount: str) -> str:
@@ -167,11 +188,17 @@ def _digits(amount: str) -> str:
     return re.sub(r"(?<=\d)(?=(\d{3})+$)", "\u2009", amount)
 
 
-def _named(values: Any) -> list[tuple[str, Any]]:
-    """Terms, facts or fields as (name, value), whether given by name or as a list of {name, value}."""
-    if isinstance(values, dict):
-        return [(_words(str(name)), value) for name, value in values.items()]
-    return [(_words(str(item["name"])), item.get("value")) for item in values or ()]
+def _rows(items: Sequence[JsonObject]) -> list[tuple[str, str]]:
+    """Terms, facts or fields as (name, value) in words."""
+    return [
+        (_words(item["name"]), _table(item) if "rows" in item else _plain(item["value"], item["type"]))
+        for item in items
+    ]
+
+
+def _table(item: JsonObject) -> str:
+    rows = "; ".join(f"{_plain(key)}: {_plain(value)}" for key, value in item["rows"][:ROWS_SHOWN])
+    return f"{rows} …" if len(item["rows"]) > ROWS_SHOWN or item.get("more") else rows or "empty"
 
 
 def _assets_version() -> str:
@@ -192,9 +219,8 @@ def _environment() -> Environment:
         "iso": _iso,
         "pretty": _pretty,
         "words": _words,
-        "plain": _plain,
         "digits": _digits,
-        "named": _named,
+        "rows": _rows,
     }
     environment.globals["assets"] = _assets_version()
     return environment

@@ -95,5 +95,3 @@ def documentation(body: syntax.Block) -> str:
     if not isinstance(first, syntax.Documentation):
         return ""
     return "\n".join(line.strip() for line in first.value.strip().splitlines())
-
-

@@ -1,6 +1,6 @@
 """Tokens to expressions, by precedence, from weak to strong:
 
-    a if t else b  <  or  <  and  <  not  <  == != < <= > >= in  <  + -  <  * // %  <  -x  <  **  <  x.y x[y] x(y)
+a if t else b  <  or  <  and  <  not  <  == != < <= > >= in  <  + -  <  * // %  <  -x  <  **  <  x.y x[y] x(y)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contracts.language import syntax
 from contracts.language.lexer import DEDENT, END, INDENT, KEYWORD, LITERAL, NAME, NEWLINE, Token
 from contracts.language.limits import ARGUMENTS_MAX, DISPLAY_ITEMS_MAX, EXPRESSION_DEPTH_MAX
 from contracts.language.problems import Place, refuse
+from contracts.values import TEXT_BYTES_MAX
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class ExpressionParser:
 
     def accept(self, text: str) -> bool:
         """Step over a sign or keyword if it is next."""
-        if self.token.text != text or self.token.kind == LITERAL:
+        if self.token.text != text:
             return False
         self.advance()
         return True
@@ -146,7 +147,7 @@ class ExpressionParser:
             self.advance()
             self.advance()
             return "not in"
-        if self.token.kind != LITERAL and self.token.text in _COMPARISONS:
+        if self.token.text in _COMPARISONS:
             return self.advance().text
         return None
 
@@ -218,15 +219,7 @@ class ExpressionParser:
             self.expect("]")
             depth = _depth(place, *(part for part in (owner, first, last) if part))
             return syntax.Slice(owner.place, depth, owner, first, last)
-        if first is None or self.token.text == "]":
-            self.expect("]")
-            index = first
-        else:
-            self.expect(",")
-            items = self.listed("]", self.expression, ARGUMENTS_MAX, "items", (first,))
-            index = syntax.TupleDisplay(first.place, _depth(place, *items), items)
-        if index is None:
-            raise refuse(place, "an index is missing")
+        index = self._pair_or(first or self.expression(), "]")
         return syntax.Subscript(owner.place, _depth(place, owner, index), owner, index)
 
     def _atom(self) -> syntax.Expression:
@@ -240,7 +233,7 @@ class ExpressionParser:
             value = {"True": True, "False": False, "None": None}[token.text]
             return syntax.Literal(token.place, 1, value)
         if self.accept("("):
-            return self._bracketed(token.place)
+            return self._bracketed()
         if self.accept("["):
             items = self.listed("]", self.expression, DISPLAY_ITEMS_MAX, "items")
             return syntax.ListDisplay(token.place, _depth(token.place, *items), items)
@@ -253,26 +246,25 @@ class ExpressionParser:
     def _literal(self) -> syntax.Expression:
         token = self.advance()
         value = token.value
-        while self.token.kind == LITERAL:
-            more = self.token.value
-            if isinstance(value, str) and isinstance(more, str):
-                value += more
-            elif isinstance(value, bytes) and isinstance(more, bytes):
-                value += more
-            else:
-                raise self.unexpected("an operator")
+        while self.token.kind == LITERAL and (joined := _joined(value, self.token.value)) is not None:
+            value = joined
             self.advance()
+        if isinstance(value, str | bytes) and len(value) > TEXT_BYTES_MAX:
+            raise refuse(token.place, f"a text has at most {TEXT_BYTES_MAX} bytes")
         return syntax.Literal(token.place, 1, value)
 
-    def _bracketed(self, place: Place) -> syntax.Expression:
+    def _bracketed(self) -> syntax.Expression:
         if self.token.text == ")":
             raise self.unexpected("a value")
-        first = self.expression()
-        if self.accept(")"):
+        return self._pair_or(self.expression(), ")")
+
+    def _pair_or(self, first: syntax.Expression, closing: str) -> syntax.Expression:
+        """The expression in brackets, or a tuple that begins with it."""
+        if self.accept(closing):
             return first
         self.expect(",")
-        items = self.listed(")", self.expression, ARGUMENTS_MAX, "items", (first,))
-        return syntax.TupleDisplay(place, _depth(place, *items), items)
+        items = self.listed(closing, self.expression, ARGUMENTS_MAX, "items", (first,))
+        return syntax.TupleDisplay(first.place, _depth(first.place, *items), items)
 
     def _pair(self) -> tuple[syntax.Expression, syntax.Expression]:
         key = self.expression()
@@ -284,5 +276,16 @@ class ExpressionParser:
 def _depth(place: Place, *parts: syntax.Expression) -> int:
     depth = 1 + max((part.depth for part in parts), default=0)
     if depth > EXPRESSION_DEPTH_MAX:
-        raise refuse(place, f"the expression is nested deeper than {EXPRESSION_DEPTH_MAX}; give a part a name")
+        raise refuse(
+            place, f"the expression is nested deeper than {EXPRESSION_DEPTH_MAX}; give a part a name"
+        )
     return depth
+
+
+def _joined(left: syntax.Constant, right: syntax.Constant) -> str | bytes | None:
+    """Two texts that stand side by side are one."""
+    if isinstance(left, str) and isinstance(right, str):
+        return left + right
+    if isinstance(left, bytes) and isinstance(right, bytes):
+        return left + right
+    return None

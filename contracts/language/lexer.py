@@ -21,13 +21,35 @@ from contracts.language.limits import (
     SOURCE_BYTES_MAX,
 )
 from contracts.language.problems import START, Place, Problems, refuse
-from contracts.values import INT_MAX, TEXT_BYTES_MAX
+from contracts.values import INT_MAX
 
 NAME, KEYWORD, LITERAL, DOCUMENTATION, SIGN = "name", "keyword", "literal", "documentation", "sign"
 NEWLINE, INDENT, DEDENT, END = "end of line", "indentation", "end of block", "end of file"
 
 KEYWORDS = frozenset(
-    ["and", "break", "class", "continue", "def", "del", "elif", "else", "False", "for", "from", "if", "import", "in", "None", "not", "or", "pass", "return", "True", "while"]
+    [
+        "and",
+        "break",
+        "class",
+        "continue",
+        "def",
+        "del",
+        "elif",
+        "else",
+        "False",
+        "for",
+        "from",
+        "if",
+        "import",
+        "in",
+        "None",
+        "not",
+        "or",
+        "pass",
+        "return",
+        "True",
+        "while",
+    ]
 )
 _INSTEAD = {
     "as": "import names as they are",
@@ -94,7 +116,9 @@ class Token(NamedTuple):
 def tokenize(source: str) -> list[Token]:
     """The tokens of a source, indentation made explicit, ending with END. Raises: ContractError."""
     if len(source) > SOURCE_BYTES_MAX:
-        raise refuse(START, f"the source has {len(source)} characters; at most {SOURCE_BYTES_MAX} are allowed")
+        raise refuse(
+            START, f"the source has {len(source)} characters; at most {SOURCE_BYTES_MAX} are allowed"
+        )
     return list(_Lexer(source).tokens())
 
 
@@ -150,7 +174,9 @@ class _Lexer:
         offset = self.line_start + width
         if width > self.indents[-1]:
             if len(self.indents) > BLOCK_DEPTH_MAX:
-                raise refuse(place, f"blocks are nested deeper than {BLOCK_DEPTH_MAX}; move some into a method")
+                raise refuse(
+                    place, f"blocks are nested deeper than {BLOCK_DEPTH_MAX}; move some into a method"
+                )
             self.indents.append(width)
             yield Token(INDENT, INDENT, place, offset, offset)
         while width < self.indents[-1]:
@@ -173,20 +199,26 @@ class _Lexer:
         elif kind == "documentation":
             return token._replace(value=self._documentation(token))
         else:
-            self.problems.add(place, f"`{text}` is not part of the language: {_REFUSED[text]}".replace("`\t`", "a tab"))
+            self.problems.add(
+                place, f"`{text}` is not part of the language: {_REFUSED[text]}".replace("`\t`", "a tab")
+            )
         return token
 
     def _bracket(self, token: Token) -> None:
         if token.text in _OPENING:
             self.brackets.append(token)
             if len(self.brackets) > BRACKET_DEPTH_MAX:
-                raise refuse(token.place, f"brackets are nested deeper than {BRACKET_DEPTH_MAX}; name a part of it")
+                raise refuse(
+                    token.place, f"brackets are nested deeper than {BRACKET_DEPTH_MAX}; name a part of it"
+                )
         elif token.text in _OPENING.values():
             if not self.brackets:
                 raise refuse(token.place, f"`{token.text}` closes nothing")
             opening = self.brackets.pop()
             if _OPENING[opening.text] != token.text:
-                raise refuse(token.place, f"`{opening.text}` of line {opening.place.line} is closed by `{token.text}`")
+                raise refuse(
+                    token.place, f"`{opening.text}` of line {opening.place.line} is closed by `{token.text}`"
+                )
 
     def _name_kind(self, token: Token) -> str:
         if token.text in KEYWORDS:
@@ -220,11 +252,11 @@ class _Lexer:
         prefix, body = token.text[:quote], token.text[quote + 1 : -1]
         if prefix not in ("", "b"):
             instead = '"text " + str(value)' if "f" in prefix.lower() else 'plain "text" or b"bytes"'
-            self.problems.add(token.place, f"strings with the prefix `{prefix}` are not available: write {instead}")
+            self.problems.add(
+                token.place, f"strings with the prefix `{prefix}` are not available: write {instead}"
+            )
         self._check_printable(token, body)
         value = _ESCAPE.sub(lambda match: self._escape(match, token, prefix == "b"), body)
-        if len(value) > TEXT_BYTES_MAX or len(value.encode("utf-8", "replace")) > TEXT_BYTES_MAX:
-            self.problems.add(token.place, f"a text has at most {TEXT_BYTES_MAX} bytes")
         return value.encode("latin-1", "replace") if prefix == "b" else value
 
     def _escape(self, match: re.Match[str], token: Token, in_bytes: bool) -> str:
@@ -246,7 +278,9 @@ class _Lexer:
 
     def _check_printable(self, token: Token, text: str) -> None:
         if _UNPRINTABLE.search(text):
-            self.problems.add(token.place, r"only printable ASCII is allowed: write \uHHHH for other characters")
+            self.problems.add(
+                token.place, r"only printable ASCII is allowed: write \uHHHH for other characters"
+            )
 
     def _unreadable(self, offset: int) -> ContractError:
         character, place = self.source[offset], self._place(offset)

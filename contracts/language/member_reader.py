@@ -8,7 +8,7 @@ from contracts.language import syntax
 from contracts.language.declarations import documentation, in_words
 from contracts.language.limits import DEFINITIONS_MAX
 from contracts.language.reader import Reader
-from contracts.language.types import PARTY, SPAN, TIME, UNKNOWN
+from contracts.language.types import SIGNERS, SPAN, TIME, UNKNOWN
 from contracts.program import FactSpec, FieldSpec, TermSpec
 
 _PHASE = re.compile(r"[a-z][a-z0-9 _-]{0,39}\Z")
@@ -23,15 +23,16 @@ class MemberReader(Reader):
         if len(node.body) > DEFINITIONS_MAX:
             self.problems.add(node.body[-1].place, f"a class has at most {DEFINITIONS_MAX} definitions")
         facts: list[syntax.Assign] = []
-        for index, statement in enumerate(node.body):
+        for statement in node.body:
             if isinstance(statement, syntax.Assign) and isinstance(statement.target, syntax.Name):
                 if _called(statement.value) == "fact":
                     facts.append(statement)
                 else:
                     self._member(statement, statement.target)
-            elif not isinstance(statement, syntax.Function | syntax.Pass):
-                if index > 0 or not isinstance(statement, syntax.Documentation):
-                    self.problems.add(statement.place, "a class holds declarations and methods: move this into a method")
+            elif not isinstance(statement, syntax.Function | syntax.Pass | syntax.Documentation):
+                self.problems.add(
+                    statement.place, "a class holds declarations and methods: move this into a method"
+                )
         for statement in facts:
             if isinstance(statement.target, syntax.Name):
                 self._member(statement, statement.target)
@@ -69,22 +70,30 @@ class MemberReader(Reader):
         names = [self.text(argument) for argument in node.arguments]
         for argument, name in zip(node.arguments, names, strict=True):
             if not _PHASE.match(name) or names.count(name) > 1:
-                self.problems.add(argument.place, "a phase is a short text in small letters, and each is another one")
+                self.problems.add(
+                    argument.place, "a phase is a short text in small letters, and each is another one"
+                )
         self.declared.phases, self.declared.has_phases = tuple(names), True
 
     def _term(self, name: str, annotation: syntax.Expression, node: syntax.Call) -> TermSpec:
-        spec, named = self.annotations.read(annotation), self.named_arguments(node, "term", ("signs", "default"))
+        spec, named = (
+            self.annotations.read(annotation),
+            self.named_arguments(node, "term", ("signs", "default")),
+        )
         signs = named.get("signs")
         if signs and not (isinstance(signs, syntax.Literal) and type(signs.value) is bool):
             self.problems.add(signs.place, "`signs` is True or False")
         signing = isinstance(signs, syntax.Literal) and signs.value is True
-        if signing and spec not in (PARTY, UNKNOWN):
-            self.problems.add(annotation.place, "only a Party can sign")
+        if signing and spec not in SIGNERS:
+            self.problems.add(annotation.place, "only a Party or a list[Party] can sign")
         default = self.constants.value_of(named["default"], spec) if "default" in named else None
         return TermSpec(name, spec, signing, "default" in named, default)
 
     def _fact(self, name: str, annotation: syntax.Expression, node: syntax.Call) -> FactSpec:
-        spec, named = self.annotations.scalar(annotation), self.named_arguments(node, "fact", ("by", "max_age"))
+        spec, named = (
+            self.annotations.scalar(annotation),
+            self.named_arguments(node, "fact", ("by", "max_age")),
+        )
         reporter = ""
         if "by" in named:
             reporter = self.account_term(named["by"].place, self.text(named["by"]))

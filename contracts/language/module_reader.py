@@ -45,7 +45,7 @@ class _ModuleReader(Reader):
             elif not isinstance(statement, syntax.Documentation):
                 self.problems.add(
                     statement.place,
-                    "only imports, constants, events and the contract stand outside the class: move this into a method",
+                    "outside the class stand only imports, constants and events: move this into a method",
                 )
 
     def _import(self, statement: syntax.Import) -> None:
@@ -60,7 +60,12 @@ class _ModuleReader(Reader):
 
     def _is_new(self, place: Place, name: str) -> bool:
         contracts = [known.name for known in self.contracts]
-        if name in WORDS or name in self.declared.constants or name in self.declared.events or name in contracts:
+        if (
+            name in WORDS
+            or name in self.declared.constants
+            or name in self.declared.events
+            or name in contracts
+        ):
             self.problems.add(place, f"`{name}` has a meaning already: choose another name")
             return False
         return True
@@ -85,12 +90,18 @@ class _ModuleReader(Reader):
         elif bases == ["Event"]:
             self.declared.events[statement.name] = self._event(statement)
         else:
-            self.problems.add(statement.place, "a class is a Contract or an Event: write `class Name(Contract):`")
+            self.problems.add(
+                statement.place, "a class is a Contract or an Event: write `class Name(Contract):`"
+            )
 
     def _event(self, statement: syntax.Class) -> EventSpec:
         fields: dict[str, ParameterSpec] = {}
         for line in statement.body:
-            if isinstance(line, syntax.Assign) and isinstance(line.target, syntax.Name) and line.value is None:
+            if (
+                isinstance(line, syntax.Assign)
+                and isinstance(line.target, syntax.Name)
+                and line.value is None
+            ):
                 name = line.target.name
                 self.check_public(line.place, name)
                 if name in fields:

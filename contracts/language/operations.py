@@ -1,7 +1,7 @@
 """Every operator, function and method of the language: types, generated text, price and effects.
 
 In the text `h` is the host, `m` the meter, {0}, {1} … the operands, and other names are those of
-`contracts.language.runtime`. `_t` holds a sum until its range is known to be right.
+the two modules `runtime_values` and `runtime_containers`. `_t` holds a sum until its range is known to be right.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from contracts import gas
-from contracts.language.tree import CLOCK, SIGNERS, WRITES, Operation
+from contracts.language.tree import CLOCK, MINTS, SIGNERS, WRITES, Operation
 from contracts.language.types import (
     BOOL,
     BYTES,
@@ -130,14 +130,18 @@ ATTRIBUTES: dict[tuple[TypeSpec, str], Operation] = {
 LEDGER: dict[str, tuple[Operation, ...]] = {
     "take": (operation((PARTY, MONEY), NONE, "h.take({0}, {1})", gas.TRANSFER, WRITES, SIGNERS),),
     "pay": (operation((PARTY, MONEY), NONE, "h.pay({0}, {1})", gas.TRANSFER, WRITES),),
-    "mint": (operation((PARTY, INT), NONE, "h.mint({0}, {1})", gas.TRANSFER, WRITES),),
+    "held": (operation((INSTANCE,), MONEY, "held(h, {0})", gas.READ),),
+}
+"""`self.name(...)`: money that the instance itself holds, in the engine's ledger."""
+
+CURRENCY: dict[str, tuple[Operation, ...]] = {
+    "mint": (operation((PARTY, INT), NONE, "h.mint({0}, {1})", gas.TRANSFER, WRITES, MINTS),),
     "burn": (operation((PARTY, INT), NONE, "h.burn({0}, {1})", gas.TRANSFER, WRITES),),
     "move": (operation((PARTY, PARTY, INT), NONE, "h.move({0}, {1}, {2})", gas.TRANSFER, WRITES, SIGNERS),),
     "balance": (operation((PARTY,), INT, "h.balance(h.instance, {0})", gas.READ),),
     "supply": (operation((), INT, "h.supply(h.instance)", gas.READ),),
-    "held": (operation((INSTANCE,), MONEY, "held(h, {0})", gas.READ),),
 }
-"""Methods that every contract has: they reach the engine's ledger of balances."""
+"""`self.currency.name(...)`: the money that this contract itself makes."""
 
 
 def _select(overloads: Sequence[Operation], types: Sequence[TypeSpec]) -> Operation | None:
@@ -148,20 +152,39 @@ def _select(overloads: Sequence[Operation], types: Sequence[TypeSpec]) -> Operat
 
 
 def find_binary(sign: str, left: TypeSpec, right: TypeSpec) -> Operation | None:
+    """`left sign right`."""
     return _select(_BINARY[sign], (left, right))
 
 
 def find_negative(spec: TypeSpec) -> Operation | None:
+    """`-operand`."""
     return _NEGATIVE.get(spec)
 
 
 def find_method(name: str, types: Sequence[TypeSpec]) -> Operation | None:
     """The method `name` of a value of the first type."""
-    return _select(METHODS.get((types[0], name), ()), types)
+    overloads = METHODS.get((types[0], name), ())
+    return _select(overloads or _container_methods(types[0], name), types)
+
+
+def _container_methods(spec: TypeSpec, name: str) -> tuple[Operation, ...]:
+    if (spec.name, name) == ("list", "append"):
+        return (operation((spec, spec.items[0]), NONE, "append(m, {0}, {1})"),)
+    if (spec.name, name) == ("list", "pop"):
+        return (operation((spec,), spec.items[0], "pop({0})"),)
+    if (spec.name, name) == ("dict", "get"):
+        return (operation((spec, *spec.items), spec.items[1], "{0}.get({1}, {2})", 4),)
+    return ()
 
 
 def find_ledger(name: str, types: Sequence[TypeSpec]) -> Operation | None:
+    """`self.name(...)`."""
     return _select(LEDGER[name], types)
+
+
+def find_currency(name: str, types: Sequence[TypeSpec]) -> Operation | None:
+    """`self.currency.name(...)`."""
+    return _select(CURRENCY.get(name, ()), types)
 
 
 def find_function(name: str, types: Sequence[TypeSpec]) -> Operation | None:
@@ -194,6 +217,11 @@ _GENERIC: dict[str, Callable[[str, Sequence[TypeSpec]], Operation | None]] = {
     "max": _extreme,
 }
 FUNCTION_NAMES = frozenset({*FUNCTIONS, *_GENERIC})
+
+
+def is_chainable(sign: str, left: TypeSpec, right: TypeSpec) -> bool:
+    """True where a chain as in `low <= x < high` means to Python what it means here."""
+    return sign not in ("in", "not in") and left == right and left in ORDERED
 
 
 def find_comparison(sign: str, left: TypeSpec, right: TypeSpec) -> Operation | None:

@@ -18,7 +18,7 @@ _ASSIGNMENTS = ("=", "+=", "-=", "*=", "//=", "%=")
 
 
 def parse(source: str) -> syntax.Block:
-    """The statements of a source. Raises: ContractError with its lexical mistakes, or the first of grammar."""
+    """The statements of a source. Raises: ContractError."""
     parser = _Parser(tokenize(source), source)
     statements = []
     while parser.token.kind != END:
@@ -54,8 +54,7 @@ class _Parser(ExpressionParser):
     def _simple(self) -> syntax.Statement:
         first, place, word = self.index, self.token.place, self.token.text
         if self.token.kind == DOCUMENTATION:
-            value = str(self.advance().value)
-            return syntax.Documentation(place, "", value)
+            return syntax.Documentation(place, "", str(self.advance().value))
         if word in ("break", "continue", "pass"):
             self.advance()
             kinds = {"break": syntax.Break, "continue": syntax.Continue, "pass": syntax.Pass}
@@ -203,5 +202,3 @@ class _Parser(ExpressionParser):
             bases = self.listed(")", lambda: self.name("the name of a base class"), 2, "bases")
         text = self.text_since(first)
         return syntax.Class(place, text, name, bases, self._block())
-
-

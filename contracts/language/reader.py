@@ -9,7 +9,7 @@ from contracts.language.annotations import Annotations
 from contracts.language.constants import Constants
 from contracts.language.declarations import Declarations
 from contracts.language.problems import Place, Problems
-from contracts.language.types import ORACLE, PARTY, UNKNOWN
+from contracts.language.types import ACCOUNTS
 from contracts.language.vocabulary import SELF_NAMES
 
 _PUBLIC_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -26,7 +26,9 @@ class Reader:
 
     def check_public(self, place: Place, name: str) -> None:
         if not _PUBLIC_NAME.match(name):
-            self.problems.add(place, f"`{name}` is seen from outside: use a-z, 0-9 and _, beginning with a letter")
+            self.problems.add(
+                place, f"`{name}` is seen from outside: use a-z, 0-9 and _, beginning with a letter"
+            )
 
     def is_new_member(self, place: Place, name: str) -> bool:
         """True when `self.name` means nothing yet; else it is told."""
@@ -35,7 +37,9 @@ class Reader:
             self.problems.add(place, f"`{name}` is {word} already: choose another name")
         return word is None
 
-    def named_arguments(self, node: syntax.Call, what: str, allowed: tuple[str, ...]) -> dict[str, syntax.Expression]:
+    def named_arguments(
+        self, node: syntax.Call, what: str, allowed: tuple[str, ...]
+    ) -> dict[str, syntax.Expression]:
         """The arguments of a declaration, which are all given by name."""
         if node.arguments:
             self.problems.add(node.arguments[0].place, f"`{what}` takes its arguments by name")
@@ -60,10 +64,10 @@ class Reader:
         return [(item.place, self.text(item)) for item in items]
 
     def account_term(self, place: Place, name: str) -> str:
-        """The name of a term that is an account."""
+        """The name of a term that is an account or a list of accounts."""
         term = self.declared.terms.get(name)
         if term is None:
             self.problems.add(place, f"`{name}` is no term of this contract")
-        elif term.type not in (PARTY, ORACLE, UNKNOWN):
+        elif term.type not in ACCOUNTS:
             self.problems.add(place, f"the term `{name}` is {term.type}, but a Party or Oracle is needed")
         return name

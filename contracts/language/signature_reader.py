@@ -33,7 +33,9 @@ class SignatureReader(Reader):
         if kind != "private":
             self.check_public(node.place, node.name)
         if kind == "action" and node.name in ENGINE_ACTIONS:
-            self.problems.add(node.place, f"`{node.name}` is what oracles call to report a fact: choose another name")
+            self.problems.add(
+                node.place, f"`{node.name}` is what oracles call to report a fact: choose another name"
+            )
         if kind == "rule" and parameters:
             self.problems.add(node.place, "a rule fires by itself: it has no parameters but self")
         if kind in ("action", "rule") and returns != NONE:
@@ -50,7 +52,9 @@ class SignatureReader(Reader):
         decorator = node.decorators[0]
         called = decorator.function if isinstance(decorator, syntax.Call) else decorator
         if not isinstance(called, syntax.Name) or called.name not in DECORATORS:
-            self.problems.add(decorator.place, "a method is an @action, a @query, a @rule, or private without any")
+            self.problems.add(
+                decorator.place, "a method is an @action, a @query, a @rule, or private without any"
+            )
             return "private", {}
         if not isinstance(decorator, syntax.Call):
             return called.name, {}
@@ -65,13 +69,21 @@ class SignatureReader(Reader):
             self.problems.add(node.place, f"a method has at most {PARAMETERS_MAX} parameters")
         specs: dict[str, ParameterSpec] = {}
         for parameter in rest:
-            taken = parameter.name in WORDS or parameter.name in self.declared.constants or parameter.name == "self"
+            taken = (
+                parameter.name in WORDS
+                or parameter.name in self.declared.constants
+                or parameter.name == "self"
+            )
             if taken or parameter.name in specs:
-                self.problems.add(parameter.place, f"`{parameter.name}` has a meaning already: choose another name")
+                self.problems.add(
+                    parameter.place, f"`{parameter.name}` has a meaning already: choose another name"
+                )
             if node.decorators:
                 self.check_public(parameter.place, parameter.name)
             if parameter.annotation is None:
-                self.problems.add(parameter.place, f"give `{parameter.name}` a type, as in `{parameter.name}: int`")
+                self.problems.add(
+                    parameter.place, f"give `{parameter.name}` a type, as in `{parameter.name}: int`"
+                )
                 continue
             specs[parameter.name] = ParameterSpec(parameter.name, self.annotations.read(parameter.annotation))
         return tuple(specs.values())

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from contracts.program import TypeSpec
 
-WRITES, SIGNERS, CLOCK = "writes", "signers", "clock"
-"""Effects: changes state, needs someone who signed, depends on the time."""
+WRITES, SIGNERS, CLOCK, MINTS = "writes", "signers", "clock", "mints"
+"""Effects: changes state, needs someone who signed, depends on the time, makes money."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What it takes and gives, its text with {0}, {1} for the operands, its price beside NODE, its effects."""
+    """What it takes and gives, its text with {0}, {1} for operands, its price beside NODE, its effects."""
 
     parameters: tuple[TypeSpec, ...]
     result: TypeSpec

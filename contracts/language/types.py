@@ -27,21 +27,31 @@ NEVER_FALSE = (TIME, PARTY, ORACLE, INSTANCE)
 
 
 def list_of(item: TypeSpec) -> TypeSpec:
+    """list[item]."""
     return TypeSpec("list", (item,))
 
 
 def dict_of(key: TypeSpec, value: TypeSpec) -> TypeSpec:
+    """dict[key, value]."""
     return TypeSpec("dict", (key, value))
 
 
 def is_scalar(spec: TypeSpec) -> bool:
+    """True for what is not made of parts; Money counts as one."""
     return spec.name in SCALARS
 
 
 def is_container(spec: TypeSpec) -> bool:
+    """True for a list and a dict."""
     return spec.name in ("list", "dict")
 
 
 def fits(given: TypeSpec, wanted: TypeSpec) -> bool:
     """True when a value of type `given` may stand where `wanted` is expected: an Oracle is a Party too."""
     return given == wanted or UNKNOWN in (given, wanted) or (given, wanted) == (ORACLE, PARTY)
+
+
+ACCOUNTS = (PARTY, ORACLE, list_of(PARTY), list_of(ORACLE), UNKNOWN)
+"""What a term may be that says who may do something."""
+SIGNERS = (PARTY, list_of(PARTY), UNKNOWN)
+"""What a term may be whose accounts sign."""

@@ -20,10 +20,25 @@ DECLARATIONS = ("term", "phases", "fact", "table")
 BASES = ("Contract", "Event")
 FORMS = ("emit", "reported", "range")
 """Called like functions, with an argument of a form of its own."""
-SELF_NAMES = frozenset({*LEDGER, "phase", "self"})
+SELF_NAMES = frozenset({*LEDGER, "currency", "phase", "self"})
 """What `self.` means in every contract, and `self`."""
 _PYTHON_OWN = frozenset(
-    {"abs", "bool", "bytes", "dict", "int", "len", "list", "max", "min", "range", "sorted", "str", "sum", "tuple"}
+    {
+        "abs",
+        "bool",
+        "bytes",
+        "dict",
+        "int",
+        "len",
+        "list",
+        "max",
+        "min",
+        "range",
+        "sorted",
+        "str",
+        "sum",
+        "tuple",
+    }
 )
 WORDS = frozenset(
     {*UNITS, *DECORATORS, *DECLARATIONS, *BASES, *FORMS, *FUNCTION_NAMES, *SCALARS, "Table", *_PYTHON_OWN}

@@ -6,7 +6,7 @@ They are called like any other contract, by these names; no instance can take on
 from collections.abc import Mapping
 
 from contracts.system.accounts import ACCOUNTS
-from contracts.system.registry import CONTRACTS
 from contracts.system.actions import SystemContract
+from contracts.system.registry import CONTRACTS
 
 SYSTEM: Mapping[str, SystemContract] = {contract.name: contract for contract in (ACCOUNTS, CONTRACTS)}

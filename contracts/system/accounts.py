@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contracts.execution import Run
 
 _NAME = "accounts"
-_KEY = re.compile(r"[0-9a-f]{%d}\Z" % (2 * PUBLIC_KEY_BYTES))
+_KEY = re.compile(rf"[0-9a-f]{{{2 * PUBLIC_KEY_BYTES}}}\Z")
 
 
 def _register(run: Run, arguments: Mapping[str, Json]) -> None:
@@ -23,7 +23,7 @@ def _register(run: Run, arguments: Mapping[str, Json]) -> None:
     if run.context.overlay.get(member_key(member), MEMBER) is None:
         raise refusal("unauthorised", f"only a member registers accounts; {member} is none")
     if not is_name(account) or not account.startswith(f"{member}."):
-        raise refusal("arguments", f"{member} may register names that begin with {member}. and are at most 64 long")
+        raise refusal("arguments", f"{member} may register names that begin with {member}. (64 long at most)")
     if run.context.has_account(account):
         raise refusal("exists", f"there is an account {account}; its own keys change it, with set_keys")
     keys = _keys(arguments["keys"])
@@ -60,6 +60,6 @@ ACCOUNTS = SystemContract(
         "register": SystemAction(
             "a member opens an account for its own people or systems", ("account", "keys"), _register
         ),
-        "set_keys": SystemAction("an account replaces the keys that act for it", ("account", "keys"), _set_keys),
+        "set_keys": SystemAction("an account replaces its own keys", ("account", "keys"), _set_keys),
     },
 )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from consensus.transactions import Json, canonical_json, is_name
 from contracts.arguments import from_json, to_json
-from contracts.encoding import measure
+from contracts.context import parties
+from contracts.encoding import size_bytes
 from contracts.errors import ContractError
 from contracts.layout import (
     CODE,
@@ -30,7 +31,7 @@ from contracts.layout import (
     terms_key,
 )
 from contracts.program import Value
-from contracts.programs import Contract
+from contracts.programs import LoadedContract
 from contracts.system.actions import SYSTEM_NAMES, SystemAction, SystemContract, refusal, text_argument
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 COMPILE_GAS_PER_BYTE = 40
 """Gas for checking and compiling a byte of source."""
 TERMS_BYTES_MAX = 32 * 1024
-"""All terms of one instance, as `contracts.encoding.measure` counts."""
+"""All terms of one instance, as `contracts.encoding.size_bytes` counts."""
 
 _NAME = "contracts"
 _TERMS_PREFIX = b"quorate-terms-v1\n"
@@ -50,17 +51,17 @@ def code_id(source: str) -> str:
     return sha256(source.encode()).hexdigest()[:CODE_ID_LENGTH]
 
 
-def terms_hash(contract: Contract, terms: Mapping[str, Value]) -> bytes:
+def terms_hash(contract: LoadedContract, terms: Mapping[str, Value]) -> bytes:
     """What parties sign, 32 bytes: SHA-256 over the canonical JSON of the code's hash and all terms."""
     values = {name: to_json(terms[name], spec.type) for name, spec in contract.terms.items()}
     document = {"code": contract.program.code_hash.hex(), "terms": values}
     return sha256(_TERMS_PREFIX + canonical_json(document)).digest()
 
 
-def signing_parties(contract: Contract, terms: Mapping[str, Value]) -> list[str]:
+def signing_parties(contract: LoadedContract, terms: Mapping[str, Value]) -> list[str]:
     """The accounts that must sign, sorted."""
-    named = [terms[spec.name] for spec in contract.terms.values() if spec.signs]
-    return sorted({party for value in named for party in (value if type(value) is list else [value])})
+    signing = [spec.name for spec in contract.terms.values() if spec.signs]
+    return sorted({party for term in signing for party in parties(terms[term])})
 
 
 def _deploy(run: Run, arguments: Mapping[str, Json]) -> str:
@@ -115,10 +116,12 @@ def _create(run: Run, arguments: Mapping[str, Json]) -> str:
 def _sign(run: Run, arguments: Mapping[str, Json]) -> str:
     name, instance, contract = _proposed(run, arguments)
     if arguments["terms_hash"] != instance.terms_hash.hex():
-        raise refusal("arguments", f"{name} has terms_hash {instance.terms_hash.hex()}: look at its terms before you sign")
+        stated = instance.terms_hash.hex()
+        raise refusal("arguments", f"{name} has terms_hash {stated}: look at its terms before you sign")
     parties = signing_parties(contract, run.context.terms(name))
     if not any(signer in parties and signer not in instance.signed for signer in run.signers):
-        raise refusal("unauthorised", f"{name} waits for {_missing(instance, parties)}, not for {', '.join(run.signers)}")
+        missing = ", ".join(party for party in parties if party not in instance.signed)
+        raise refusal("unauthorised", f"{name} waits for {missing}, not for {', '.join(run.signers)}")
     return _sign_for(run, name, instance, parties)
 
 
@@ -130,7 +133,8 @@ def _sign_for(run: Run, name: str, instance: Instance, parties: list[str]) -> st
     status = InstanceStatus.ACTIVE if complete else InstanceStatus.PROPOSED
     run.write(instance_key(name), replace(instance, signed=signed, status=status), INSTANCE)
     for signer in signing:
-        run.emit(_NAME, "signed", (("instance", name), ("party", signer), ("terms_hash", instance.terms_hash.hex())))
+        signature = (("instance", name), ("party", signer), ("terms_hash", instance.terms_hash.hex()))
+        run.emit(_NAME, "signed", signature)
     if complete:
         run.emit(_NAME, "activated", (("instance", name),))
         run.touched[name] = None
@@ -142,36 +146,42 @@ def _withdraw(run: Run, arguments: Mapping[str, Json]) -> None:
     sender = run.signers[0]
     parties = signing_parties(contract, run.context.terms(name))
     if sender != instance.creator and sender not in parties:
-        raise refusal("unauthorised", f"{name} may be withdrawn by {instance.creator} or {', '.join(parties)}")
+        raise refusal(
+            "unauthorised", f"{name} may be withdrawn by {instance.creator} or {', '.join(parties)}"
+        )
     run.write(instance_key(name), replace(instance, status=InstanceStatus.WITHDRAWN), INSTANCE)
     run.emit(_NAME, "withdrawn", (("instance", name), ("by", sender)))
 
 
-def _proposed(run: Run, arguments: Mapping[str, Json]) -> tuple[str, Instance, Contract]:
+def _proposed(run: Run, arguments: Mapping[str, Json]) -> tuple[str, Instance, LoadedContract]:
     name = text_argument(arguments, "instance")
     if not is_name(name):
         raise refusal("arguments", "instance must be the name of an instance")
     instance = run.context.instance(name)
     if instance.status != InstanceStatus.PROPOSED:
-        raise refusal("phase", f"{name} is {instance.status}: only a proposed agreement is signed or withdrawn")
+        raise refusal("phase", f"{name} is {instance.status}; only what is proposed is signed or withdrawn")
     return name, instance, run.context.contract(instance.code)
 
 
 def _check_new_name(run: Run, name: str) -> None:
     if not is_name(name):
-        raise refusal("arguments", "name must be lower-case letters and digits, joined by . _ or -, at most 64")
+        raise refusal(
+            "arguments", "name must be lower-case letters and digits, joined by . _ or -, 64 at most"
+        )
     if name in SYSTEM_NAMES:
         raise refusal("exists", f"{name} is the name of a system contract")
     if run.context.has_instance(name):
         raise refusal("exists", f"there is an instance {name}")
 
 
-def _terms(run: Run, contract: Contract, given: Json) -> dict[str, Value]:
+def _terms(run: Run, contract: LoadedContract, given: Json) -> dict[str, Value]:
     """The terms with their types; those not given take their defaults."""
     if type(given) is not dict:
         raise refusal("arguments", "terms must be an object")
     unknown = sorted(given.keys() - contract.terms.keys())
-    missing = [spec.name for spec in contract.terms.values() if spec.name not in given and not spec.has_default]
+    missing = [
+        spec.name for spec in contract.terms.values() if spec.name not in given and not spec.has_default
+    ]
     if unknown or missing:
         problem = f"has no terms {', '.join(unknown)}" if unknown else f"needs the terms {', '.join(missing)}"
         raise refusal("arguments", f"{contract.program.name} {problem}")
@@ -181,14 +191,10 @@ def _terms(run: Run, contract: Contract, given: Json) -> dict[str, Value]:
         else spec.default
         for spec in contract.terms.values()
     }
-    size = measure(terms).size_bytes
+    size = size_bytes(terms)
     if size > TERMS_BYTES_MAX:
         raise refusal("size", f"the terms have {size} bytes, at most {TERMS_BYTES_MAX} are allowed")
     return terms
-
-
-def _missing(instance: Instance, parties: list[str]) -> str:
-    return ", ".join(party for party in parties if party not in instance.signed)
 
 
 CONTRACTS = SystemContract(
@@ -197,9 +203,9 @@ CONTRACTS = SystemContract(
     actions={
         "deploy": SystemAction("make source text available as code", ("source",), _deploy),
         "create": SystemAction(
-            "propose an agreement: an instance of code with terms", ("code", "name", "terms"), _create, ("sign",)
+            "propose an agreement: code with terms", ("code", "name", "terms"), _create, ("sign",)
         ),
-        "sign": SystemAction("a party agrees to exactly this code and these terms", ("instance", "terms_hash"), _sign),
-        "withdraw": SystemAction("take back an agreement that not all have signed", ("instance",), _withdraw),
+        "sign": SystemAction("agree to exactly this code and these terms", ("instance", "terms_hash"), _sign),
+        "withdraw": SystemAction("take back what not all have signed", ("instance",), _withdraw),
     },
 )

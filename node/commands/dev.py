@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from node.commands.console import NodeOption, say, table
+from node.commands.console import NodeOption, good, say, table
 
 MEMBER = "dev"
 ACCOUNTS = ("dev.alice", "dev.bob", "dev.carol")
@@ -38,6 +39,7 @@ def run(
     api_port: Annotated[int, typer.Option(help="Port of the REST API and the page.")] = 7750,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "warning",
 ) -> None:
+    """Run until Ctrl-C, unless a command was given."""
     if context.invoked_subcommand is not None:
         return
     if data is not None:
@@ -48,7 +50,8 @@ def run(
 
 @dev.command("clock")
 def clock(
-    by: Annotated[str, typer.Argument(help="How far to move it on, as +2d, +12h or +30s.")], node: NodeOption = None
+    by: Annotated[str, typer.Argument(help="How far to move it on, as +2d, +12h or +30s.")],
+    node: NodeOption = None,
 ) -> None:
     """Move the clock of a running `quorate dev` forward; due timers fire.
 
@@ -56,6 +59,13 @@ def clock(
 
         quorate dev clock +2d
     """
+    from node.commands.arguments import span_ms
+    from node.commands.session import connect
+
+    with connect(node, None) as client:
+        moved = client.advance_clock(span_ms(by.removeprefix("+")))
+    time = datetime.fromtimestamp(moved["time_ms"] / 1000, UTC)
+    good(f"The clock is at {time.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}.")
 
 
 def _run(folder: Path, api_port: int, log_level: str) -> int:
@@ -90,4 +100,6 @@ def _found_chain(folder: Path) -> None:
         "dev", time.time_ns() // 1_000_000, [card], {"heartbeat_ms": 0, "batch_interval_ms": 1}
     )
     administrator = Keystore(folder / "keys").private(Role.ADMINISTRATOR)
-    genesis.write_genesis(folder / "genesis.json", genesis.sign(genesis.SignedGenesis(body, {}), administrator))
+    genesis.write_genesis(
+        folder / "genesis.json", genesis.sign(genesis.SignedGenesis(body, {}), administrator)
+    )

@@ -60,9 +60,7 @@ def assemble(
     signed = ceremony.SignedGenesis(assembled, {})
     ceremony.write_genesis(output, signed)
     _say_genesis(signed)
-    say(
-        f"Written to {output}. Compare the fingerprint with every partner by telephone; when all have the same:"
-    )
+    say(f"Written to {output}. Compare the fingerprint with every partner by telephone. When it is the same:")
     say(f"  quorate genesis sign {output}")
 
 

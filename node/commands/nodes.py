@@ -65,6 +65,21 @@ def status(node: NodeOption = None, data: DataOption = None, as_json: JsonOption
 
         quorate status --data .quorate
     """
+    from node.commands.session import connect
+
+    with connect(node, data) as client:
+        found = client.get("/v1/status")
+    if as_json:
+        say_json(found)
+        return
+    say(f"{found['member']} on {found['chain']}, height {found['height']}", strong=True)
+    say(found["why"])
+    rows = [
+        (peer["member"], "connected" if peer["connected"] else "unreachable", peer["height"])
+        for peer in found["peers"]
+    ]
+    if rows:
+        table(("PARTNER", "", "HEIGHT"), rows)
 
 
 @config.command("show")

@@ -78,7 +78,7 @@ class ControlServer:
 
 
 def ask(folder: Path, request: dict[str, Any], say: Say) -> int:
-    """Have the running demo do something; the exit code it answers. Raises: ConfigurationError where none runs."""
+    """Have the running demo do something; the exit code it answers. Raises: ConfigurationError."""
     with _connect(folder) as connection, connection.makefile("rw") as stream:
         stream.write(json.dumps(request) + "\n")
         stream.flush()

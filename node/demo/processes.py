@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 STOP_S = 15.0
 """A node that has not ended this long after SIGTERM is killed."""
@@ -24,13 +22,14 @@ class NodeProcess:
     def __init__(self, home: Path) -> None:
         self.home = home
         self._process: subprocess.Popen[bytes] | None = None
+        self._accounted = True
+        """True where nobody needs to be told that it does not run."""
 
     @property
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
-    @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -41,6 +40,21 @@ class NodeProcess:
     @property
     def log_path(self) -> Path:
         return self.home / LOG_FILE
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        try:
+            lines = self.log_path.read_text(errors="replace").split("\n")
+        except OSError:
+            return ""
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def ended_by_itself(self) -> bool:
+        """True once after it ended without being told to."""
+        if self._accounted or self.is_running():
+            return False
+        self._accounted = True
+        return True
 
     def start(self) -> None:
         """Start it; its log goes on at the end of the same file."""
@@ -55,6 +69,7 @@ class NodeProcess:
             str(self.home),
             "--until-input-closes",
         ]
+        self._accounted = False
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
@@ -62,13 +77,15 @@ class NodeProcess:
 
     def kill(self) -> None:
         """kill -9, and wait for its end."""
+        self._accounted = True
         if self._process is not None:
             self._process.kill()
             self._reap(STOP_S)
 
     def ask_to_stop(self) -> None:
         """SIGTERM."""
-        if self.running and self._process is not None:
+        self._accounted = True
+        if self.is_running() and self._process is not None:
             self._process.terminate()
 
     def stop(self) -> None:

@@ -83,7 +83,7 @@ class Stage:
 
 
 def build(folder: Path) -> Stage:
-    """Make keys, cards and a genesis that all four signed; what a former demo left is removed, save sources.
+    """Make keys, cards and a genesis that all four signed; of a former demo only the sources stay.
 
     Raises: ConfigurationError where the folder is not a demo's.
     """
@@ -107,7 +107,7 @@ def build(folder: Path) -> Stage:
 
 
 def _hold_ceremony(path: Path, seats: Sequence[Seat]) -> str:
-    """What four partners do with `quorate genesis`: assemble the same body, sign it, merge; the chain's name."""
+    """What partners do with `quorate genesis`: assemble the same body, sign, merge; the chain's name."""
     cards = [parse_card(read_json(seat.home / CARD_FILE), seat.label) for seat in seats]
     blank = genesis.SignedGenesis(genesis.assemble(CHAIN_NAME, time.time_ns() // 1_000_000, cards), {})
     copies = [(seat.label, genesis.sign(blank, seat.keys.private(Role.ADMINISTRATOR))) for seat in seats]
@@ -119,7 +119,7 @@ def _hold_ceremony(path: Path, seats: Sequence[Seat]) -> str:
 
 
 def _copy_sources(target: Path) -> tuple[Path, ...]:
-    """Copies of the library's contracts; a copy that is there already stays: the reader may have edited it."""
+    """Copies of the library's contracts; one that is there already stays: the reader may have edited it."""
     from contracts import library
 
     originals = [Path(library.__file__).with_name(name) for name in ("token.py", "delivery_or_penalty.py")]
@@ -146,7 +146,7 @@ def _clear(folder: Path) -> None:
 
 
 def free_ports(count: int, preferred: int) -> list[int]:
-    """Loopback TCP ports that nobody listens on: from `preferred` on if all are free, else as the system gives."""
+    """Loopback TCP ports that nobody uses: from `preferred` on if those are free, else any."""
     try:
         return _bind_all(range(preferred, preferred + count))
     except OSError:
@@ -157,6 +157,8 @@ def _bind_all(ports: Sequence[int]) -> list[int]:
     sockets = [socket.socket() for _ in ports]
     try:
         for opened, port in zip(sockets, ports, strict=True):
+            # A port whose last connections have just ended counts as free; one that is listened on does not.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             opened.bind(("127.0.0.1", port))
         return [opened.getsockname()[1] for opened in sockets]
     finally:

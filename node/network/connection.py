@@ -62,8 +62,6 @@ class Connection:
 
     async def run(self) -> None:
         """Serve until the connection is closed or lost. Only a fault of this node is raised."""
-        for outbox in self._state.outboxes.values():
-            outbox.member_came()
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -76,8 +74,6 @@ class Connection:
                 nursery.cancel_scope.cancel()
         finally:
             self.close("the node is shutting down")
-            for outbox in self._state.outboxes.values():
-                outbox.member_went()
             self._state.requester.fail_all(f"the connection was lost: {self.session.closed_reason}")
             self.ended.set()
 

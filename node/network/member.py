@@ -62,6 +62,16 @@ class MemberState:
         if self._offences.take(1, now_s) > 0:
             self._shut_out_until_s = now_s + self._penalty_s
 
+    def came(self) -> None:
+        """The member is connected: everything can be queued for it."""
+        for outbox in self.outboxes.values():
+            outbox.member_came()
+
+    def went(self) -> None:
+        """The member is away."""
+        for outbox in self.outboxes.values():
+            outbox.member_went()
+
     @property
     def shut_out_s(self) -> float:
         """Seconds for which the member stays shut out; 0 when it is welcome."""

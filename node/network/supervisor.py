@@ -111,8 +111,11 @@ class Supervisor:
         self.connection = Connection(channel, self.state, self._handlers, self._limits)
         if replaced is not None:
             replaced.close("replaced by a newer connection")
+        self.state.came()
         self._connected.set()
         self._nursery.start_soon(self._run_connection, self.connection, replaced)
+        if replaced is None:
+            self._handlers.on_peer_change(self.state.peer.member, True)
 
     def report_bad(self, reason: str) -> None:
         """The member has sent something that it should not have, as found out above the network."""
@@ -161,10 +164,8 @@ class Supervisor:
 
     async def _run_connection(self, connection: Connection, replaced: Connection | None) -> None:
         try:
-            if replaced is None:
-                self._handlers.on_peer_change(self.state.peer.member, True)
-            else:
-                await replaced.ended.wait()  # its end empties queues that are now this one's
+            if replaced is not None:
+                await replaced.ended.wait()  # so that only one connection takes from the queues
             await connection.run()
         finally:
             connection.close("the node is shutting down")
@@ -176,6 +177,7 @@ class Supervisor:
 
     def _lost(self, connection: Connection) -> None:
         self.connection = None
+        self.state.went()
         self._connected = trio.Event()
         now_s = trio.current_time()
         if now_s - connection.opened_at_s >= self._limits.backoff_max_ms / 1000:  # it was a real one

@@ -274,7 +274,7 @@ class MemoryGateway:
             "time_ms": self.time_ms,
             "state_root": root,
             "exec_hash": sha256(bytes.fromhex(root)).hexdigest(),
-            "consensus": {"epoch": 0, "view": self.height + 1, "validators": len(MEMBERS), "quorum": 3},
+            "consensus": {"epoch": 0, "view": self.height + 1, "quorum": 3},
             "peers": [
                 {"member": name, "connected": name in self.connected, "height": self.height}
                 for name, _ in MEMBERS[1:]
@@ -366,13 +366,16 @@ class MemoryGateway:
         return [item for item in listed if after is None or item["name"] > after][:limit]
 
     async def instance(self, name: str) -> JsonObject:
-        common = {"name": name, "code": CODE, "status": "active", "signatures": {}, "actions": []}
         if name == "euro":
-            supply = {"supply": {"amount": str(sum(self.balances.values())), "currency": "euro"}}
-            return {
-                **common, "contract": "Token", "text": "Money that its issuer mints.", "phase": "active",
-                "terms": {"issuer": "citybank"}, "facts": {}, "fields": supply, "balances": [], "rules": [],
-            }  # fmt: skip
+            supply = {"amount": str(sum(self.balances.values())), "currency": "euro"}
+            return _instance(
+                name,
+                contract="Token",
+                text="Money that its issuer mints.",
+                terms=[_named("issuer", "Party", "citybank")],
+                fields=[_named("supply", "Money", supply)],
+                actions=[{"name": "transfer", "text": "Send money", "accounts": [], "possible": True}],
+            )
         if name != "deal":
             raise Refused(404, "unknown_instance", f"no instance is named {name}")
         deadline_ms = GENESIS_TIME_MS + 7 * 86_400_000
@@ -387,26 +390,33 @@ class MemoryGateway:
             "consequence": ["self.pay(self.buyer, self.price)", 'self.close("not delivered", 0)'],
             "holds": None if delivered else False,
         }
-        return {
-            **common,
-            "contract": "DeliveryOrPenalty",
-            "text": "If delivery is confirmed by the deadline then release the payment, else a penalty.",
-            "phase": "funded",
-            "terms": {
-                "buyer": "millers", "seller": "greenfarm", "carrier": "bolt",
-                "price": {"amount": "250000", "currency": "euro"}, "deadline": deadline_ms, "late_rate": "1",
-            },
-            "facts": {"delivered": self.delivered_ms},
-            "fields": {"reminders_sent": 0},
-            "balances": [{"currency": "euro", "amount": "250000"}],
-            "rules": [
-                {
-                    "name": "settle", "text": "Settle the delivery", "in_phase": True,
-                    "wake_ms": None if delivered else deadline_ms + 30 * 86_400_000,
-                    "branches": [on_time, never],
-                }
+        settle = {
+            "name": "settle",
+            "text": "Settle the delivery",
+            "in_phase": True,
+            "wake_ms": None if delivered else deadline_ms + 30 * 86_400_000,
+            "next": "waits for an action or a fact",
+            "branches": [on_time, never],
+        }
+        return _instance(
+            name,
+            contract="DeliveryOrPenalty",
+            text="If delivery is confirmed by the deadline then release the payment, else a penalty.",
+            phase="funded",
+            terms=[
+                _named("buyer", "Party", "millers"),
+                _named("price", "Money", {"amount": "250000", "currency": "euro"}),
+                _named("deadline", "Time", deadline_ms),
+                _named("late_rate", "Percent", "1.5"),
+                _named("give_up", "Span", 30 * 86_400_000),
             ],
-        }  # fmt: skip
+            signatures=[{"party": "millers", "signed": True}, {"party": "greenfarm", "signed": True}],
+            facts=[_named("delivered", "Time", self.delivered_ms)],
+            fields=[{"name": "reminders", "type": "Table[Party, int]", "rows": [["bolt", 2]], "more": False}],
+            balances=[{"currency": "euro", "amount": "250000"}],
+            rules=[settle],
+            actions=[{"name": "fund", "text": "Pay the price", "accounts": ["millers"], "possible": False}],
+        )
 
     async def query(self, instance: str, query: str, arguments: Mapping[str, Any]) -> JsonObject:
         await self.instance(instance)
@@ -424,8 +434,8 @@ class MemoryGateway:
     async def proof(self, key: str, timeout_s: float) -> JsonObject:
         return {"format": "test", **await self.state(key)}
 
-    async def events(self, after: tuple[int, int] | None, wanted: EventFilter) -> AsyncIterator[JsonObject]:
-        position = (self.height + 1, -1) if after is None else after
+    async def events(self, after: tuple[int, int], wanted: EventFilter) -> AsyncIterator[JsonObject]:
+        position = after
         while True:
             self._ensure_up()
             grown = self._grown
@@ -448,6 +458,15 @@ class MemoryGateway:
     def _ensure_up(self) -> None:
         if self.down is not None:
             raise self.down
+
+
+def _named(name: str, type_name: str, value: Any) -> JsonObject:
+    return {"name": name, "type": type_name, "value": value}
+
+
+def _instance(name: str, **known: Any) -> JsonObject:
+    empty: JsonObject = {key: [] for key in ("signatures", "facts", "fields", "balances", "rules")}
+    return {"name": name, "code": CODE, "status": "active", "phase": "active", **empty, **known}
 
 
 def _sentence(sender: str, body: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The state tree as its specification words it, with no thought of speed: what `contracts.merkle` must equal."""
+"""The state tree as its specification words it, with no thought of speed."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Pages(dict[bytes, bytes]):
 
 
 def twins(count: int, same_bits: int) -> list[bytes]:
-    """Keys whose paths share at least `same_bits` bits pairwise with a neighbour, so that the tree grows deep."""
+    """Keys in pairs whose paths share at least `same_bits` bits, so that the tree grows deep."""
     seen: dict[bytes, bytes] = {}
     found: list[bytes] = []
     number = 0
@@ -104,13 +104,9 @@ def changed(proof: StateProof) -> list[StateProof]:
     siblings = proof.siblings
     variants = [replace(proof, siblings=siblings[:i] + siblings[i + 1 :]) for i in range(len(siblings))]
     variants += [replace(proof, siblings=(*siblings, EMPTY)), replace(proof, siblings=(EMPTY, *siblings))]
-    variants += [
-        replace(
-            proof,
-            siblings=siblings[:i] + (bytes([siblings[i][0] ^ 1]) + siblings[i][1:],) + siblings[i + 1 :],
-        )
-        for i in range(len(siblings))
-    ]
+    for place, sibling in enumerate(siblings):
+        flipped = bytes([sibling[0] ^ 1]) + sibling[1:]
+        variants.append(replace(proof, siblings=(*siblings[:place], flipped, *siblings[place + 1 :])))
     if len(siblings) > 1:  # the same bytes, cut elsewhere
         joined = siblings[0] + siblings[1]
         variants.append(replace(proof, siblings=(joined[:31], joined[31:], *siblings[2:])))

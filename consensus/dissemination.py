@@ -1,0 +1,126 @@
+"""Batches on their way: cutting the own ones, holding others', saying what is held, asking for what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from consensus import catchup
+from consensus.batches import CheckedBatch, make_batch
+from consensus.effects import Acknowledged, Available, Broadcast, Outgoing, Persist, ReportKind, Send
+from consensus.fetching import Fetches
+from consensus.keys import Signer
+from consensus.lanes import Lane
+from consensus.messages import batch_digest
+from consensus.outbox import Outbox
+from consensus.records import encode_record
+from consensus.state import Now, State
+from consensus.transactions import Transaction
+from consensus.types import BatchHeader, Digest, Have, LaneTip, MemberNumber
+
+HAVE_INTERVAL_MS = 10
+"""New tips are announced at most this often."""
+
+
+class Dissemination:
+    """One validator's part in spreading batches."""
+
+    def __init__(self, state: State, out: Outgoing, signer: Signer) -> None:
+        self._state = state
+        self._out = out
+        self._signer = signer
+        self._outbox = Outbox(state.parameters)
+        self._fetches = Fetches(state.parameters.base_timeout_ms // 4)
+        self._named: set[Digest] = set()
+        """Batches that a header or certificate names and that are missing."""
+        self._announced: dict[MemberNumber, int] = {}
+        self._announced_ms: int | None = None
+        self._available_seq = self.own_lane.final.seq
+        self._accused: set[tuple[MemberNumber, int]] = set()
+
+    @property
+    def own_lane(self) -> Lane:
+        """This validator's lane."""
+        return self._state.lanes.of(self._state.me)
+
+    @property
+    def waiting(self) -> int:
+        """Own transactions that are in no batch yet."""
+        return len(self._outbox)
+
+    def submit(self, transactions: Sequence[Transaction], now: Now) -> int:
+        """Take own transactions, as many as the limits allow; returns how many."""
+        lane = self.own_lane
+        return self._outbox.offer(transactions, len(lane.chain), lane.held_bytes, now.mono_ms)
+
+    def expects(self, header: BatchHeader) -> bool:
+        """Whether a batch is worth checking: not held yet, and within bounds or asked for."""
+        digest = batch_digest(self._state.chain_id, header)
+        held = self._state.lanes.get(digest) is not None
+        return not held and (digest in self._named or self._state.lanes.fits(header))
+
+    def hold(self, batch: CheckedBatch) -> None:
+        """Take a checked batch, if it is expected."""
+        if not self.expects(batch.header):
+            return
+        rival = self._state.lanes.add(batch, named=batch.digest in self._named)
+        if self._state.lanes.get(batch.digest) is not None:
+            self._out.add(Persist(encode_record(batch.batch)))
+        place = batch.header.lane, batch.header.seq
+        if rival is not None and place not in self._accused:
+            self._accused.add(place)
+            self._out.report(ReportKind.EQUIVOCATION, place[0], f"it signed two batches for place {place[1]} of its lane")
+
+    def cut(self, now: Now) -> None:
+        """Put waiting transactions into the next batches: durable first, then to everybody."""
+        lane, limit = self.own_lane, self._state.parameters.lane_ahead_batches_max
+        while len(lane.chain) < limit:
+            due_ms = self._outbox.due_ms()
+            if due_ms is None or due_ms > now.mono_ms:
+                self._out.wake(due_ms)
+                return
+            batch = make_batch(
+                self._state.chain_id, self._state.me, lane.tip, self._outbox.take(now.mono_ms), self._signer
+            )
+            self._state.lanes.add(batch, named=True)
+            self._out.add(Persist(encode_record(batch.batch)))
+            self._out.add(Broadcast(batch.batch))
+            ids = tuple(transaction.id for transaction in batch.transactions)
+            self._out.add(Acknowledged(batch.digest, ids))
+
+    def announce(self, now: Now) -> None:
+        """Say what is held: new tips at once (but not too often), and again while they are not ordered."""
+        lanes, parameters = self._state.lanes, self._state.parameters
+        tips = [lane.tip for lane in lanes if lane.tip.seq > 0]
+        new = [tip for tip in tips if tip.seq > self._announced.get(tip.lane, 0)]
+        if not new and lanes.beyond(self._state.chain.floor.header.cut):
+            interval_ms = parameters.base_timeout_ms // 2
+            new = tips
+        elif new:
+            interval_ms = HAVE_INTERVAL_MS
+        else:
+            interval_ms = 0
+        if new:
+            due_ms = now.mono_ms if self._announced_ms is None else self._announced_ms + interval_ms
+            if due_ms > now.mono_ms:
+                self._out.wake(due_ms)
+            else:
+                self._announced_ms = now.mono_ms
+                self._announced.update((tip.lane, tip.seq) for tip in new)
+                self._out.add(Broadcast(Have(tuple(new))))
+        self._note_availability()
+
+    def _note_availability(self) -> None:
+        state, lane = self._state, self.own_lane
+        seq = state.lanes.available_seq(lane, state.me, state.committee.numbers, state.committee.quorum)
+        digest = lane.at(seq)
+        if seq > self._available_seq and digest is not None:
+            self._available_seq = seq
+            self._out.add(Available(LaneTip(state.me, seq, digest)))
+
+    def fetch(self, now: Now) -> None:
+        """Ask for what is missing, each thing of one peer at a time."""
+        needs = list(catchup.needs(self._state))
+        self._named = {need.key for need in needs if need.named and need.batches is not None}
+        for peer, get in self._fetches.requests(needs, now.mono_ms):
+            self._out.add(Send(peer, get))
+        self._out.wake(self._fetches.next_ms())

@@ -1,0 +1,198 @@
+"""Simplex proper: proposing, voting, counting, and giving up on a view."""
+
+from __future__ import annotations
+
+from consensus import work
+from consensus.certificates import check_certificate
+from consensus.effects import Broadcast, Outgoing, Persist, ReportKind
+from consensus.errors import InvalidMessage
+from consensus.judging import Verdict, judge
+from consensus.messages import JUSTIFICATION_MAX, header_digest, vote_payload
+from consensus.pacemaker import Pacemaker
+from consensus.records import encode_record
+from consensus.state import Now, Proposed, State
+from consensus.types import NO_DIGEST, Certificate, Digest, Header, MemberNumber, Proposal, Vote, VoteKind
+
+N, S, F = VoteKind.NOTARISE, VoteKind.SKIP, VoteKind.FINALISE
+
+VIEW_WINDOW = 64
+"""Votes and proposals are taken this many views ahead of one's own; certificates any number."""
+
+
+class Voting:
+    """One validator's part in the vote. Inputs add knowledge; `step` acts on it."""
+
+    def __init__(self, state: State, out: Outgoing) -> None:
+        self._state = state
+        self._out = out
+        self.pace = Pacemaker(state.parameters.base_timeout_ms)
+        self.waiting_for = ""
+        """Why there is no N yet for the proposal at hand."""
+        self._sent_view = 0
+        """The last view whose proposal was sent in this life."""
+        self._accused: set[tuple[MemberNumber, int]] = set()
+
+    # -- inputs -------------------------------------------------------------------------------------
+    def on_proposal(self, sender: MemberNumber, proposal: Proposal, now: Now) -> None:
+        """A leader's proposal. Raises: InvalidMessage."""
+        header, vote, state = proposal.header, proposal.vote, self._state
+        place = f"proposal of view {header.view}"
+        if header.epoch != state.committee.epoch or sender != state.committee.leader(header.view):
+            raise InvalidMessage(f"{place}: {sender} does not lead it")
+        digest = header_digest(state.chain_id, header)
+        if (vote.kind, vote.epoch, vote.view, vote.digest, vote.voter) != (N, header.epoch, header.view, digest, sender):
+            raise InvalidMessage(f"{place}: its vote is not the leader's vote for it")
+        for certificate in proposal.justification:
+            self.on_certificate(certificate)
+        known = state.proposals.get(header.view)
+        if not self._is_open(header.view) or (known is not None and known.link.digest == digest):
+            return
+        payload = vote_payload(state.chain_id, N, vote.epoch, vote.view, digest)
+        if not state.verifier(state.committee.key_of(sender) or NO_DIGEST, payload, vote.signature):
+            raise InvalidMessage(f"{place}: its leader's signature is not valid")
+        if known is None:
+            self._hold(header, now)
+        else:
+            state.equivocal_views.add(header.view)
+        self.count(vote, trusted=True)
+
+    def on_vote(self, sender: MemberNumber, vote: Vote) -> None:
+        """A vote from its author's own stream. Raises: InvalidMessage."""
+        if vote.voter != sender or vote.epoch != self._state.committee.epoch or (vote.digest is None) != (vote.kind is S):
+            raise InvalidMessage(f"vote of view {vote.view}: not the sender's own, or malformed")
+        if self._is_open(vote.view):
+            self.count(vote)
+
+    def on_certificate(self, certificate: Certificate) -> None:
+        """A certificate from anyone. Raises: InvalidMessage."""
+        state = self._state
+        if not state.certificates.holds(certificate):
+            check_certificate(certificate, state.committee, state.chain_id, state.verifier)
+            self._absorb(certificate)
+
+    def _is_open(self, view: int) -> bool:
+        certificates = self._state.certificates
+        return certificates.final_view < view <= certificates.frontier + VIEW_WINDOW
+
+    # -- counting -----------------------------------------------------------------------------------
+    def count(self, vote: Vote, *, trusted: bool = False) -> None:
+        """Count a vote; `trusted` says that its signature was checked or is our own."""
+        counted = self._state.tally.add(vote, trusted=trusted)
+        for member in counted.forgers:
+            self._out.report(ReportKind.BAD_MESSAGE, member, f"its vote in view {vote.view} has an invalid signature")
+        if counted.equivocation is not None and (vote.voter, vote.view) not in self._accused:
+            self._accused.add((vote.voter, vote.view))
+            kinds = " and ".join(other.kind.name for other in counted.equivocation)
+            text = f"it signed contradicting votes in view {vote.view}: {kinds}"
+            self._out.report(ReportKind.EQUIVOCATION, vote.voter, text)
+        if counted.certificate is not None and not self._state.certificates.holds(counted.certificate):
+            self._absorb(counted.certificate)
+
+    def _absorb(self, certificate: Certificate) -> None:
+        state = self._state
+        state.certificates.add(certificate)
+        self._out.add(Persist(encode_record(certificate)))
+        if certificate.kind is F:
+            final_view = state.certificates.final_view
+            state.ballot.forget_through(final_view)
+            state.tally.forget_through(final_view)
+            state.proposals = {view: held for view, held in state.proposals.items() if view > final_view}
+            state.equivocal_views = {view for view in state.equivocal_views if view > final_view}
+            self._accused = {item for item in self._accused if item[1] > final_view}
+
+    # -- acting -------------------------------------------------------------------------------------
+    def step(self, now: Now) -> None:
+        """Everything that may be voted or proposed now."""
+        if self.pace.view != self._state.certificates.frontier:
+            self.pace.enter(self._state.certificates.frontier, now.mono_ms)
+        self._vote_to_finalise()
+        self._propose(now)
+        self._vote_to_notarise(now)
+        self._give_up(now)
+
+    def _cast(self, kind: VoteKind, view: int, digest: Digest | None) -> Vote:
+        """Vote, durably, and count it; the caller sends it."""
+        vote = self._state.ballot.cast(kind, view, digest)
+        self._out.add(Persist(encode_record(vote)))
+        self.count(vote, trusted=True)
+        return vote
+
+    def _vote_to_finalise(self) -> None:
+        """Rule 4: F for what is notarised, with header and batches held."""
+        state = self._state
+        for certificate in state.certificates.of_kind(N, above=state.certificates.final_view):
+            header = state.chain.get(certificate.digest or NO_DIGEST)
+            parent = state.chain.get(header.parent) if header is not None else None
+            if header is None or parent is None or not state.ballot.may(F, header.view):
+                continue
+            if state.lanes.span(parent.cut, header.cut).complete:
+                self._out.add(Broadcast(self._cast(F, header.view, certificate.digest)))
+
+    def _propose(self, now: Now) -> None:
+        """As leader: a new block when there is reason for one; after a restart, the same one again."""
+        state, view = self._state, self.pace.view
+        if state.committee.leader(view) != state.me or self._sent_view >= view:
+            return
+        proposed = state.proposals.get(view)
+        if proposed is None and state.ballot.may(N, view):
+            header = self._build(now)
+            proposed = self._hold(header, now) if header is not None else None
+        if proposed is None:
+            return
+        justification = state.certificates.justify(proposed.link.header)
+        if justification is None:
+            return
+        self._sent_view = view
+        vote = state.ballot.of(view).notarise or self._cast(N, view, proposed.link.digest)
+        # A voter in this view holds the skips already: where there are too many, the oldest stay behind.
+        proposal = Proposal(proposed.link.header, vote, tuple(justification[-JUSTIFICATION_MAX:]))
+        self._out.add(Broadcast(proposal))
+
+    def _build(self, now: Now) -> Header | None:
+        base = self._state.chain.get(self._state.certificates.top_digest)
+        earliest_ms = self.pace.entered_ms + self._state.parameters.block_interval_ms
+        if now.mono_ms < earliest_ms:
+            self._out.wake(earliest_ms)
+            return None
+        return None if base is None else work.build(self._state, base, now, self.pace.entered_ms)
+
+    def _hold(self, header: Header, now: Now) -> Proposed:
+        proposed = Proposed(self._state.chain.add(header), now.wall_ms)
+        self._state.proposals[header.view] = proposed
+        self._out.add(Persist(encode_record(header)))
+        return proposed
+
+    def _vote_to_notarise(self, now: Now) -> None:
+        state, view = self._state, self.pace.view
+        self.waiting_for = ""
+        proposed = state.proposals.get(view)
+        if proposed is None or not state.ballot.may(N, view) or view in state.equivocal_views:
+            return
+        judgement = judge(state, proposed, now)
+        match judgement.verdict:
+            case Verdict.VALID:
+                self._out.add(Broadcast(self._cast(N, view, proposed.link.digest)))
+            case Verdict.WAIT:
+                self.waiting_for = judgement.reason
+                if judgement.again_ms is not None:
+                    self._out.wake(now.mono_ms + judgement.again_ms - now.wall_ms)
+            case Verdict.INVALID:
+                text = f"its proposal in view {view} is refused: {judgement.reason}"
+                self._out.report(ReportKind.REFUSED_PROPOSAL, state.committee.leader(view), text)
+                self._skip(view)
+
+    def _skip(self, view: int) -> None:
+        if self._state.ballot.may(S, view):
+            self._out.add(Broadcast(self._cast(S, view, None)))
+
+    def _give_up(self, now: Now) -> None:
+        """Vote to skip the view when its time is up."""
+        state, pace = self._state, self.pace
+        if state.certificates.frontier != pace.view:
+            return  # a vote just cast ended the view
+        active = work.is_active(state, now, pace.entered_ms)
+        given_up = state.ballot.of(pace.view).skip is not None
+        pace.run(active, given_up, state.timeout_ms(pace.view), now.mono_ms)
+        if pace.expired(now.mono_ms):
+            self._skip(pace.view)
+            pace.run(active, True, 0, now.mono_ms)

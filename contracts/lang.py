@@ -1,0 +1,408 @@
+"""What an author of a contract imports: `from contracts import Contract, action, term, ...`.
+
+These names make a contract a Python module that an editor, mypy and pytest understand. A node never runs
+it: it reads the source, checks it and runs code of its own (`contracts.compiler`). So what reaches the
+ledger (`now()`, `emit(...)`, `self.pay(...)`) only has a type here; values (Money, Span, ...) do compute,
+because constants and defaults are made of them when the module is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, NoReturn, TypeVar, dataclass_transform, overload
+
+from contracts import values
+
+__all__ = [
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "SECOND",
+    "WEEK",
+    "Contract",
+    "Event",
+    "Instance",
+    "Money",
+    "Oracle",
+    "Party",
+    "Percent",
+    "Span",
+    "Table",
+    "Time",
+    "action",
+    "days_started",
+    "emit",
+    "fact",
+    "muldiv",
+    "now",
+    "phases",
+    "query",
+    "reported",
+    "require",
+    "rule",
+    "sender",
+    "sha256",
+    "signed",
+    "table",
+    "term",
+    "this",
+]
+
+K = TypeVar("K")
+V = TypeVar("V")
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _on_a_node() -> NoReturn:
+    raise RuntimeError(
+        "contract code runs on a node, compiled from its source; a module of it is for reading"
+    )
+
+
+# ---------------------------------------------------------------- values
+
+
+class Party(str):
+    """The name of an account: a person, an organisation or a part of one."""
+
+    __slots__ = ()
+
+
+class Oracle(Party):
+    """An account that reports facts."""
+
+    __slots__ = ()
+
+
+class Instance(str):
+    """The name of a contract's instance; a currency is the instance that mints it."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Span:
+    """A length of time in milliseconds, made from units: `3 * DAY`."""
+
+    ms: int
+
+    def __add__(self, other: Span) -> Span:
+        return Span(self.ms + other.ms)
+
+    def __sub__(self, other: Span) -> Span:
+        return Span(self.ms - other.ms)
+
+    def __neg__(self) -> Span:
+        return Span(-self.ms)
+
+    def __abs__(self) -> Span:
+        return Span(abs(self.ms))
+
+    def __mul__(self, factor: int) -> Span:
+        return Span(self.ms * factor)
+
+    __rmul__ = __mul__
+
+    @overload
+    def __floordiv__(self, divisor: int) -> Span: ...
+    @overload
+    def __floordiv__(self, divisor: Span) -> int: ...
+    def __floordiv__(self, divisor: int | Span) -> Span | int:
+        return self.ms // divisor.ms if isinstance(divisor, Span) else Span(self.ms // divisor)
+
+    def __mod__(self, divisor: Span) -> Span:
+        return Span(self.ms % divisor.ms)
+
+
+SECOND = Span(values.SECOND)
+MINUTE = Span(values.MINUTE)
+HOUR = Span(values.HOUR)
+DAY = Span(values.DAY)
+WEEK = 7 * DAY
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Time:
+    """A moment, in milliseconds since 1970 UTC."""
+
+    ms: int
+
+    def __add__(self, span: Span) -> Time:
+        return Time(self.ms + span.ms)
+
+    __radd__ = __add__
+
+    @overload
+    def __sub__(self, other: Time) -> Span: ...
+    @overload
+    def __sub__(self, other: Span) -> Time: ...
+    def __sub__(self, other: Time | Span) -> Span | Time:
+        return Span(self.ms - other.ms) if isinstance(other, Time) else Time(self.ms - other.ms)
+
+    def __bool__(self) -> bool:
+        """True: a moment is one; a fact that is a Time is false as long as it is not reported."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount of a currency in whole minor units, such as cents; two currencies never mix."""
+
+    amount: int
+    currency: str
+
+    def _same(self, other: Money) -> int:
+        if self.currency != other.currency:
+            raise ValueError(f"{self.currency} and {other.currency} cannot be combined")
+        return other.amount
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.amount + self._same(other), self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.amount - self._same(other), self.currency)
+
+    def __mul__(self, factor: int) -> Money:
+        return Money(self.amount * factor, self.currency)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, divisor: int) -> Money:
+        """Rounded down to a whole minor unit."""
+        return Money(self.amount // divisor, self.currency)
+
+    def __lt__(self, other: Money) -> bool:
+        return self.amount < self._same(other)
+
+    def __le__(self, other: Money) -> bool:
+        return self.amount <= self._same(other)
+
+    def __gt__(self, other: Money) -> bool:
+        return self.amount > self._same(other)
+
+    def __ge__(self, other: Money) -> bool:
+        return self.amount >= self._same(other)
+
+
+@dataclass(frozen=True, order=True, slots=True, init=False)
+class Percent:
+    """A share in percent with at most four decimals: `Percent("1.5")`."""
+
+    millionths: int
+
+    def __init__(self, text: str) -> None:
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,4})?", text):
+            raise ValueError(f"{text!r} is no percentage: write up to 4 decimals, as in 1 or 0.5")
+        whole, _, decimals = text.partition(".")
+        object.__setattr__(self, "millionths", int(whole + decimals.ljust(4, "0")))
+
+    @overload
+    def of(self, whole: Money) -> Money: ...
+    @overload
+    def of(self, whole: int) -> int: ...
+    def of(self, whole: Money | int) -> Money | int:
+        """This share of a whole, rounded down to a whole (minor) unit."""
+        if isinstance(whole, Money):
+            return Money(self.of(whole.amount), whole.currency)
+        return self.millionths * whole // values.PERCENT_ONE
+
+    def _like(self, millionths: int) -> Percent:
+        made = object.__new__(Percent)
+        object.__setattr__(made, "millionths", millionths)
+        return made
+
+    def __add__(self, other: Percent) -> Percent:
+        return self._like(self.millionths + other.millionths)
+
+    def __sub__(self, other: Percent) -> Percent:
+        return self._like(self.millionths - other.millionths)
+
+    def __mul__(self, factor: int) -> Percent:
+        return self._like(self.millionths * factor)
+
+    __rmul__ = __mul__
+
+
+# ---------------------------------------------------------------- a contract's parts
+
+
+class Table(Generic[K, V]):
+    """A stored map in the order of its keys, as large as needed: `scores: Table[Party, int] = table()`."""
+
+    def __getitem__(self, key: K) -> V:
+        """The entry of a key, which must be there."""
+        _on_a_node()
+
+    def __setitem__(self, key: K, value: V) -> None:
+        _on_a_node()
+
+    def __delitem__(self, key: K) -> None:
+        _on_a_node()
+
+    def __contains__(self, key: K) -> bool:
+        _on_a_node()
+
+    def get(self, key: K, default: V) -> V:
+        """The entry of a key, or the default."""
+        _on_a_node()
+
+    def items(self, *, limit: int, after: K | None = None) -> Iterator[tuple[K, V]]:
+        """At most `limit` entries in the order of their keys, from the first on or behind a key."""
+        _on_a_node()
+
+
+class Currency:
+    """The money that a contract itself makes; its name is that of the instance."""
+
+    def mint(self, account: Party, amount: int) -> None:
+        """Make new money for an account."""
+        _on_a_node()
+
+    def burn(self, account: Party, amount: int) -> None:
+        """Destroy money of an account that signed the transaction."""
+        _on_a_node()
+
+    def move(self, source: Party, target: Party, amount: int) -> None:
+        """Transfer money of an account that signed the transaction."""
+        _on_a_node()
+
+    def balance(self, account: Party) -> int:
+        """What an account holds."""
+        _on_a_node()
+
+    def supply(self) -> int:
+        """All that there is."""
+        _on_a_node()
+
+
+class Contract:
+    """Base of a contract's class."""
+
+    phase: str
+    currency: Currency
+
+    def take(self, account: Party, money: Money) -> None:
+        """Move money of an account that signed the transaction into this instance."""
+        _on_a_node()
+
+    def pay(self, account: Party, money: Money) -> None:
+        """Move money that this instance holds to an account."""
+        _on_a_node()
+
+    def held(self, currency: Instance) -> Money:
+        """What this instance holds of a currency."""
+        _on_a_node()
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
+class Event:
+    """Base of what a contract tells the world: a class of typed fields, given by name to `emit`."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
+
+
+def term(*, signs: bool = False, default: object = None) -> Any:
+    """A term: given when an instance is created and fixed from then on; `signs` marks who must agree."""
+    return default
+
+
+def phases(*names: str) -> str:
+    """The phases of an instance; the first is where it starts."""
+    return names[0]
+
+
+def fact(*, by: str, max_age: Span | None = None) -> Any:
+    """Something that the account in the term `by` reports once, not older than `max_age`."""
+    return None
+
+
+def table() -> Any:
+    """An empty table."""
+    return Table()
+
+
+@overload
+def action(method: Method, /) -> Method: ...
+@overload
+def action(
+    *, by: str | tuple[str, ...] = (), phase: str | tuple[str, ...] = ()
+) -> Callable[[Method], Method]: ...
+def action(method: Any = None, /, *, by: object = (), phase: object = ()) -> Any:
+    """An action: what the accounts in the terms `by` may do (anyone, when empty) in the phases named."""
+    return method if method is not None else _as_it_is
+
+
+def query(method: Method, /) -> Method:
+    """A question that anyone may ask and that changes nothing."""
+    return method
+
+
+@overload
+def rule(method: Method, /) -> Method: ...
+@overload
+def rule(*, phase: str | tuple[str, ...] = ()) -> Callable[[Method], Method]: ...
+def rule(method: Any = None, /, *, phase: object = ()) -> Any:
+    """A rule: `if X` then Y, tried after every change and when its time comes, in the phases named."""
+    return method if method is not None else _as_it_is
+
+
+def _as_it_is(method: Method) -> Method:
+    return method
+
+
+# ---------------------------------------------------------------- what a contract may ask and do
+
+
+def now() -> Time:
+    """The agreed time of the block."""
+    _on_a_node()
+
+
+def sender() -> Party:
+    """Who sent the transaction."""
+    _on_a_node()
+
+
+def signed(account: Party) -> bool:
+    """True when the account signed the transaction."""
+    _on_a_node()
+
+
+def this() -> Instance:
+    """The name of the running instance."""
+    _on_a_node()
+
+
+def reported(fact: object) -> bool:
+    """True when the fact of this contract has been reported."""
+    return fact is not None
+
+
+def require(condition: bool, text: str) -> None:
+    """Undo the whole transaction with this text unless the condition holds."""
+    if not condition:
+        raise ValueError(text)
+
+
+def emit(event: Event) -> None:
+    """Tell the world."""
+    _on_a_node()
+
+
+def days_started(span: Span) -> int:
+    """The days that a span has begun: 0 up to nothing, 1 from the first millisecond to one full day."""
+    return max(0, -(-span.ms // values.DAY))
+
+
+def muldiv(left: int, right: int, divisor: int) -> int:
+    """left * right // divisor, rounded down, where the product may be larger than any int of a contract."""
+    return left * right // divisor
+
+
+def sha256(data: bytes) -> bytes:
+    """The SHA-256 of the data, 32 bytes."""
+    return hashlib.sha256(data).digest()

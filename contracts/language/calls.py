@@ -1,0 +1,219 @@
+"""Checks calls: functions of the language, methods of values, tables and the ledger, the contract's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from contracts import gas
+from contracts.language import syntax, tree
+from contracts.language.conditions import ConditionChecker
+from contracts.language.operations import (
+    FUNCTION_NAMES,
+    LEDGER,
+    find_currency,
+    find_function,
+    find_ledger,
+    find_method,
+    operation,
+)
+from contracts.language.scope import called_name, own_name, slots, wrong
+from contracts.language.tree import WRITES
+from contracts.language.types import BOOL, INT, NONE, STR, UNKNOWN
+from contracts.language.vocabulary import WORDS
+from contracts.program import EventSpec, FieldSpec, TypeSpec
+
+Find = Callable[[str, Sequence[TypeSpec]], tree.Operation | None]
+"""Looks an operation up by its name and the types of its operands."""
+Iterable = tuple[tree.Value, tuple[TypeSpec, ...]]
+"""What a `for` goes through, and the types of its variables."""
+
+
+class CallChecker(ConditionChecker):
+    """Checks the calls in one method, and what its loops go through."""
+
+    def call(self, node: syntax.Call) -> tree.Value:
+        function = node.function
+        if isinstance(function, syntax.Name):
+            return self._function(node, function.name)
+        if not isinstance(function, syntax.Attribute):
+            return self.refuse(node, "only functions and methods can be called")
+        own, table = own_name(function), self.table(function.owner)
+        if own is not None:
+            return self._own_method(node, own)
+        if own_name(function.owner) == "currency":
+            return self._find(node, f"self.currency.{function.name}", self._arguments(node), find_currency)
+        if table is not None:
+            return self._table_method(node, function.name, table)
+        return self._value_method(node, function)
+
+    def _arguments(self, node: syntax.Call) -> tuple[tree.Value, ...]:
+        for _, value in node.named:
+            self.refuse(value, "give this argument by position")
+        return tuple(self.value(argument) for argument in node.arguments)
+
+    def _find(self, node: syntax.Call, shown: str, values: tuple[tree.Value, ...], find: Find) -> tree.Value:
+        types = [value.type for value in values]
+        found = find(shown.rpartition(".")[2], types)
+        if UNKNOWN in types:
+            return wrong()
+        if found is None:
+            given = ", ".join(map(str, types)) or "nothing"
+            return self.refuse(node, f"`{shown}()` is not available for {given}")
+        return self.apply(found, *values)
+
+    # ------------------------------------------------------------ functions
+
+    def _function(self, node: syntax.Call, name: str) -> tree.Value:
+        if name == "require":
+            return self._require(node)
+        if name == "emit":
+            return self._emit(node)
+        if name == "reported":
+            return self.logical(node)
+        if name == "now" and self.in_rule_condition:
+            return self.refuse(
+                node, "in a rule's condition compare now() directly, as in now() > self.deadline"
+            )
+        if name in FUNCTION_NAMES:
+            return self._find(node, name, self._arguments(node), find_function)
+        if name in self.declared.events:
+            return self.refuse(node, f"an event is made where it is emitted: emit({name}(...))")
+        if name == "range":
+            return self.refuse(node, "range(...) stands after `in` of a `for` only")
+        if name in WORDS:
+            return self.refuse(node, f"{name}(...) stands outside of methods only: give it a name there")
+        if name in self.declared.methods:
+            return self.refuse(node, f"write self.{name}(...)")
+        return self.refuse(node, f"there is no function `{name}`")
+
+    def _require(self, node: syntax.Call) -> tree.Value:
+        found = find_function("require", (BOOL, STR))
+        if len(node.arguments) != 2 or node.named or found is None:
+            return self.refuse(node, 'write require(condition, "what must hold")')
+        condition = self.condition(node.arguments[0], None)
+        text = self.fitting(node.arguments[1], STR)
+        self.learn(condition.when_true)
+        return self.apply(found, condition.value, text)
+
+    def _emit(self, node: syntax.Call) -> tree.Value:
+        made = node.arguments[0] if len(node.arguments) == 1 and not node.named else None
+        event = self.declared.events.get(called_name(made) or "")
+        if event is None or not isinstance(made, syntax.Call):
+            return self.refuse(node, "write emit(Event(field=value, ...)) with an event class of this module")
+        return self._emission(event, made)
+
+    def _emission(self, event: EventSpec, made: syntax.Call) -> tree.Value:
+        types = {field.name: field.type for field in event.fields}
+        missing = [name for name in types if name not in dict(made.named)]
+        if missing or made.arguments:
+            wanted = ", ".join(f"{name}=..." for name in types)
+            return self.refuse(made, f"name every field of the event: {event.name}({wanted})")
+        for name, value in made.named:
+            if name not in types:
+                return self.refuse(value, f"the event {event.name} has no field `{name}`")
+        values = tuple(self.fitting(value, types[name]) for name, value in made.named)
+        given = [name for name, _ in made.named]
+        fields = "".join(f"({name!r}, {{{given.index(name)}}}), " for name in types)
+        price = gas.EMIT + gas.EMIT_FIELD * len(types)
+        operands = tuple(value.type for value in values)
+        return self.apply(
+            operation(operands, NONE, f"h.emit({event.name!r}, ({fields}))", price, WRITES), *values
+        )
+
+    # ------------------------------------------------------------ methods
+
+    def _own_method(self, node: syntax.Call, name: str) -> tree.Value:
+        if name in LEDGER:
+            return self._find(node, f"self.{name}", self._arguments(node), find_ledger)
+        method = self.declared.methods.get(name)
+        if method is None:
+            return self.refuse(node, f"the contract has no method `{name}`")
+        if method.kind not in ("private", "query"):
+            return self.refuse(
+                node, f"`{name}` is called from outside: move what both need into a private method"
+            )
+        if len(node.arguments) != len(method.parameters) or node.named:
+            wanted = ", ".join(f"{parameter.name}: {parameter.type}" for parameter in method.parameters)
+            return self.refuse(node, f"`{name}` takes ({wanted}), by position")
+        types = tuple(parameter.type for parameter in method.parameters)
+        values = tuple(
+            self.fitting(argument, spec) for argument, spec in zip(node.arguments, types, strict=True)
+        )
+        self.calls.append((node.place, name, self.in_rule_condition))
+        text = f"f_{name}({', '.join(['h', 'm', *(f'{{{index}}}' for index in range(len(values)))])})"
+        return self.apply(operation(types, method.returns, text, gas.CALL), *values)
+
+    def _table_method(self, node: syntax.Call, name: str, table: FieldSpec) -> tree.Value:
+        key_type, value_type = table.type.items
+        if name != "get" or len(node.arguments) != 2 or node.named:
+            advice = "get(key, default), and items(limit=...) after `in` of a `for`"
+            return self.refuse(node, f"a table has {advice}")
+        key, default = self.key(node.arguments[0], key_type), self.fitting(node.arguments[1], value_type)
+        return self.read(value_type, f"entry_or(h, {table.name!r}, {{0}}, {{1}})", gas.READ, key, default)
+
+    def _value_method(self, node: syntax.Call, function: syntax.Attribute) -> tree.Value:
+        owner = self.value(function.owner)
+        values = (owner, *self._arguments(node))
+        if owner.type.name == "list" and function.name in ("append", "pop"):
+            self.check_changeable(function.owner)
+        return self._find(node, f"{owner.type}.{function.name}", values, find_method)
+
+    def check_changeable(self, node: syntax.Expression) -> None:
+        """Only what a variable holds is changed in place: what is read from the state is a copy."""
+        root = node
+        while isinstance(root, syntax.Subscript):
+            root = root.owner
+        if not isinstance(root, syntax.Name):
+            self.refuse(
+                node,
+                "this is a copy of what is stored: put it into a variable, change that, and store it again",
+            )
+
+    # ------------------------------------------------------------ what a `for` goes through
+
+    def iterable(self, node: syntax.Expression) -> Iterable:
+        """The items of a `for`, and the types of its one or two variables."""
+        if isinstance(node, syntax.Call):
+            if called_name(node) == "range":
+                return self._range(node), (INT,)
+            if isinstance(node.function, syntax.Attribute) and node.function.name == "items":
+                return self._items(node, node.function.owner)
+        value = self.value(node)
+        spec = value.type
+        if spec.name == "list":
+            return self.apply(operation((spec,), spec, "each(m, {0})"), value), spec.items
+        if spec.name == "dict":
+            return self.apply(operation((spec,), spec, "each_key(m, {0})"), value), spec.items[:1]
+        if spec is not UNKNOWN:
+            advice = "range(...), a list, a dict, or the items of a table"
+            self.refuse(node, f"a `for` goes through {advice}, not through {spec}")
+        return wrong(), (UNKNOWN,)
+
+    def _range(self, node: syntax.Call) -> tree.Value:
+        if not 1 <= len(node.arguments) <= 2 or node.named:
+            return self.refuse(node, "write range(count) or range(first, end)")
+        values = tuple(self.fitting(argument, INT) for argument in node.arguments)
+        return self.apply(operation((INT,) * len(values), INT, f"range({slots(len(values))})"), *values)
+
+    def _items(self, node: syntax.Call, owner_node: syntax.Expression) -> Iterable:
+        table = self.table(owner_node)
+        if table:
+            return self._rows(node, table), table.type.items
+        owner = self.value(owner_node)
+        if owner.type.name != "dict" or node.arguments or node.named:
+            return self.refuse(node, "items() is for a dict, items(limit=...) for a table"), (
+                UNKNOWN,
+                UNKNOWN,
+            )
+        return self.apply(operation((owner.type,), owner.type, "each_pair(m, {0})"), owner), owner.type.items
+
+    def _rows(self, node: syntax.Call, table: FieldSpec) -> tree.Value:
+        named = dict(node.named)
+        if node.arguments or "limit" not in named or named.keys() - {"limit", "after"}:
+            advice = f"self.{table.name}.items(limit=100), with after=key to go on behind a key"
+            return self.refuse(node, f"say how many entries at most: {advice}")
+        limit = self.fitting(named["limit"], INT)
+        after = (
+            self.key(named["after"], table.type.items[0]) if "after" in named else tree.Constant(NONE, None)
+        )
+        return self.read(table.type, f"rows(h, {table.name!r}, {{1}}, {{0}})", gas.SCAN, limit, after)

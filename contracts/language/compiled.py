@@ -1,0 +1,145 @@
+"""A compiled contract: generated code with its runtime, run against a host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
+
+from contracts.errors import Revert
+from contracts.gas import ENTRY
+from contracts.host import Host
+from contracts.language import runtime_containers, runtime_values
+from contracts.program import (
+    ActionSpec,
+    BranchState,
+    EventSpec,
+    FactSpec,
+    FieldSpec,
+    QuerySpec,
+    RuleSpec,
+    RuleState,
+    TermSpec,
+    Value,
+)
+from contracts.values import Money
+
+FILE_NAME = "<contract>"
+"""What the frames of generated code call their file."""
+
+_FAULTS: dict[type[BaseException], tuple[str, str]] = {
+    IndexError: ("index", "an index is outside of its list or text"),
+    KeyError: ("key", "the dict has no such key"),
+    ZeroDivisionError: ("division", "an integer is divided by zero"),
+}
+_NAMES: dict[str, Any] = {
+    name: helper
+    for module in (runtime_values, runtime_containers)
+    for name, helper in vars(module).items()
+    if getattr(helper, "__module__", "") == module.__name__
+} | {
+    "HIGH": runtime_values.HIGH,
+    "LOW": runtime_values.LOW,
+    "Money": Money,
+    "abs": abs,
+    "len": len,
+    "max": max,
+    "min": min,
+    "range": range,
+    "__builtins__": {},
+}
+"""All that generated code can name."""
+
+
+@dataclass(frozen=True)
+class CompiledContract:
+    """A `contracts.program.Program`.
+
+    Invariant: generated code reaches only the host, its meter and the helpers of the language.
+    """
+
+    code_hash: bytes
+    source: str
+    name: str
+    text: str
+    phases: tuple[str, ...]
+    terms: tuple[TermSpec, ...]
+    fields: tuple[FieldSpec, ...]
+    facts: tuple[FactSpec, ...]
+    actions: tuple[ActionSpec, ...]
+    rules: tuple[RuleSpec, ...]
+    queries: tuple[QuerySpec, ...]
+    events: tuple[EventSpec, ...]
+    is_currency: bool
+    code: CodeType = field(repr=False, compare=False)
+    _functions: dict[str, Callable[..., Any]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    _rules: dict[str, RuleSpec] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = dict(_NAMES)
+        exec(self.code, names)  # noqa: S102 - our own generated text, no token of it is the author's
+        self._functions.update((name, item) for name, item in names.items() if name[:2] in ("f_", "c_", "b_"))
+        self._rules.update((rule.name, rule) for rule in self.rules)
+
+    def run_action(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
+        return self._enter(f"f_{name}", host, arguments)
+
+    def run_query(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
+        return self._enter(f"f_{name}", host, arguments)
+
+    def run_rule(self, name: str, host: Host) -> int | None:
+        rule = self._rules[name]
+        if rule.phases and host.get_phase() not in rule.phases:
+            return None
+        host.meter.spend(ENTRY)
+        for index in range(len(rule.branches)):
+            if self._call(f"c_{name}_{index}", host, host.wake):
+                self._call(f"b_{name}_{index}", host)
+                return index
+        return None
+
+    def inspect_rule(self, name: str, host: Host) -> RuleState:
+        rule = self._rules[name]
+        holds: list[bool | None] = [None] * len(rule.branches)
+        wakes: list[int] = []
+        in_phase = not rule.phases or host.get_phase() in rule.phases
+        try:
+            for index in range(len(rule.branches)):
+                holds[index] = self._call(f"c_{name}_{index}", host, wakes.append)
+                if holds[index]:
+                    break
+        except Revert as revert:
+            if revert.code == "gas":
+                raise
+        states = tuple(
+            BranchState(branch.condition, held) for branch, held in zip(rule.branches, holds, strict=True)
+        )
+        return RuleState(name, in_phase, states, min(wakes, default=None))
+
+    def _enter(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
+        host.meter.spend(ENTRY)
+        own = [
+            runtime_containers.settle(host.meter, value) if isinstance(value, list | dict) else value
+            for value in arguments
+        ]
+        return self._call(name, host, *own)
+
+    def _call(self, name: str, host: Host, *arguments: Any) -> Any:
+        try:
+            return self._functions[name](host, host.meter, *arguments)
+        except (IndexError, KeyError, ZeroDivisionError) as error:
+            if not _raised_by_contract(error):
+                raise
+            code, text = _FAULTS[type(error)]
+            raise Revert(code, text) from None
+
+
+def _raised_by_contract(error: BaseException) -> bool:
+    """True when generated code itself failed; a fault within the host or a helper is ours and goes on."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename == FILE_NAME

@@ -1,0 +1,218 @@
+"""What generated code calls for lists, dicts and tables.
+
+Every helper that looks at or makes many items takes the meter and pays before it works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from contracts.errors import Revert
+from contracts.gas import ITEM, VALUE_BYTES, bytes_gas
+from contracts.host import Host, Meter
+from contracts.language.runtime_values import money_max, money_min, ranged, text_size
+from contracts.values import ITEMS_MAX, Money
+
+KEY_INT_MAX = 2**60 - 1
+"""Largest magnitude of a dict's int key: Python's hash is the number itself, so keys cannot be made to collide."""
+CONTAINER_BYTES_MAX = 64 * 1024
+"""Largest list or dict that may be stored or returned, in bytes as `settle` counts."""
+
+
+# ---------------------------------------------------------------- lists and dicts
+
+
+def _items(meter: Meter, count: int) -> None:
+    if count > ITEMS_MAX:
+        raise Revert("size", f"a list or dict has more than {ITEMS_MAX} items")
+    meter.spend(count * ITEM)
+    meter.allocate(VALUE_BYTES * (1 + count))
+
+
+def make_list(meter: Meter, items: list[Any]) -> list[Any]:
+    """A list as written."""
+    meter.allocate(VALUE_BYTES * (1 + len(items)))
+    return items
+
+
+def make_dict(meter: Meter, items: dict[Any, Any]) -> dict[Any, Any]:
+    """A dict as written."""
+    for key in items:
+        _key(key)
+    meter.allocate(VALUE_BYTES * (1 + len(items)))
+    return items
+
+
+def _key(key: Any) -> None:
+    if type(key) is int and not -KEY_INT_MAX <= key <= KEY_INT_MAX:
+        raise Revert("key", "an int key of a dict is beyond 2^60 - 1")
+
+
+def append(meter: Meter, items: list[Any], item: Any) -> None:
+    """`items.append(item)`."""
+    if len(items) >= ITEMS_MAX:
+        raise Revert("size", f"a list has at most {ITEMS_MAX} items")
+    meter.allocate(VALUE_BYTES)
+    items.append(item)
+
+
+def pop(items: list[Any]) -> Any:
+    """`items.pop()`."""
+    if not items:
+        raise Revert("index", "the list is empty")
+    return items.pop()
+
+
+def set_item(items: list[Any], index: int, item: Any) -> None:
+    """`items[index] = item` of a list."""
+    if not -len(items) <= index < len(items):
+        raise Revert("index", f"the list has no item {index}")
+    items[index] = item
+
+
+def put(meter: Meter, items: dict[Any, Any], key: Any, value: Any) -> None:
+    """`items[key] = value` of a dict."""
+    _key(key)
+    if key not in items:
+        if len(items) >= ITEMS_MAX:
+            raise Revert("size", f"a dict has at most {ITEMS_MAX} items")
+        meter.allocate(VALUE_BYTES)
+    items[key] = value
+
+
+def each(meter: Meter, items: list[Any]) -> tuple[Any, ...]:
+    """The items as they are now: what the loop does to the list does not disturb the loop."""
+    _items(meter, len(items))
+    return tuple(items)
+
+
+def each_key(meter: Meter, items: dict[Any, Any]) -> list[Any]:
+    """The keys in order: a dict has the same order on every node, however it was filled."""
+    _sorting(meter, items)
+    return sorted(items)
+
+
+def each_pair(meter: Meter, items: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    """Keys in order, with their values."""
+    return [(key, items[key]) for key in each_key(meter, items)]
+
+
+def _weight(items: Collection[Any]) -> int:
+    """Gas for comparing two of the items in the worst case."""
+    first = next(iter(items), None)
+    return ITEM + (bytes_gas(max(map(len, items))) if isinstance(first, str | bytes) else 0)
+
+
+def _sorting(meter: Meter, items: Collection[Any]) -> None:
+    count = len(items)
+    _items(meter, count)
+    meter.spend(count * count.bit_length() * _weight(items))
+
+
+def in_order(meter: Meter, items: list[Any]) -> list[Any]:
+    """`sorted(items)`."""
+    _sorting(meter, items)
+    return sorted(items)
+
+
+def part_of_list(meter: Meter, items: list[Any], first: int | None, last: int | None) -> list[Any]:
+    """`items[first:last]`."""
+    part = items[first:last]
+    _items(meter, len(part))
+    return part
+
+
+def contains(meter: Meter, item: Any, items: list[Any]) -> bool:
+    """`item in items`."""
+    meter.spend(len(items) * _weight(items))
+    return item in items
+
+
+def total(meter: Meter, items: list[int]) -> int:
+    """`sum(items)`."""
+    meter.spend(len(items) * ITEM)
+    return ranged(sum(items))
+
+
+def _chosen(
+    meter: Meter, items: list[Any], choose: Callable[[Any], Any], of_money: Callable[..., Money]
+) -> Any:
+    if not items:
+        raise Revert("index", "the list is empty")
+    meter.spend(len(items) * _weight(items))
+    return of_money(*items) if isinstance(items[0], Money) else choose(items)
+
+
+def min_of(meter: Meter, items: list[Any]) -> Any:
+    """The least item of a list."""
+    return _chosen(meter, items, min, money_min)
+
+
+def max_of(meter: Meter, items: list[Any]) -> Any:
+    """The most of a list's items."""
+    return _chosen(meter, items, max, money_max)
+
+
+def settle(meter: Meter, value: Any) -> Any:
+    """A deep copy of a list or dict, paid for and bounded as it is made, for storing or returning it."""
+    return _Settling(meter).copy(value)
+
+
+class _Settling:
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self.left = CONTAINER_BYTES_MAX
+
+    def copy(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is list:
+            self._take(8)
+            return [self.copy(item) for item in value]
+        if kind is dict:
+            self._take(8)
+            return {self.copy(key): self.copy(item) for key, item in value.items()}
+        self._take(8 + (text_size(value) if kind is str or kind is bytes else 32))
+        return value
+
+    def _take(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise Revert("size", f"a list or dict is larger than {CONTAINER_BYTES_MAX} bytes in all")
+        self.meter.spend(ITEM + bytes_gas(size))
+        self.meter.allocate(VALUE_BYTES)
+
+
+# ---------------------------------------------------------------- tables
+
+
+def entry(host: Host, table: str, key: Any) -> Any:
+    """`table[key]`. Raises: Revert("key")."""
+    value = host.table_get(table, key)
+    if value is None:
+        raise Revert("key", f"{table} has no entry for {_shown(key)}")
+    return value
+
+
+def entry_or(host: Host, table: str, key: Any, default: Any) -> Any:
+    """`table.get(key, default)`."""
+    value = host.table_get(table, key)
+    return default if value is None else value
+
+
+def delete_entry(host: Host, table: str, key: Any) -> None:
+    """`del table[key]`. Raises: Revert("key")."""
+    entry(host, table, key)
+    host.table_delete(table, key)
+
+
+def rows(host: Host, table: str, after: Any, limit: int) -> list[tuple[Any, Any]]:
+    """Entries in the order of keys as they are now, at most `limit`, strictly after the key `after`."""
+    if not 1 <= limit <= ITEMS_MAX:
+        raise Revert("size", f"the limit of {table}.items() must be 1 to {ITEMS_MAX}")
+    return list(host.table_scan(table, after, limit))
+
+
+def _shown(key: Any) -> str:
+    text = key.hex() if isinstance(key, bytes) else str(key)
+    return text[:64]

@@ -1,0 +1,147 @@
+"""One instance for people: what was agreed, what it holds, what may be done, and what each rule waits for."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from contracts.arguments import time_text, to_json
+from contracts.context import Context, parties
+from contracts.encoding import decode_key, decode_value
+from contracts.execution import Run
+from contracts.gas import GasMeter
+from contracts.layout import FACT, RAW, Instance, InstanceStatus, fact_key, field_key, table_of
+from contracts.program import FieldSpec, RuleSpec, RuleState
+from contracts.programs import LoadedContract
+from contracts.runtime_host import QueryHost
+from contracts.system.registry import signing_parties
+from contracts.values import DAY, HOUR, MINUTE, SECOND
+from contracts.views import code
+
+EVALUATION_GAS_MAX = 1_000_000
+"""Gas of evaluating one rule for a view."""
+TABLE_ROWS_SHOWN = 100
+"""Rows of a table in the view of its instance; queries show the others."""
+
+JsonObject = dict[str, Any]
+
+
+def summary(name: str, record: Instance, contract: LoadedContract) -> JsonObject:
+    """An instance in a list."""
+    return {
+        "name": name,
+        "code": record.code,
+        "contract": contract.program.name,
+        "text": contract.program.text,
+        "status": record.status.value,
+        "phase": record.phase,
+        "creator": record.creator,
+        "height": record.height,
+        "time_ms": record.time_ms,
+        "wake_ms": record.wake_ms,
+    }
+
+
+def description(context: Context, name: str) -> JsonObject:
+    """An instance that exists, with all that people ask about it, at the context's time."""
+    record = context.instance(name)
+    contract = context.contract(record.code)
+    terms = context.terms(name)
+    return summary(name, record, contract) | {
+        "terms_hash": record.terms_hash.hex(),
+        "terms": [
+            {
+                "name": spec.name,
+                "type": str(spec.type),
+                "signs": spec.signs,
+                "value": to_json(terms[spec.name], spec.type),
+            }
+            for spec in contract.program.terms
+        ],
+        "signatures": [
+            {"party": party, "signed": party in record.signed} for party in signing_parties(contract, terms)
+        ],
+        "phases": list(contract.program.phases),
+        "facts": [_fact(context, name, contract, fact) for fact in contract.facts],
+        "fields": [_field(context, name, spec) for spec in contract.program.fields],
+        "rules": [_rule(context, name, record, contract, spec) for spec in contract.program.rules],
+        "actions": [_action(record, terms, code.action(spec)) for spec in contract.program.actions],
+        "queries": [code.query(spec) for spec in contract.program.queries],
+    }
+
+
+def _fact(context: Context, name: str, contract: LoadedContract, fact: str) -> JsonObject:
+    spec = contract.facts[fact]
+    reported = context.overlay.get(fact_key(name, fact), FACT)
+    return {
+        "name": fact,
+        "type": str(spec.type),
+        "by": parties(context.terms(name)[spec.by]),
+        "value": None if reported is None else to_json(reported.value, spec.type),
+        "reported_by": reported and reported.by,
+        "reported_ms": reported and reported.time_ms,
+    }
+
+
+def _field(context: Context, name: str, spec: FieldSpec) -> JsonObject:
+    shown: JsonObject = {"name": spec.name, "type": str(spec.type)}
+    if spec.type.name == "Table":
+        prefix = table_of(name, spec.name)
+        key_type, value_type = spec.type.items[0], spec.type.items[-1]
+        listed = []
+        rows = context.overlay.scan(prefix, None, RAW)
+        for key, data in islice(rows, TABLE_ROWS_SHOWN + 1):
+            if data is not None:
+                row = (decode_key(key.removeprefix(prefix)), key_type), (decode_value(data), value_type)
+                listed.append([to_json(value, type_) for value, type_ in row])
+        return shown | {"rows": listed[:TABLE_ROWS_SHOWN], "more": len(listed) > TABLE_ROWS_SHOWN}
+    stored = context.overlay.get(field_key(name, spec.name), RAW)
+    return shown | {"value": to_json(spec.initial if stored is None else decode_value(stored), spec.type)}
+
+
+def _action(record: Instance, terms: dict[str, Any], shown: JsonObject) -> JsonObject:
+    """An action, with the accounts that may call it and whether the phase allows it now."""
+    accounts = [party for term in shown["by"] for party in parties(terms[term])]
+    in_phase = not shown["phases"] or record.phase in shown["phases"]
+    return shown | {"accounts": accounts, "possible": record.status == InstanceStatus.ACTIVE and in_phase}
+
+
+def _rule(
+    context: Context, name: str, record: Instance, contract: LoadedContract, spec: RuleSpec
+) -> JsonObject:
+    host = QueryHost(Run(context, GasMeter(EVALUATION_GAS_MAX)), name, contract)
+    state = contract.program.inspect_rule(spec.name, host)
+    shown = code.rule(spec)
+    for branch, now in zip(shown["branches"], state.branches, strict=True):
+        branch["holds"] = now.holds
+    return shown | {
+        "in_phase": state.in_phase,
+        "wake_ms": state.wake_ms if state.in_phase else None,
+        "next": _next(context, record, contract, spec, state),
+    }
+
+
+def _next(
+    context: Context, record: Instance, contract: LoadedContract, spec: RuleSpec, state: RuleState
+) -> str:
+    """What must happen before the rule can fire, in words."""
+    if record.status != InstanceStatus.ACTIVE:
+        return f"rests: the agreement is {record.status}"
+    if not state.in_phase:
+        return f"rests: it is for phase {' or '.join(spec.phases)}, the agreement is in phase {record.phase}"
+    events = "an action or a fact" if contract.facts else "an action"
+    if state.wake_ms is None:
+        return f"waits for {events}"
+    if record.wake_ms is None:
+        return f"failed when it was due, and waits for {events} to be tried again"
+    wait = _span_text(max(record.wake_ms, state.wake_ms) - context.time_ms)
+    return f"waits for {events}; the node tries it again by itself at {time_text(state.wake_ms)} ({wait})"
+
+
+def _span_text(span_ms: int) -> str:
+    """A span of time as a person says it."""
+    for length_ms, unit in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "second")):
+        count = span_ms // length_ms
+        if count > 0:
+            return f"in {count} {unit}{'s' if count > 1 else ''}"
+    return "in less than a second" if span_ms > 0 else "now"

@@ -1,0 +1,148 @@
+"""The read side of the engine: lists and descriptions from a committed state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from consensus.transactions import Transaction
+from contracts.context import Context
+from contracts.layout import (
+    ACCOUNT,
+    ACCOUNTS,
+    CODE,
+    CODES,
+    INSTANCE,
+    INSTANCES,
+    MEMBER,
+    MEMBERS,
+    VALUE,
+    Account,
+    Code,
+    balances_of,
+)
+from contracts.program import Program
+from contracts.programs import LoadedContract, Programs
+from contracts.receipts import Event, Receipt
+from contracts.state import Form, Overlay, StateReader, T
+from contracts.values import escrow_account
+from contracts.views import code as code_view
+from contracts.views import instance as instance_view
+from contracts.views.happened import event_view, receipt_view
+from contracts.views.sentences import sentence
+
+JsonObject = dict[str, Any]
+
+
+class Views:
+    """Answers what is, from a committed state."""
+
+    def __init__(self, programs: Programs) -> None:
+        self._programs = programs
+
+    def context(self, state: StateReader, height: int = 0, time_ms: int = 0) -> Context:
+        """The ledger at a height and time; looking things up needs neither."""
+        return Context(state, self._programs, height, time_ms)
+
+    def authorised(self, state: StateReader, key: bytes, account: str) -> bool:
+        """True when `key` (32 bytes) may act for `account`."""
+        return self.context(state).authorised(account, [key])
+
+    def sentence(self, state: StateReader, transaction: Transaction) -> str:
+        """What a transaction does, in plain English."""
+        context = self.context(state)
+
+        def find(name: str) -> LoadedContract | None:
+            return context.contract(context.instance(name).code) if context.has_instance(name) else None
+
+        return sentence(transaction, find)
+
+    # ---------------------------------------------------------------- members and accounts
+
+    def list_members(self, state: StateReader) -> list[JsonObject]:
+        """All members, sorted by name."""
+        return [
+            {
+                "id": member,
+                "number": record.number,
+                "title": record.title,
+                "address": record.address,
+                "validator_key": record.validator_key.hex(),
+                "network_key": record.network_key.hex(),
+                "admin_key": record.admin_key.hex(),
+            }
+            for member, record in _named(state, MEMBERS, MEMBER, None)
+        ]
+
+    def list_accounts(self, state: StateReader, after: str | None, limit: int) -> list[JsonObject]:
+        """Accounts sorted by name, those strictly after `after`."""
+        page = islice(_named(state, ACCOUNTS, ACCOUNT, after), limit)
+        return [_account(state, name, record) for name, record in page]
+
+    def describe_account(self, state: StateReader, name: str) -> JsonObject | None:
+        """An account with its keys and balances; None where there is none of this name."""
+        record = self.context(state).account(name)
+        return None if record is None else _account(state, name, record)
+
+    # ---------------------------------------------------------------- code and instances
+
+    def list_codes(self, state: StateReader, after: str | None, limit: int) -> list[JsonObject]:
+        """Deployed code sorted by id, what is strictly after `after`."""
+        page = islice(_named(state, CODES, CODE, after), limit)
+        return [code_view.summary(code, record, self._program(record)) for code, record in page]
+
+    def describe_code(self, state: StateReader, code: str) -> JsonObject | None:
+        """Deployed code with its source and what it declares; None where there is none of this id."""
+        record = self.context(state).code(code)
+        return None if record is None else code_view.description(code, record, self._program(record))
+
+    def list_instances(self, state: StateReader, after: str | None, limit: int) -> list[JsonObject]:
+        """Instances sorted by name, those strictly after `after`."""
+        context = self.context(state)
+        page = islice(_named(state, INSTANCES, INSTANCE, after), limit)
+        return [instance_view.summary(name, record, context.contract(record.code)) for name, record in page]
+
+    def describe_instance(
+        self, state: StateReader, name: str, height: int, time_ms: int
+    ) -> JsonObject | None:
+        """An instance, with what each rule waits for at this time; None where there is none of this name."""
+        context = self.context(state, height, time_ms)
+        if not context.has_instance(name):
+            return None
+        return instance_view.description(context, name) | {"balances": _balances(state, escrow_account(name))}
+
+    # ---------------------------------------------------------------- what happened
+
+    def describe_receipt(self, receipt: Receipt, aux: StateReader) -> JsonObject:
+        """A receipt, with why its rules fired; `aux` are the rows beside the state."""
+        return receipt_view(receipt, aux)
+
+    def describe_event(self, event: Event, time_ms: int) -> JsonObject:
+        """An event, with the time of its block."""
+        return event_view(event, time_ms)
+
+    def _program(self, record: Code) -> Program:
+        return self._programs.contract(record.source).program
+
+
+def _balances(state: StateReader, account: str) -> list[JsonObject]:
+    rows = _named(state, balances_of(account), VALUE, None)
+    return [{"currency": currency, "amount": str(amount)} for currency, amount in rows]
+
+
+def _named(state: StateReader, space: bytes, form: Form[T], after: str | None) -> Iterator[tuple[str, T]]:
+    """The rows of a space by the names that end their keys, strictly after `after`."""
+    start = None if after is None else space + after.encode()
+    for key, value in Overlay(state).scan(space, start, form):
+        if value is not None:
+            yield key.removeprefix(space).decode(), value
+
+
+def _account(state: StateReader, name: str, record: Account) -> JsonObject:
+    return {
+        "id": name,
+        "member": record.member,
+        "keys": [key.hex() for key in record.keys],
+        "balances": _balances(state, name),
+    }

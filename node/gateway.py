@@ -1,0 +1,276 @@
+"""The node behind the API: admission of transactions, waiting for them, and reading (`node.reader`).
+
+Runs in the API's loop. What belongs to trio (driver, network, replica) is asked through the bridge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from api.gateway import EventFilter, JsonObject, Refused, TransactionState, TransactionStatus
+from consensus.errors import InvalidTransaction
+from consensus.keys import verify_ed25519
+from consensus.transactions import Transaction, parse_transaction, verify
+from contracts.engine import Engine
+from node.bridge import Bridge
+from node.clock import Clock
+from node.driver import Driver, Submission
+from node.events import EventLog
+from node.executor import ExecutedBlock
+from node.genesis import Member, SignedGenesis
+from node.network import Network
+from node.pending import PendingTransactions
+from node.reader import Reader, node_version
+from node.store import Store
+from node.sync import CatchUp
+
+INLINE_ADMISSIONS_MAX = 4
+"""So many envelopes are checked in the loop itself; more go to a thread, so that other requests go on."""
+
+_REACHED = {
+    "available": {TransactionState.AVAILABLE, TransactionState.COMMITTED},
+    "committed": {TransactionState.COMMITTED},
+}
+_TERMINAL = {TransactionState.COMMITTED, TransactionState.REJECTED, TransactionState.EXPIRED}
+
+
+class NodeGateway(Reader):
+    """Implements `api.gateway.Gateway`."""
+
+    def __init__(
+        self,
+        *,
+        signed_genesis: SignedGenesis,
+        me: Member,
+        dev: bool,
+        engine: Engine,
+        store: Store,
+        clock: Clock,
+        pending: PendingTransactions,
+        bridge: Bridge,
+    ) -> None:
+        """`engine` is for reading only, another one than execution uses."""
+        super().__init__(engine, store, clock, signed_genesis.genesis)
+        self._signatures = signed_genesis.signatures
+        self._me = me
+        self._dev = dev
+        self._pending = pending
+        self._bridge = bridge
+        self._parameters = signed_genesis.genesis.parameters
+        self._events = EventLog(self.read_events)
+        self._waiting: dict[bytes, list[asyncio.Future[None]]] = {}
+        self._driver: Driver
+        self._network: Network
+        self._catch_up: CatchUp
+
+    def attach(self, driver: Driver, network: Network, catch_up: CatchUp) -> None:
+        """Before anything is served."""
+        self._driver = driver
+        self._network = network
+        self._catch_up = catch_up
+
+    # -- called in trio -----------------------------------------------------------------------------
+    def transactions_changed(self, transactions: Sequence[bytes], state: TransactionState) -> None:
+        """Transactions became available."""
+        self._bridge.post_to_api(self._wake, tuple(transactions))
+
+    def block_executed(self, block: ExecutedBlock) -> None:
+        """A block is stored: its batches need no tracking any more, and waiters get their answer."""
+        self.refresh()
+        self._pending.forget(block.batches)
+        self._bridge.post_to_api(self._on_block, block)
+
+    # -- submission ---------------------------------------------------------------------------------
+    async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
+        """Admit envelopes; returns once the admitted ones are durable here."""
+        if len(envelopes) <= INLINE_ADMISSIONS_MAX:
+            judged = [self._admit(envelope) for envelope in envelopes]
+        else:
+            judged = await asyncio.to_thread(lambda: [self._admit(envelope) for envelope in envelopes])
+        admitted = {item.id: item for item in judged if isinstance(item, Transaction)}
+        answer: dict[bytes, TransactionState] = {}
+        if admitted:
+            answer = await self._bridge.call_trio(lambda resolve: self._start(tuple(admitted.values()), resolve))
+        return [
+            item if isinstance(item, TransactionStatus) else _submitted(item, answer[item.id]) for item in judged
+        ]
+
+    def _start(
+        self, transactions: Sequence[Transaction], resolve: Callable[[dict[bytes, TransactionState]], None]
+    ) -> None:
+        self._driver.submit(transactions, Submission({item.id for item in transactions}, resolve))
+
+    def _admit(self, envelope: bytes) -> Transaction | TransactionStatus:
+        """The transaction, or why it is refused, or what became of it where it was admitted before."""
+        try:
+            transaction = parse_transaction(envelope, self.chain)
+        except InvalidTransaction as error:
+            return _rejected("", error.code, error.detail)
+        identifier = transaction.id.hex()
+        known = self._known(transaction.id)
+        if known is not None:
+            return known
+        now_ms, cap_ms = self._clock.now().wall_ms, self._parameters.expiry_ms_max
+        if transaction.expires_ms <= now_ms:
+            return _rejected(identifier, "expired", f"expires_ms {transaction.expires_ms} has passed; it is {now_ms}")
+        if transaction.expires_ms > now_ms + cap_ms:
+            return _rejected(
+                identifier,
+                "expiry_too_far",
+                f"expires_ms is {transaction.expires_ms - now_ms} ms ahead, at most {cap_ms} ms are allowed",
+            )
+        if transaction.gas_limit > self._parameters.batch_gas_max:
+            return _rejected(identifier, "gas_limit", f"gas_limit is at most {self._parameters.batch_gas_max} here")
+        if not verify(transaction, verify_ed25519):
+            return _rejected(identifier, "bad_signature", "a signature is not valid for the bytes of this transaction")
+        stranger = self.unauthorised(transaction)
+        if stranger is not None:
+            return _rejected(
+                identifier, "unauthorised", f"none of the keys that signed may act for account {stranger!r}"
+            )
+        return transaction
+
+    def _known(self, identifier: bytes) -> TransactionStatus | None:
+        tracked = self._pending.state(identifier, self.time_ms)
+        settled = self.settled(identifier)
+        if settled is not None:
+            return settled
+        return None if tracked is None else TransactionStatus(identifier.hex(), tracked, known=True)
+
+    # -- status and waiting -------------------------------------------------------------------------
+    async def status(self, transaction: str) -> TransactionStatus:
+        known = self._known(bytes.fromhex(transaction))
+        return known or TransactionStatus(transaction, TransactionState.UNKNOWN)
+
+    async def wait(
+        self, transaction: str, until: Literal["available", "committed"], timeout_s: float
+    ) -> TransactionStatus:
+        identifier = bytes.fromhex(transaction)
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(identifier, []).append(changed)
+            try:
+                status = await self.status(transaction)
+                if status.state in _REACHED[until] | _TERMINAL:
+                    return status
+                async with asyncio.timeout_at(deadline):
+                    await changed
+            except TimeoutError:
+                return await self.status(transaction)
+            finally:
+                self._stop_waiting(identifier, changed)
+
+    def _stop_waiting(self, identifier: bytes, changed: asyncio.Future[None]) -> None:
+        waiting = self._waiting.get(identifier)
+        if waiting is not None and changed in waiting:
+            waiting.remove(changed)
+            if not waiting:
+                del self._waiting[identifier]
+
+    def _wake(self, transactions: Sequence[bytes]) -> None:
+        for identifier in transactions:
+            for changed in self._waiting.pop(identifier, ()):
+                if not changed.done():
+                    changed.set_result(None)
+
+    def _on_block(self, block: ExecutedBlock) -> None:
+        self._wake(block.transactions)
+        # A block's time may be past what others wait for: they are expired then.
+        late = [
+            identifier
+            for identifier in self._waiting
+            if self._pending.state(identifier, block.time_ms) is TransactionState.EXPIRED
+        ]
+        self._wake(late)
+        self._events.announce()
+
+    # -- this node ----------------------------------------------------------------------------------
+    async def node(self) -> JsonObject:
+        consensus, peers, why = await self._bridge.call_trio(self._observe)
+        return {
+            "member": self._me.id,
+            "version": node_version(),
+            "chain": self.chain,
+            **self.tip(),
+            "consensus": consensus,
+            "peers": peers,
+            "dev": self._dev,
+            "why": why,
+        }
+
+    def _observe(self, resolve: Callable[[tuple[JsonObject, list[JsonObject], str]], None]) -> None:
+        names = {member.number: member.id for member in self._genesis.members}
+        snapshot = self._driver.replica.status_snapshot()
+        heights = {peer["member"]: peer["executed_height"] for peer in snapshot["peers"]}
+        peers = [
+            {
+                "member": names[peer.member],
+                "connected": peer.connected,
+                "height": heights.get(peer.member),
+                "rtt_ms": peer.rtt_ms,
+                "last_heard_ms": peer.last_heard_ms,
+                "last_error": peer.last_error,
+            }
+            for peer in self._network.status()
+        ]
+        why = self._driver.replica.why(self._clock.now())
+        sentence = why.sentence({number: name for number, name in names.items()})
+        if self._catch_up.target_height is not None:
+            sentence = f"catching up: at height {self.height} of {self._catch_up.target_height}"
+        resolve((snapshot, peers, sentence))
+
+    async def members(self) -> Sequence[JsonObject]:
+        node = await self.node()
+        by_name = {peer["member"]: peer for peer in node["peers"]}
+        return [self._member(member, by_name.get(member.id)) for member in self._genesis.members]
+
+    def _member(self, member: Member, peer: JsonObject | None) -> JsonObject:
+        if peer is None:
+            state, height = "here", self.height
+        else:
+            state, height = "connected" if peer["connected"] else "unreachable", peer["height"]
+        return {
+            "id": member.id,
+            "number": member.number,
+            "title": member.card.title,
+            "state": state,
+            "height": height,
+            "address": member.card.address,
+            "validator_key": member.card.validator_key.hex(),
+        }
+
+    async def genesis(self) -> JsonObject:
+        signatures = {member: signature.hex() for member, signature in self._signatures.items()}
+        return {"body": self._genesis.body, "signatures": signatures}
+
+    async def advance_clock(self, by_ms: int) -> JsonObject:
+        if not self._dev:
+            raise Refused(404, "not_found", "only a development node (`quorate dev`) has a clock that can be moved")
+
+        def move(resolve: Callable[[int], None]) -> None:
+            time_ms = self._clock.advance(by_ms)
+            self._driver.put(self._driver.replica.on_timer)
+            resolve(time_ms)
+
+        return {"time_ms": await self._bridge.call_trio(move)}
+
+    # -- events -------------------------------------------------------------------------------------
+    def events(self, after: tuple[int, int], wanted: EventFilter) -> AsyncIterator[JsonObject]:
+        return self._events.follow(after, wanted)
+
+
+def _rejected(identifier: str, code: str, detail: str) -> TransactionStatus:
+    return TransactionStatus(identifier, TransactionState.REJECTED, code=code, detail=detail)
+
+
+def _submitted(transaction: Transaction, state: TransactionState) -> TransactionStatus:
+    if state is TransactionState.REJECTED:
+        return _rejected(
+            transaction.id.hex(),
+            "overloaded",
+            "this member's lane is as far ahead of the last final block as it may be; post it again in a moment",
+        )
+    return TransactionStatus(transaction.id.hex(), state)

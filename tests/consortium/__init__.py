@@ -1,0 +1,1 @@
+"""Four real nodes as four processes: what only the whole can show."""

@@ -1,0 +1,80 @@
+"""Four organisations' nodes with a currency, for tests and benchmarks that need the real thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from api.client import Call
+from node.commands.contracts import deploy_gas
+from node.demo.partner import Partner, execution_of_all, wait_until
+from node.demo.processes import stop_all
+from node.demo.stage import build
+
+CURRENCY = "euro"
+START_S = 60.0
+LEVEL_S = 60.0
+
+
+class Consortium:
+    """Partners n1 to n4 in order; n1 issues the currency."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stage = build(folder)
+        self.partners = [Partner(seat) for seat in self.stage.seats]
+
+    @property
+    def bank(self) -> Partner:
+        return self.partners[0]
+
+    def start(self, partners: Sequence[Partner] | None = None) -> None:
+        """Start these nodes (all, by default) and wait until each answers."""
+        chosen = self.partners if partners is None else partners
+        for partner in chosen:
+            partner.process.start()
+        for partner in chosen:
+            partner.await_start(START_S)
+
+    def stop(self) -> None:
+        for partner in self.partners:
+            partner.close()
+        stop_all([partner.process for partner in self.partners])
+
+    def open_currency(self, amount: int) -> None:
+        """Deploy the token and mint `amount` for each partner."""
+        source = self.stage.sources[0].read_text()
+        done = self.bank.act("contracts", "deploy", {"source": source}, deploy_gas(source))
+        assert done.receipt is not None
+        code = done.receipt["results"][0]
+        create: dict[str, Any] = {
+            "code": code, "name": CURRENCY, "terms": {"issuer": self.bank.name}, "sign": True,
+        }  # fmt: skip
+        mints = [
+            Call(CURRENCY, "mint", {"to": partner.name, "amount": str(amount)}) for partner in self.partners
+        ]
+        self.bank.act_all([Call("contracts", "create", create), *mints])
+
+    def transfer(self, source: Partner, target: str, amount: int) -> Any:
+        return source.act(CURRENCY, "transfer", {"to": target, "amount": str(amount)})
+
+    def assert_equal_execution(self) -> tuple[int, str]:
+        """All four at one height with one execution hash; returns both."""
+        seen = execution_of_all(self.partners, LEVEL_S)
+        assert len(set(seen.values())) == 1, seen
+        return next(iter(seen.values()))
+
+    def await_level(self) -> None:
+        assert wait_until(lambda: len({partner.height() for partner in self.partners}) == 1, LEVEL_S)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Consortium]:
+    """A consortium whose four nodes run for as long as the block of the `with`."""
+    consortium = Consortium(folder)
+    try:
+        consortium.start()
+        yield consortium
+    finally:
+        consortium.stop()

@@ -1,0 +1,82 @@
+"""Signed transfers in number, posted in batches, with a record of what was acknowledged."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import httpx
+import orjson
+
+from api.client import Call
+from api.gateway import JsonObject
+from api.signing import build_transaction, sign_transaction
+from node.demo.partner import Partner
+from tests.consortium.four import CURRENCY
+
+EXPIRY_MS = 600_000
+GAS_LIMIT = 20_000
+
+
+def signed_transfers(partner: Partner, chain: str, target: str, count: int, first: int = 0) -> list[JsonObject]:
+    """`count` different transfers of 1 from a partner, ready to post."""
+    expires_ms = time.time_ns() // 1_000_000 + EXPIRY_MS
+    return [
+        sign_transaction(
+            build_transaction(
+                chain,
+                partner.name,
+                [Call(CURRENCY, "transfer", {"to": target, "amount": "1"})],
+                expires_ms,
+                gas_limit=GAS_LIMIT,
+                salt=f"{partner.name}-{first + number}",
+            ),
+            [partner.account.signer],
+        )
+        for number in range(count)
+    ]
+
+
+@dataclass
+class Load:
+    """Posts small batches to one node until told to stop, whatever happens to the node."""
+
+    partner: Partner
+    chain: str
+    target: str
+    batch: int = 5
+    pause_s: float = 0.1
+    acknowledged: list[str] = field(default_factory=list)
+    attempts: int = 0
+
+    def __post_init__(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with httpx.Client(base_url=self.partner.seat.api_url, timeout=5) as client:
+            while not self._stop.is_set():
+                body = signed_transfers(self.partner, self.chain, self.target, self.batch, self.attempts)
+                self.attempts += self.batch
+                try:
+                    answer = client.post(
+                        "/v1/transactions:batch",
+                        content=orjson.dumps({"transactions": body}),
+                        headers={"Content-Type": "application/json"},
+                    )
+                except httpx.TransportError:
+                    time.sleep(0.2)
+                    continue
+                if answer.is_success:
+                    self.acknowledged += [
+                        item["id"] for item in answer.json()["items"] if item["state"] != "rejected"
+                    ]
+                time.sleep(self.pause_s)

@@ -1,0 +1,94 @@
+"""kill -9 again and again under load: nothing acknowledged is lost, nothing executed twice, all agree."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from node.demo.partner import Partner, wait_until
+from tests.consortium.four import CURRENCY, Consortium, running
+from tests.consortium.load import Load
+
+KILLS = int(os.environ.get("QUORATE_KILLS", "10"))
+SEED = int(os.environ.get("QUORATE_KILL_SEED", "7"))
+SETTLE_S = 90.0
+MINTED = 10_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120 + 30 * KILLS)
+def test_killed_nodes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """QUORATE_KILLS and QUORATE_KILL_SEED choose how often and when; `make kill-long` does 50."""
+    chance = random.Random(SEED)
+    print(f"seed {SEED}, {KILLS} kills; replay: QUORATE_KILL_SEED={SEED} QUORATE_KILLS={KILLS} pytest {__file__}")
+    with running(tmp_path / "four") as consortium:
+        consortium.open_currency(MINTED)
+        loads = [Load(partner, consortium.stage.chain, "coopbank") for partner in consortium.partners[1:]]
+        for load in loads:
+            load.start()
+        try:
+            for _ in range(KILLS):
+                time.sleep(chance.uniform(0.2, 1.5))
+                victim = chance.choice(consortium.partners)
+                victim.process.kill()
+                time.sleep(chance.uniform(0.0, 1.0))
+                consortium.start([victim])
+        finally:
+            for load in loads:
+                load.stop()
+        _assert_nothing_lost(consortium, loads)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_all_four_killed_at_once_come_back_and_go_on(tmp_path: Path) -> None:
+    with running(tmp_path / "four") as consortium:
+        consortium.open_currency(MINTED)
+        loads = [Load(partner, consortium.stage.chain, "coopbank") for partner in consortium.partners[1:]]
+        for load in loads:
+            load.start()
+        time.sleep(2)
+        for partner in consortium.partners:
+            partner.process.kill()
+        for load in loads:
+            load.stop()
+        consortium.start()
+        _assert_nothing_lost(consortium, loads)
+        before = consortium.bank.height()
+        consortium.transfer(consortium.partners[1], "millworks", 1)
+        assert consortium.bank.await_height(before + 1, SETTLE_S)
+
+
+def _assert_nothing_lost(consortium: Consortium, loads: list[Load]) -> None:
+    """Everything acknowledged has an end, each end is counted once in the balances, and all nodes agree."""
+    acknowledged = [(load.partner, identifier) for load in loads for identifier in load.acknowledged]
+    assert len(acknowledged) > 50, "the load never got through"
+    open_ends = {identifier: partner for partner, identifier in acknowledged}
+
+    def settled() -> bool:
+        for identifier, partner in list(open_ends.items()):
+            state = partner.client.get(f"/v1/transactions/{identifier}")["state"]
+            assert state != "unknown", f"{partner.name} acknowledged {identifier} and forgot it"
+            if state not in ("committed", "expired"):
+                return False
+            del open_ends[identifier]
+        return True
+
+    assert wait_until(settled, SETTLE_S), f"{len(open_ends)} acknowledged transactions have no end"
+    consortium.assert_equal_execution()
+    for load in loads:
+        sent = _committed_transfers(load.partner)
+        assert MINTED - load.partner.balance(CURRENCY) == sent, "a transfer was executed twice or not at all"
+        assert sent >= sum(1 for _ in load.acknowledged)
+
+
+def _committed_transfers(partner: Partner) -> int:
+    """Successful transfers of 1 that the chain holds from this partner, counted from the ledger itself."""
+    transactions = partner.client.items("/v1/transactions", account=partner.name, limit="100")
+    identifiers = [item["id"] for item in transactions if item["outcome"] == "ok"]
+    assert len(set(identifiers)) == len(identifiers), "the ledger lists a transaction twice"
+    return len(identifiers)

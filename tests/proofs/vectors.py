@@ -1,0 +1,97 @@
+"""The vectors of docs/vectors, as they are made: `python -m tests.proofs.vectors` writes them anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from contracts.merkle import EMPTY, Tree
+from node.proof import Entry, build_proof
+from tests.proofs.minichain import MiniChain, Pages
+from tests.proofs.standalone import DOCS
+
+FOLDER = DOCS / "vectors"
+
+DEEP = (b"4163", b"8864", b"7056", b"9891")
+"""The paths of the first two share 26 bits, those of the last two 24."""
+
+
+def tree_cases() -> Iterable[tuple[str, Mapping[bytes, bytes], list[bytes]]]:
+    """(what it shows, the map, keys to prove)."""
+    yield "the empty state", {}, [b"", b"key"]
+    yield "one entry: its leaf is the root", {b"key": b"value"}, [b"key", b"other"]
+    yield "an empty key and an empty value are entries", {b"": b"", b"key": b""}, [b"", b"key", b"other"]
+    few = {b"key %d" % number: b"value %d" % number for number in range(5)}
+    yield "five entries", few, [*few, b"key 5", b"key 6", b"key 7", b"key 8"]
+    many = {b"account/%d" % number: b"%d" % (number * number) for number in range(200)}
+    yield (
+        "two hundred entries",
+        many,
+        [b"account/0", b"account/99", b"account/200", b"account/201", b"x", b"y"],
+    )
+    deep = dict.fromkeys(DEEP, b"deep")
+    yield "paths that part late", deep, [*DEEP, b"key"]
+    yield "the same after a twin was deleted", dict.fromkeys(DEEP[1:], b"deep"), [*DEEP, b"key"]
+
+
+def tree_vectors() -> dict[str, Any]:
+    """Roots and proofs of each case."""
+    cases = []
+    for name, entries, keys in tree_cases():
+        pages = Pages()
+        root, page_writes = Tree(pages, EMPTY).update(entries.items())
+        pages.write(page_writes)
+        cases.append(
+            {
+                "name": name,
+                "entries": [{"key_hex": k.hex(), "value_hex": v.hex()} for k, v in sorted(entries.items())],
+                "root": root.hex(),
+                "proofs": [_proof(Tree(pages, root), key, entries.get(key)) for key in keys],
+            }
+        )
+    return {"about": "docs/proofs.md, The state tree; siblings from the leaf up to the root", "cases": cases}
+
+
+def _proof(tree: Tree, key: bytes, value: bytes | None) -> dict[str, Any]:
+    proof = tree.prove(key)
+    other = proof.other
+    return {
+        "key_hex": key.hex(),
+        "value_hex": None if value is None else value.hex(),
+        "siblings": [sibling.hex() for sibling in proof.siblings],
+        "other": None if other is None else {"path": other[0].hex(), "value_hash": other[1].hex()},
+    }
+
+
+def proof_vectors() -> dict[str, Any]:
+    """A genesis and proofs: of block 3, vouched for together with block 4, final through a grandchild."""
+    chain = MiniChain()
+    chain.grow([(b"account/%d" % number, b"%d" % number) for number in range(50)])
+    for number in range(3):
+        chain.grow([(b"account/7", b"now %d" % number)], envelopes=[b"transaction %d" % number])
+    root = chain.link(3).state_root
+    tree = Tree(chain.pages, root)
+    keys = {"proof_of_value.json": b"account/7", "proof_of_absence.json": b"account/none"}
+    entries = {name: Entry(3, root, key, chain.state.get(key), tree.prove(key)) for name, key in keys.items()}
+    chain.grow([(b"account/7", b"later")], envelopes=[b"transaction 3"])
+    header = chain.child_header(chain.headers[-1], chain.link(4))
+    child = chain.child_header(header, chain.link(4))
+    block = chain.finalise(header, [child, chain.child_header(child, chain.link(4))])
+    links = [chain.link(height) for height in (2, 3, 4)]
+    proofs = {
+        name: build_proof(chain.genesis.chain, chain.chain_id, entry, links, block)
+        for name, entry in entries.items()
+    }
+    return {"genesis.json": chain.genesis_json, **proofs}
+
+
+def all_vectors() -> dict[str, str]:
+    """File names and what is in them."""
+    vectors = {"state_tree.json": tree_vectors(), **proof_vectors()}
+    return {name: json.dumps(value, indent=1, ensure_ascii=False) + "\n" for name, value in vectors.items()}
+
+
+if __name__ == "__main__":
+    for file_name, contents in all_vectors().items():
+        (FOLDER / file_name).write_text(contents)

@@ -1,0 +1,149 @@
+"""What must hold after every step, and at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from consensus.committee import Committee
+from consensus.effects import Acknowledged, Finalise, Report, ReportKind
+from consensus.messages import Message
+from consensus.records import decode_record, encode_record
+from consensus.types import Batch, Certificate, Digest, Proposal, Status, Vote, VoteKind
+from tests.simulator.swarm import Swarm
+
+if TYPE_CHECKING:
+    from tests.simulator.machine import Machine
+
+N, S, F = VoteKind.NOTARISE, VoteKind.SKIP, VoteKind.FINALISE
+
+
+class Failed(Exception):
+    """An invariant is broken; the text says which."""
+
+
+class Checks:
+    """Sees every promise that an honest machine makes, across its restarts."""
+
+    def __init__(self, swarm: Swarm, committee: Committee) -> None:
+        self.genesis_exec_hash: Digest = sha256(b"simulated state at height 0").digest()
+        self._swarm = swarm
+        self._committee = committee
+        self._blocks: dict[int, tuple[Digest | None, tuple[Digest, ...]]] = {}
+        self._headers: dict[int, object] = {}
+        self._hashes: dict[int, Digest] = {}
+        self._ordered: dict[Digest, int] = {}
+        self._certified: dict[tuple[VoteKind, int], Digest | None] = {}
+        self._votes: dict[tuple[int, int, VoteKind], Digest | None] = {}
+        self._acknowledged: dict[Digest, str] = {}
+        self._final_views: dict[str, int] = {}
+
+    # -- votes --------------------------------------------------------------------------------------
+    def on_persist(self, machine: Machine, records: Sequence[bytes]) -> None:
+        if not machine.honest:
+            return
+        for data in records:
+            if data[1] != 4:  # certificates alone are looked at
+                continue
+            certificate = decode_record(data)
+            if isinstance(certificate, Certificate):
+                self._on_certificate(machine, certificate)
+
+    def _on_certificate(self, machine: Machine, certificate: Certificate) -> None:
+        kind, view, digest = certificate.kind, certificate.view, certificate.digest
+        if self._certified.setdefault((kind, view), digest) != digest:
+            raise Failed(f"view {view} has two {kind.name} certificates for different headers")
+        if (F, view) in self._certified and (S, view) in self._certified:
+            raise Failed(f"view {view} is both final and skipped")
+        final = self._certified.get((F, view))
+        if final is not None and self._certified.get((N, view), final) != final:
+            raise Failed(f"view {view} has another final header than a notarised one")
+
+    def on_send(self, machine: Machine, message: Message) -> None:
+        if not machine.honest:
+            return
+        match message:
+            case Vote():
+                self._on_vote(machine, message)
+            case Proposal():
+                self._on_vote(machine, message.vote)
+            case Status():
+                for vote in message.votes:
+                    self._on_vote(machine, vote)
+            case Batch():
+                if message.header.lane == machine.number and encode_record(message) not in machine.disk.durable:
+                    if message not in machine.ledger.batches.values():
+                        raise Failed(f"{machine.name} sends its batch {message.header.seq} before it is durable")
+            case _:
+                pass
+
+    def _on_vote(self, machine: Machine, vote: Vote) -> None:
+        key = (vote.voter, vote.view, vote.kind)
+        if self._votes.setdefault(key, vote.digest) != vote.digest:
+            raise Failed(f"{machine.name} votes {vote.kind.name} twice in view {vote.view}")
+        if (vote.voter, vote.view, S) in self._votes and (vote.voter, vote.view, F) in self._votes:
+            raise Failed(f"{machine.name} votes both SKIP and FINALISE in view {vote.view}")
+        self._check_durable(machine, vote)
+
+    def _check_durable(self, machine: Machine, vote: Vote) -> None:
+        """The table of what must be on disk before a vote leaves the node."""
+        replica, durable = machine.replica, machine.disk.durable
+        if replica is None:
+            return
+        missing = [] if encode_record(vote) in durable else ["the vote"]
+        state = replica._state
+        if vote.digest is not None and vote.view > state.certificates.final_view:
+            header = state.chain.get(vote.digest)
+            if header is None or encode_record(header) not in durable:
+                missing.append("the header")
+            parent = state.chain.get(header.parent) if header is not None else None
+            if header is not None and parent is not None:
+                for batches in state.lanes.span(parent.cut, header.cut).batches.values():
+                    missing += ["a batch" for batch in batches if encode_record(batch.batch) not in durable]
+            notarised = state.certificates.get(N, vote.view)
+            if vote.kind is F and (notarised is None or encode_record(notarised) not in durable):
+                missing.append("the notarisation")
+        if missing and not (vote.view <= state.certificates.final_view):
+            raise Failed(f"{machine.name} sends {vote.kind.name} of view {vote.view} before {missing} are durable")
+
+    # -- blocks -------------------------------------------------------------------------------------
+    def on_finalise(self, machine: Machine, finalised: Finalise) -> None:
+        if not machine.honest:
+            return
+        header = finalised.block.header
+        if self._headers.setdefault(header.height, header) != header:
+            raise Failed(f"FORK: {machine.name} finalises another block at height {header.height}")
+        for digest in finalised.batches:
+            if self._ordered.setdefault(digest, header.height) != header.height:
+                raise Failed(f"a batch is ordered at heights {self._ordered[digest]} and {header.height}")
+        if len(set(finalised.batches)) != len(finalised.batches):
+            raise Failed(f"height {header.height} orders a batch twice")
+
+    def on_executed(self, machine: Machine, height: int, exec_hash: Digest) -> None:
+        if machine.honest and machine.ledger.corrupt_from is None:
+            if self._hashes.setdefault(height, exec_hash) != exec_hash:
+                raise Failed(f"{machine.name} executes height {height} differently")
+
+    def on_acknowledged(self, machine: Machine, acknowledged: Acknowledged) -> None:
+        if machine.honest:
+            for identifier in acknowledged.transactions:
+                self._acknowledged.setdefault(identifier, machine.name)
+
+    def on_report(self, machine: Machine, report: Report) -> None:
+        if not machine.honest:
+            return
+        if report.kind is ReportKind.EQUIVOCATION and report.member not in self._swarm.byzantine:
+            raise Failed(f"{machine.name} accuses the honest {report.member}: {report.text}")
+        if report.kind is ReportKind.BAD_MESSAGE and report.member not in self._swarm.byzantine:
+            raise Failed(f"{machine.name} blames the honest {report.member}: {report.text}")
+        if report.kind is ReportKind.DIVERGED and machine.ledger.corrupt_from is None:
+            raise Failed(f"{machine.name} raises a false alarm: {report.text}")
+
+    def all_committed(self, machines: Sequence[Machine]) -> bool:
+        """Whether every honest machine executed everything that an honest machine acknowledged."""
+        height = max(machine.ledger.height for machine in machines)
+        return all(
+            machine.ledger.height == height and all(i in machine.ledger.executed for i in self._acknowledged)
+            for machine in machines
+        )

@@ -1,0 +1,331 @@
+"""One simulated validator process: a driver for the real replica, with points at which it may crash."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from consensus.batches import CheckedBatch, open_batch
+from consensus.effects import (
+    Acknowledged,
+    Broadcast,
+    Effect,
+    Finalise,
+    Persist,
+    Report,
+    ReportKind,
+    Send,
+    SetTimer,
+    SyncNeeded,
+)
+from consensus.errors import InvalidMessage
+from consensus.messages import Message
+from consensus.replica import Now, Replica
+from consensus.transactions import Transaction
+from consensus.types import Batch, FinalBlock
+from tests.simulator.checks import Failed
+from tests.simulator.disk import Disk, Ledger
+from tests.simulator.swarm import WALL_START_MS
+
+if TYPE_CHECKING:
+    from tests.simulator.world import World
+
+SYNC_BLOCKS = 8
+"""Blocks in one answer of the simulated catch-up."""
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+class Crashes:
+    """Decides at each point whether the process dies."""
+
+    def here(self, machine: Machine) -> bool:
+        raise NotImplementedError
+
+    def down_ms(self) -> int:
+        """How long it stays down."""
+        raise NotImplementedError
+
+
+class NoCrashes(Crashes):
+    """None."""
+
+    def here(self, machine: Machine) -> bool:
+        return False
+
+
+class Machine:
+    """A process with its disk. A Byzantine member has two that know nothing of each other."""
+
+    def __init__(self, world: World, number: int, twin: int) -> None:
+        self.world = world
+        self.number = number
+        self.twin = twin
+        self.disk = Disk()
+        self.ledger = Ledger(hashes=[world.checks.genesis_exec_hash])
+        self.replica: Replica | None = None
+        self._life = 0
+        self._paused: list[Callable[[], None]] | None = None
+        self._buffered: list[bytes] = []
+        self._executing: deque[Finalise] = deque()
+        self._mono_start_ms = 0
+        self._busy = False
+
+    @property
+    def name(self) -> str:
+        return f"n{self.number}" + "ab"[self.twin] * (self.number in self.world.swarm.twins)
+
+    @property
+    def honest(self) -> bool:
+        return self.number not in self.world.swarm.byzantine
+
+    def describe(self) -> str:
+        if self.replica is None:
+            return f"{self.name} down"
+        progress = self.replica._state.certificates.progress
+        return f"{self.name} at {progress}, executed {self.ledger.height}: {self.replica._voting.waiting_for}"
+
+    # -- life ---------------------------------------------------------------------------------------
+    def now(self) -> Now:
+        skews = self.world.swarm.skews_ms
+        skew_ms = skews[self.number] if skews else 0
+        return Now(WALL_START_MS + self.world.now_ms + skew_ms, self.world.now_ms - self._mono_start_ms)
+
+    def start(self) -> None:
+        self._life += 1
+        self._mono_start_ms = self.world.now_ms - self.world.chance.below(1_000_000)
+        self._paused, self._buffered, self._executing, self._busy = None, [], deque(), False
+        world = self.world
+        from tests.simulator.world import CHAIN, CHAIN_ID
+
+        try:
+            self.replica = Replica(
+                chain_id=CHAIN_ID,
+                chain=CHAIN,
+                committee=world.committee,
+                me=self.number,
+                signer=world.signers[self.number],
+                verifier=world.verifier,
+                parameters=world.swarm.parameters,
+                genesis_time_ms=WALL_START_MS - 1,
+                batch_source=self.ledger.batches.get,
+                records=self.disk.records(),
+                anchor=self.ledger.anchor(),
+                now=self.now(),
+            )
+            self._perform(self.replica.effects())
+        except Crash:
+            self._die()
+        else:
+            self.connect_all()
+
+    def connect_all(self) -> None:
+        for other in self.world.committee.numbers:
+            if other != self.number:
+                self.tick(lambda replica, now, other=other: replica.on_connected(other, now))
+
+    def _die(self) -> None:
+        self.world.trace("crash", self.name)
+        self.replica = None
+        self._life += 1
+        self.world.after(self.world.crashes.down_ms(), self._rise)
+
+    def _rise(self) -> None:
+        if self.replica is None:
+            self.start()
+
+    def pause(self, for_ms: int) -> None:
+        if self._paused is None:
+            self._paused = []
+            self.world.after(for_ms, self.resume)
+
+    def resume(self) -> None:
+        if self._paused is not None:
+            waiting, self._paused = self._paused, None
+            for action in waiting:
+                action()
+
+    def _alive(self, action: Callable[[], None]) -> Callable[[], None]:
+        """The action, done only in the life that planned it."""
+        life = self._life
+
+        def guarded() -> None:
+            if life == self._life:
+                if self._paused is not None:
+                    self._paused.append(guarded)
+                else:
+                    action()
+
+        return guarded
+
+    def _point(self) -> None:
+        if self.world.crashes.here(self):
+            raise Crash
+
+    # -- inputs -------------------------------------------------------------------------------------
+    def tick(self, action: Callable[[Replica, Now], None]) -> None:
+        """One turn of the driver's loop."""
+        if self.replica is None:
+            return
+        if self._paused is not None:
+            self._paused.append(self._alive(lambda: self.tick(action)))
+            return
+        try:
+            action(self.replica, self.now())
+            self._perform(self.replica.effects())
+            if self.world.chance.happens(self.world.swarm.rotate) and not self._buffered:
+                self.disk.rotate(self.replica.snapshot_records())
+        except Crash:
+            self._die()
+
+    def receive(self, sender: int, message: Message) -> None:
+        self.world.trace(self.name, sender, type(message).__name__)
+        if isinstance(message, Batch):
+            self.tick(lambda replica, now: self._receive_batch(replica, sender, message, now))
+        else:
+            self.tick(lambda replica, now: self._blaming(sender, lambda: replica.on_message(sender, message, now)))
+
+    def _receive_batch(self, replica: Replica, sender: int, batch: Batch, now: Now) -> None:
+        if replica.expects(batch.header):
+            self._blaming(sender, lambda: replica.on_batch(sender, self.world.check_batch(batch), now))
+
+    def _blaming(self, sender: int, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except InvalidMessage as error:
+            if sender not in self.world.swarm.byzantine:
+                raise Failed(f"{self.name} blames the honest {sender}: {error}") from error
+
+    def submit(self, transactions: list[Transaction]) -> bool:
+        """Whether at least one was taken."""
+        taken: list[int] = []
+
+        def action(replica: Replica, now: Now) -> None:
+            taken.append(replica.submit(transactions, now).accepted)
+
+        if self._paused is None:
+            self.tick(action)
+        return bool(taken and taken[0])
+
+    # -- effects ------------------------------------------------------------------------------------
+    def _perform(self, effects: list[Effect]) -> None:
+        records = [effect.record for effect in effects if isinstance(effect, Persist)]
+        others = [effect for effect in effects if not isinstance(effect, Persist)]
+        self._buffered += records
+        promises = any(not isinstance(effect, SetTimer | Report) for effect in others)
+        if self._buffered and (promises or not self.world.swarm.lazy_sync):
+            self._point()
+            self.disk.append(self._buffered)
+            self.world.checks.on_persist(self, self._buffered)
+            self._buffered = []
+        for effect in others:
+            self._perform_one(effect)
+        if promises:
+            self._point()
+
+    def _perform_one(self, effect: Effect) -> None:
+        world = self.world
+        match effect:
+            case Send():
+                self._send(effect.to, effect.message)
+            case Broadcast():
+                for other in world.committee.numbers:
+                    if other != self.number:
+                        self._send(other, effect.message)
+            case SetTimer():
+                self._set_timer(effect.deadline_ms)
+            case Finalise():
+                world.checks.on_finalise(self, effect)
+                self._executing.append(effect)
+                self._plan_execution()
+            case Acknowledged():
+                world.checks.on_acknowledged(self, effect)
+            case SyncNeeded():
+                self._sync(effect)
+            case Report():
+                world.trace(self.name, effect.kind.value)
+                world.checks.on_report(self, effect)
+
+    def _send(self, to: int, message: Message) -> None:
+        self._point()
+        self.world.checks.on_send(self, message)
+        if isinstance(message, Batch) and self.number in self.world.swarm.withholders:
+            confidants = [(self.number + 1 + k) % self.world.swarm.size for k in range(self.world.committee.faults_max + 1)]
+            if to not in confidants:
+                return
+        self.world.send(self, to, message)
+
+    def _set_timer(self, deadline_ms: int | None) -> None:
+        self._timer_serial = serial = getattr(self, "_timer_serial", 0) + 1
+        if deadline_ms is not None:
+
+            def fire() -> None:
+                if serial == self._timer_serial:
+                    self.tick(lambda replica, now: replica.on_timer(now))
+
+            self.world.after(deadline_ms - self.now().mono_ms, self._alive(fire))
+
+    # -- execution ----------------------------------------------------------------------------------
+    def _plan_execution(self) -> None:
+        if self._busy or not self._executing:
+            return
+        self._busy = True
+        self.world.after(self.world.chance.between(*self.world.swarm.execution_ms), self._alive(self._execute))
+
+    def _execute(self) -> None:
+        if self.replica is None:
+            return
+        try:
+            self._point()
+            finalised = self._executing[0]
+            batches = {digest: self.replica.batch(digest) for digest in finalised.batches}
+            held = {digest: batch for digest, batch in batches.items() if batch is not None}
+            transactions = tuple(t for digest in finalised.batches for t in self.replica.transactions(digest))
+            exec_hash, changed = self.ledger.commit(finalised.block, held, transactions)
+            self.world.checks.on_executed(self, finalised.block.header.height, exec_hash)
+            self._point()
+        except Crash:
+            self._die()
+            return
+        self._busy = False
+        self._executing.popleft()
+        height, wakeup_ms = finalised.block.header.height, self.ledger.next_wakeup_ms
+        self.tick(lambda replica, now: replica.on_executed(height, exec_hash, changed, wakeup_ms, now))
+        self._plan_execution()
+
+    # -- catch-up -----------------------------------------------------------------------------------
+    def _sync(self, needed: SyncNeeded) -> None:
+        """Ask one peer's store for the next blocks."""
+        peer = self.world.chance.pick(needed.peers)
+        for target in self.world.machines:
+            if target.number == peer:
+                request = self._alive(lambda target=target: target.serve(self, needed.from_height))
+                self.world.carry(self, target, request)
+
+    def serve(self, client: Machine, from_height: int) -> None:
+        if self.replica is None:
+            return
+        blocks = [
+            self.ledger.blocks[height]
+            for height in range(from_height, min(from_height + SYNC_BLOCKS, self.ledger.height + 1))
+        ]
+        if blocks:
+            self.world.carry(self, client, lambda: client.take_blocks(self.number, blocks))
+
+    def take_blocks(self, sender: int, blocks: list[tuple[FinalBlock, tuple[Batch, ...]]]) -> None:
+        from tests.simulator.world import CHAIN, CHAIN_ID
+
+        for block, batches in blocks:
+            opened: list[CheckedBatch] = [open_batch(batch, CHAIN_ID, CHAIN) for batch in batches]
+            self.tick(
+                lambda replica, now, block=block, opened=opened: self._blaming(
+                    sender, lambda: replica.on_synced(block, opened, now)
+                )
+            )
+
+
+def is_alarm(report: Report) -> bool:
+    return report.kind is ReportKind.DIVERGED

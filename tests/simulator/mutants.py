@@ -1,0 +1,167 @@
+"""Bugs planted on purpose. A simulator that does not find them cannot be trusted when it finds nothing.
+
+Each is a known way to get Simplex with lanes wrong, applied to the real code for the length of a `with`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from consensus import ballot, rules, state, voting
+from consensus.certificates import Certificates
+from consensus.committee import Committee
+from consensus.dissemination import Dissemination
+from consensus.effects import Outgoing, Persist
+from consensus.lanes import Lanes, Span
+from consensus.pacemaker import Pacemaker
+from consensus.types import Batch, Certificate, Header, VoteKind
+from tests.simulator.disk import Disk
+
+Patch = tuple[Any, str, Any]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A planted bug, and within how many seeds it must be found."""
+
+    name: str
+    text: str
+    patches: Callable[[], list[Patch]]
+    seeds_max: int
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """The bug is in the code for as long as this lasts."""
+        patches = self.patches()
+        saved = [(owner, name, owner.__dict__[name]) for owner, name, _ in patches]
+        try:
+            for owner, name, replacement in patches:
+                setattr(owner, name, replacement)
+            yield
+        finally:
+            for owner, name, original in saved:
+                setattr(owner, name, original)
+
+
+def _quorum() -> list[Patch]:
+    return [(Committee, "quorum", property(lambda self: 2 * self.faults_max + 1))]
+
+
+def _skip_and_finalise() -> list[Patch]:
+    def may_vote(cast: rules.ViewVotes, kind: VoteKind) -> bool:
+        return kind not in [vote.kind for vote in cast.all()]
+
+    return [(ballot, "may_vote", may_vote)]
+
+
+def _amnesia() -> list[Patch]:
+    records = Disk.records
+
+    def forgetful(self: Disk) -> list[bytes]:
+        self.lose_last_frame()
+        return records(self)
+
+    return [(Disk, "records", forgetful)]
+
+
+def _without(wanted: Callable[[Any], bool]) -> list[Patch]:
+    """Leave out the Persist of some records."""
+    add, encode = Outgoing.add, voting.encode_record
+    dropped: set[bytes] = set()
+
+    def encode_record(record: Any) -> bytes:
+        data = encode(record)
+        if wanted(record):
+            dropped.add(data)
+        return data
+
+    def forgetful(self: Outgoing, effect: Any) -> None:
+        if not (isinstance(effect, Persist) and effect.record in dropped):
+            add(self, effect)
+
+    from consensus import dissemination
+
+    return [
+        (Outgoing, "add", forgetful),
+        (voting, "encode_record", encode_record),
+        (dissemination, "encode_record", encode_record),
+    ]
+
+
+def _notarisation_not_persisted() -> list[Patch]:
+    return _without(lambda record: isinstance(record, Certificate) and record.kind is VoteKind.NOTARISE)
+
+
+def _header_not_persisted() -> list[Patch]:
+    return _without(lambda record: isinstance(record, Header))
+
+
+def _batch_not_persisted() -> list[Patch]:
+    return _without(lambda record: isinstance(record, Batch))
+
+
+def _no_retry() -> list[Patch]:
+    return [(Pacemaker, "take_retry", lambda self, now_ms: False)]
+
+
+def _constant_timer() -> list[Patch]:
+    return [(state, "timeout_ms", lambda view, final_view, faults_max, parameters: parameters.base_timeout_ms)]
+
+
+def _skips_not_required() -> list[Patch]:
+    def justify(self: Certificates, header: Header) -> list[Certificate] | None:
+        parent = self.proven(header.parent_view, header.parent)
+        return [] if header.parent_view == 0 else None if parent is None else [parent]
+
+    return [(Certificates, "justify", justify)]
+
+
+def _votes_without_data() -> list[Patch]:
+    return [(Span, "complete", property(lambda self: True)), (Span, "missing", ())]
+
+
+def _executes_at_notarisation() -> list[Patch]:
+    of_kind = Certificates.of_kind
+
+    def either(self: Certificates, kind: VoteKind, above: int) -> list[Certificate]:
+        if kind is VoteKind.FINALISE:
+            return of_kind(self, VoteKind.FINALISE, above) + of_kind(self, VoteKind.NOTARISE, above)
+        return of_kind(self, kind, above)
+
+    return [(Certificates, "of_kind", either)]
+
+
+def _rivals_not_fetched() -> list[Patch]:
+    add = Lanes.add
+    return [(Lanes, "add", lambda self, batch, *, named: add(self, batch, named=False))]
+
+
+def _two_notarisations() -> list[Patch]:
+    def may_vote(cast: rules.ViewVotes, kind: VoteKind) -> bool:
+        return kind is VoteKind.NOTARISE or rules.may_vote(cast, kind)
+
+    return [(ballot, "may_vote", may_vote)]
+
+
+def _no_pull() -> list[Patch]:
+    return [(Dissemination, "fetch", lambda self, now: None)]
+
+
+MUTANTS = (
+    Mutant("quorum", "the quorum is 2f + 1 where n is not 3f + 1", _quorum, 40),
+    Mutant("skip-and-finalise", "S and F in one view", _skip_and_finalise, 10),
+    Mutant("amnesia", "the journal's last frame is lost at a restart", _amnesia, 20),
+    Mutant("notar-not-persisted", "F without its notarisation on disk", _notarisation_not_persisted, 3),
+    Mutant("header-not-persisted", "N without its header on disk", _header_not_persisted, 3),
+    Mutant("batch-not-persisted", "a batch is sent before it is on disk", _batch_not_persisted, 3),
+    Mutant("no-retry", "a stuck validator says nothing", _no_retry, 20),
+    Mutant("constant-timer", "views never last longer", _constant_timer, 60),
+    Mutant("skips-not-required", "a parent may be older than an unskipped view", _skips_not_required, 60),
+    Mutant("votes-without-data", "N and F for batches that are not held", _votes_without_data, 5),
+    Mutant("executes-at-notarisation", "a notarised block is delivered as if final", _executes_at_notarisation, 40),
+    Mutant("rivals-not-fetched", "a batch in conflict with the one seen first is never held", _rivals_not_fetched, 60),
+    Mutant("no-pull", "what was lost on the way is never asked for", _no_pull, 20),
+)

@@ -1,0 +1,96 @@
+"""Which faults a seed brings. Each run draws its own mix, so that no fault hides another in all of them."""
+
+from dataclasses import dataclass, field, replace
+
+from consensus.parameters import Parameters
+from tests.simulator.chance import Chance
+
+PARAMETERS = Parameters(
+    base_timeout_ms=1_000,
+    heartbeat_ms=0,
+    batch_count_max=8,
+    lane_ahead_batches_max=16,
+    exec_lag_max=6,
+)
+WALL_START_MS = 1_800_000_000_000
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """The faults of one run. Probabilities are per message or per crash point; times in ms of simulated time."""
+
+    seed: int = 0
+    size: int = 4
+    ed25519: bool = False
+    loss: float = 0.0
+    duplication: float = 0.0
+    delay_ms: tuple[int, int] = (1, 10)
+    crash: float = 0.0
+    down_ms: tuple[int, int] = (100, 8_000)
+    partition_every_ms: int = 0
+    one_way: bool = False
+    slow: int | None = None
+    """A member whose messages take ten times as long."""
+    pause: int | None = None
+    """A member that stops now and then, and goes on as if nothing had been."""
+    skews_ms: tuple[int, ...] = ()
+    """How wrong each member's civil clock is."""
+    twins: tuple[int, ...] = ()
+    """Byzantine members: two processes each, with one key and separate memories."""
+    withholders: tuple[int, ...] = ()
+    """Byzantine members that send their batches to f + 1 others only."""
+    execution_ms: tuple[int, int] = (1, 20)
+    submit_every_ms: int = 300
+    rotate: float = 0.0
+    """Probability that a tick starts a fresh journal."""
+    lazy_sync: bool = False
+    """Records of ticks that promise nothing wait for the next frame."""
+    heal_at_ms: int = 15_000
+    timers: bool = False
+    """Some transactions set contract timers."""
+    parameters: Parameters = field(default=PARAMETERS)
+
+    @property
+    def byzantine(self) -> tuple[int, ...]:
+        return tuple(sorted({*self.twins, *self.withholders}))
+
+
+def draw(seed: int, *, ed25519: bool = False) -> Swarm:
+    """The faults of a seed."""
+    chance = Chance(seed)
+    size = chance.pick([4, 4, 4, 5, 6, 7])
+    faults = (size - 1) // 3
+    liars = chance.some(range(size), chance.between(0, faults))
+    twins = tuple(sorted(liar for liar in liars if chance.happens(0.8)))
+    wrong_clocks = chance.some(range(size), faults - len(liars)) if chance.happens(0.3) else []
+    skews = tuple(
+        chance.pick([-3_600_000, 3_600_000]) if number in wrong_clocks else chance.between(-200, 200)
+        for number in range(size)
+    )
+    swarm = Swarm(
+        seed=seed,
+        size=size,
+        ed25519=ed25519,
+        loss=chance.pick([0.0, 0.0, 0.05, 0.15, 0.3]),
+        duplication=chance.pick([0.0, 0.1, 0.3]),
+        delay_ms=chance.pick([(1, 20), (1, 100), (5, 500), (50, 2_000)]),
+        crash=chance.pick([0.0, 0.001, 0.004, 0.01]),
+        partition_every_ms=chance.pick([0, 1_500, 5_000]),
+        one_way=chance.happens(0.3),
+        slow=chance.below(size) if chance.happens(0.3) else None,
+        pause=chance.below(size) if chance.happens(0.3) else None,
+        skews_ms=skews,
+        twins=twins,
+        withholders=tuple(sorted(liar for liar in liars if liar not in twins)),
+        execution_ms=chance.pick([(1, 5), (1, 50), (100, 800)]),
+        submit_every_ms=chance.pick([100, 300, 1_500]),
+        rotate=chance.pick([0.0, 0.01]),
+        lazy_sync=chance.happens(0.5),
+        heal_at_ms=chance.pick([8_000, 15_000, 30_000]),
+        timers=chance.happens(0.3),
+    )
+    if chance.happens(0.2):
+        swarm = replace(swarm, size=1, twins=(), withholders=(), skews_ms=(0,), slow=None, pause=None) if (
+            chance.happens(0.2)
+        ) else replace(swarm, loss=0.0, crash=0.02, partition_every_ms=0, delay_ms=(1, 20))
+    return swarm

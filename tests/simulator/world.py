@@ -1,0 +1,247 @@
+"""The world: simulated time, a network, machines, clients, and the faults of a swarm."""
+
+import heapq
+from collections.abc import Callable
+from hashlib import sha256
+
+from consensus.batches import CheckedBatch, check_batch
+from consensus.committee import Committee, Validator
+from consensus.keys import Signer
+from consensus.messages import Message, decode_message, encode_message
+from consensus.transactions import Transaction, envelope_from_json, parse_transaction, signed_bytes
+from consensus.types import Batch
+from tests.simulator.chance import Chance
+from tests.simulator.checks import Checks, Failed
+from tests.simulator.keys import scheme
+from tests.simulator.machine import Crashes, Machine, NoCrashes
+from tests.simulator.swarm import WALL_START_MS, Swarm
+
+CHAIN = "simulated-0123456789abcdef"
+CHAIN_ID = sha256(b"simulated genesis").digest()
+HEAL_LIMIT_MS = 900_000
+"""Simulated time within which everything must be well after the faults end."""
+EVENTS_MAX = 2_000_000
+
+
+class World:
+    """One run."""
+
+    def __init__(self, swarm: Swarm, crashes: Crashes | None = None) -> None:
+        self.swarm = swarm
+        self.chance = Chance(swarm.seed ^ 0x5EED)
+        self.now_ms = 0
+        self.healed = False
+        self.events = 0
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._serial = 0
+        self._trace = sha256()
+        self.crashes = crashes or (RandomCrashes(self) if swarm.crash else NoCrashes())
+        make_signer, self.verifier = scheme(swarm.ed25519)
+        self.signers: list[Signer] = [make_signer(sha256(b"%d" % n).digest()) for n in range(swarm.size)]
+        validators = tuple(Validator(n, self.signers[n].public_key) for n in range(swarm.size))
+        self.committee = Committee(1, validators)
+        self.client = make_signer(sha256(b"client").digest())
+        self.checks = Checks(swarm, self.committee)
+        self.machines = [
+            Machine(self, number, twin)
+            for number in range(swarm.size)
+            for twin in range(2 if number in swarm.twins else 1)
+        ]
+        self._sides = {machine: 0 for machine in self.machines}
+        self._mute: set[tuple[Machine, Machine]] = set()
+        self._salt = 0
+        self._checked: dict[bytes, CheckedBatch] = {}
+
+    # -- time ---------------------------------------------------------------------------------------
+    def after(self, delay_ms: int, action: Callable[[], None]) -> None:
+        self._serial += 1
+        heapq.heappush(self._heap, (self.now_ms + max(0, delay_ms), self._serial, action))
+
+    def run_until(self, time_ms: int, done: Callable[[], bool] | None = None) -> bool:
+        """Let the world go on to a time, or until `done`; says whether `done` holds."""
+        while self._heap and self._heap[0][0] <= time_ms:
+            self.now_ms, _, action = heapq.heappop(self._heap)
+            self.events += 1
+            if self.events > EVENTS_MAX:
+                raise Failed("the run does not end: an event storm")
+            action()
+            if done is not None and done():
+                return True
+        self.now_ms = max(self.now_ms, time_ms)
+        return done is not None and done()
+
+    def trace(self, *what: object) -> None:
+        self._trace.update(f"{self.now_ms} {what}\n".encode())
+
+    @property
+    def trace_hash(self) -> str:
+        return self._trace.hexdigest()[:16]
+
+    # -- network ------------------------------------------------------------------------------------
+    def send(self, source: Machine, to: int, message: Message) -> None:
+        """Every machine of the member gets it, if the network lets it through."""
+        data = encode_message(message) if self.swarm.ed25519 else None
+        for target in self.machines:
+            if target.number == to and target is not source:
+                self.carry(source, target, lambda target=target: target.receive(source.number, self._open(message, data)))
+
+    @staticmethod
+    def _open(message: Message, data: bytes | None) -> Message:
+        return message if data is None else decode_message(data)
+
+    def carry(self, source: Machine, target: Machine, deliver: Callable[[], None]) -> None:
+        """Take one message over the network; `deliver` runs when and if it arrives."""
+        swarm, chance = self.swarm, self.chance
+        if self.healed:
+            self.after(chance.between(1, 50), deliver)
+            return
+        if self._sides[source] != self._sides[target] or (source, target) in self._mute:
+            return
+        copies = 1 + chance.happens(swarm.duplication)
+        for _ in range(copies):
+            if chance.happens(swarm.loss):
+                continue
+            delay_ms = chance.between(*swarm.delay_ms)
+            if swarm.slow in (source.number, target.number):
+                delay_ms *= 10
+            self.after(delay_ms, deliver)
+
+    def check_batch(self, batch: Batch) -> CheckedBatch:
+        """As a driver does in a thread; the result is shared, as it depends on the batch alone."""
+        key = batch.signature + batch.header.root
+        if key not in self._checked:
+            self._checked[key] = check_batch(
+                batch,
+                chain_id=CHAIN_ID,
+                chain=CHAIN,
+                key=self.signers[batch.header.lane].public_key,
+                verifier=self.verifier,
+                parameters=self.swarm.parameters,
+            )
+        return self._checked[key]
+
+    # -- faults -------------------------------------------------------------------------------------
+    def _repartition(self) -> None:
+        if self.healed:
+            return
+        sides = self.chance.pick([1, 2, 2, 3])
+        for machine in self.machines:
+            self._sides[machine] = self.chance.below(sides)
+        self._mute = set()
+        if self.swarm.one_way:
+            for _ in range(self.chance.between(1, self.swarm.size)):
+                self._mute.add((self.chance.pick(self.machines), self.chance.pick(self.machines)))
+        self.after(self.chance.between(1, 2 * self.swarm.partition_every_ms), self._repartition)
+
+    def _pause(self) -> None:
+        if self.healed:
+            return
+        for machine in self.machines:
+            if machine.number == self.swarm.pause:
+                machine.pause(self.chance.between(500, 6_000))
+        self.after(self.chance.between(3_000, 12_000), self._pause)
+
+    def heal(self) -> None:
+        """All faults end, but for the lies and the wrong clocks of up to f members."""
+        self.healed = True
+        self.crashes = NoCrashes()
+        for machine in self.machines:
+            machine.resume()
+            if machine.replica is None:
+                machine.start()
+        for machine in self.machines:
+            machine.connect_all()
+
+    # -- clients ------------------------------------------------------------------------------------
+    def transaction(self) -> Transaction:
+        self._salt += 1
+        args: dict[str, int] = {}
+        if self.swarm.timers and self.chance.happens(0.3):
+            args["wake_after_ms"] = self.chance.between(1, 4_000)
+        body = {
+            "chain": CHAIN,
+            "sender": "client",
+            "calls": [{"contract": "counter", "action": "add", "args": args}],
+            "expires_ms": WALL_START_MS,
+            "salt": str(self._salt),
+        }
+        unsigned = envelope_from_json(body, [(self.client.public_key, bytes(64))])
+        message = signed_bytes(parse_transaction(unsigned, CHAIN).body)
+        envelope = envelope_from_json(body, [(self.client.public_key, self.client.sign(message))])
+        return parse_transaction(envelope, CHAIN)
+
+    def _submit(self) -> None:
+        if self.healed:
+            return
+        machine = self.chance.pick(self.machines)
+        machine.submit([self.transaction() for _ in range(self.chance.between(1, 12))])
+        self.after(self.chance.between(1, 2 * self.swarm.submit_every_ms), self._submit)
+
+    # -- a run --------------------------------------------------------------------------------------
+    @property
+    def honest(self) -> list[Machine]:
+        return [machine for machine in self.machines if machine.number not in self.swarm.byzantine]
+
+    def begin(self) -> None:
+        """Start all machines, clients and faults."""
+        for machine in self.machines:
+            machine.start()
+        for machine in self.machines:
+            machine.connect_all()
+        self._submit()
+        if self.swarm.partition_every_ms:
+            self._repartition()
+        if self.swarm.pause is not None:
+            self._pause()
+
+    def run(self) -> int:
+        """Faults, healing, progress, rest; returns how long after the healing all was well, in simulated ms.
+
+        Raises: Failed.
+        """
+        self.begin()
+        self.run_until(self.swarm.heal_at_ms)
+        self.heal()
+        healed_ms = self.now_ms
+        probes = [self.transaction() for _ in self.honest]
+        waiting = dict(zip(self.honest, probes, strict=True))
+
+        def well() -> bool:
+            for machine in [m for m in waiting if m.submit([waiting[m]])]:
+                del waiting[machine]
+            return not waiting and self.checks.all_committed(self.honest)
+
+        while not well():
+            if self.now_ms - healed_ms > HEAL_LIMIT_MS:
+                raise Failed(f"no progress after healing: {self.describe()}")
+            self.run_until(self.now_ms + 200)
+        took_ms = self.now_ms - healed_ms
+        self.rest()
+        return took_ms
+
+    def rest(self) -> None:
+        """Without work the chain must come to rest."""
+        last = -1
+        for _ in range(60):
+            self.run_until(self.now_ms + 10_000)
+            heights = {machine.ledger.height for machine in self.honest}
+            if heights == {last} and not any(machine.ledger.timers for machine in self.honest):
+                return
+            last = max(heights)
+        raise Failed(f"an idle chain keeps growing or nodes stay behind: {self.describe()}")
+
+    def describe(self) -> str:
+        return "; ".join(machine.describe() for machine in self.machines)
+
+
+class RandomCrashes(Crashes):
+    """Crashes at persist and send points, aimed there because that is where memory is lost."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def here(self, machine: Machine) -> bool:
+        return self._world.chance.happens(self._world.swarm.crash)
+
+    def down_ms(self) -> int:
+        return self._world.chance.between(*self._world.swarm.down_ms)
