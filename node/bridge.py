@@ -55,7 +55,7 @@ class Bridge:
                 self._loop = None
 
     async def call_trio(self, start: Callable[[Callable[[T], None]], None]) -> T:
-        """From asyncio: run `start(resolve)` in trio; returns what it, or something later, gives `resolve`."""
+        """From asyncio: run `start(resolve)` in trio; what it, or something later, gives `resolve`."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 

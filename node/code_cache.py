@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class CodeCache:
-    """One file a contract in a folder that only this node writes. Implements `contracts.programs.CodeCache`."""
+    """One file a contract in a folder that only this node writes; a `contracts.programs.CodeCache`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -95,7 +95,9 @@ class Executor:
         """Execute what becomes final, until cancelled."""
         async for block in finalised:
             replica = driver.replica
-            batches = [(digest, replica.batch(digest), replica.transactions(digest)) for digest in block.batches]
+            batches = [
+                (digest, replica.batch(digest), replica.transactions(digest)) for digest in block.batches
+            ]
             held = [(digest, batch, txs) for digest, batch, txs in batches if batch is not None]
             outcome = await trio.to_thread.run_sync(self._execute, block, held)
             link = outcome.link

@@ -6,8 +6,8 @@ Runs in the API's loop. What belongs to trio (driver, network, replica) is asked
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Literal
 
 from api.gateway import EventFilter, JsonObject, Refused, TransactionState, TransactionStatus
 from consensus.errors import InvalidTransaction
@@ -92,9 +92,12 @@ class NodeGateway(Reader):
         admitted = {item.id: item for item in judged if isinstance(item, Transaction)}
         answer: dict[bytes, TransactionState] = {}
         if admitted:
-            answer = await self._bridge.call_trio(lambda resolve: self._start(tuple(admitted.values()), resolve))
+            answer = await self._bridge.call_trio(
+                lambda resolve: self._start(tuple(admitted.values()), resolve)
+            )
         return [
-            item if isinstance(item, TransactionStatus) else _submitted(item, answer[item.id]) for item in judged
+            item if isinstance(item, TransactionStatus) else _submitted(item, answer[item.id])
+            for item in judged
         ]
 
     def _start(
@@ -114,7 +117,9 @@ class NodeGateway(Reader):
             return known
         now_ms, cap_ms = self._clock.now().wall_ms, self._parameters.expiry_ms_max
         if transaction.expires_ms <= now_ms:
-            return _rejected(identifier, "expired", f"expires_ms {transaction.expires_ms} has passed; it is {now_ms}")
+            return _rejected(
+                identifier, "expired", f"expires_ms {transaction.expires_ms} has passed; it is {now_ms}"
+            )
         if transaction.expires_ms > now_ms + cap_ms:
             return _rejected(
                 identifier,
@@ -122,9 +127,13 @@ class NodeGateway(Reader):
                 f"expires_ms is {transaction.expires_ms - now_ms} ms ahead, at most {cap_ms} ms are allowed",
             )
         if transaction.gas_limit > self._parameters.batch_gas_max:
-            return _rejected(identifier, "gas_limit", f"gas_limit is at most {self._parameters.batch_gas_max} here")
+            return _rejected(
+                identifier, "gas_limit", f"gas_limit is at most {self._parameters.batch_gas_max} here"
+            )
         if not verify(transaction, verify_ed25519):
-            return _rejected(identifier, "bad_signature", "a signature is not valid for the bytes of this transaction")
+            return _rejected(
+                identifier, "bad_signature", "a signature is not valid for the bytes of this transaction"
+            )
         stranger = self.unauthorised(transaction)
         if stranger is not None:
             return _rejected(
@@ -217,7 +226,7 @@ class NodeGateway(Reader):
             for peer in self._network.status()
         ]
         why = self._driver.replica.why(self._clock.now())
-        sentence = why.sentence({number: name for number, name in names.items()})
+        sentence = why.sentence(names)
         if self._catch_up.target_height is not None:
             sentence = f"catching up: at height {self.height} of {self._catch_up.target_height}"
         resolve((snapshot, peers, sentence))
@@ -248,7 +257,9 @@ class NodeGateway(Reader):
 
     async def advance_clock(self, by_ms: int) -> JsonObject:
         if not self._dev:
-            raise Refused(404, "not_found", "only a development node (`quorate dev`) has a clock that can be moved")
+            raise Refused(
+                404, "not_found", "only a development node (`quorate dev`) has a clock that can be moved"
+            )
 
         def move(resolve: Callable[[int], None]) -> None:
             time_ms = self._clock.advance(by_ms)
@@ -271,6 +282,6 @@ def _submitted(transaction: Transaction, state: TransactionState) -> Transaction
         return _rejected(
             transaction.id.hex(),
             "overloaded",
-            "this member's lane is as far ahead of the last final block as it may be; post it again in a moment",
+            "this member's lane is as far ahead of the last final block as it may be; post it again soon",
         )
     return TransactionStatus(transaction.id.hex(), state)

@@ -202,7 +202,12 @@ def write_genesis(path: Path, signed: SignedGenesis) -> None:
 
 
 def load_genesis(path: Path) -> Genesis:
-    """The genesis that a node starts from: signed by every member. Raises: ConfigurationError."""
+    """The genesis of a chain that can start: signed by every member. Raises: ConfigurationError."""
+    return load_signed_genesis(path).genesis
+
+
+def load_signed_genesis(path: Path) -> SignedGenesis:
+    """The same with the signatures of all members. Raises: ConfigurationError."""
     if not path.exists():
         raise ConfigurationError(
             f"there is no genesis at {path}: put the one there that all signed (quorate genesis --help)"
@@ -212,7 +217,7 @@ def load_genesis(path: Path) -> Genesis:
         raise ConfigurationError(
             f"{path} is not signed by {', '.join(missing)}: a chain starts only when every member signed"
         )
-    return signed.genesis
+    return signed
 
 
 # ---------------------------------------------------------------- reading a body

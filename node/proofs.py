@@ -38,8 +38,8 @@ def prove(store: Store, genesis: Genesis, key: bytes, deadline_s: float) -> dict
             proven = _certified_height(view, height)
             if proven is not None:
                 block = view.final_block(view.height())
-                before = view.link(proven - 1) if proven > 0 else ExecLink(-1, genesis.hash, EMPTY, EMPTY, EMPTY)
-                links = [before, *(view.link(at) for at in range(proven, block.header.exec_height + 1))]
+                links = [_link_before(view, genesis, proven)]
+                links += (view.link(at) for at in range(proven, block.header.exec_height + 1))
                 entry = Entry(proven, root, key, value, state_proof)
                 return build_proof(genesis.chain, genesis.hash, entry, links, block)
         if time.monotonic() >= deadline_s:
@@ -47,8 +47,12 @@ def prove(store: Store, genesis: Genesis, key: bytes, deadline_s: float) -> dict
         time.sleep(POLL_S)
 
 
+def _link_before(view: View, genesis: Genesis, height: int) -> ExecLink:
+    return view.link(height - 1) if height > 0 else ExecLink(-1, genesis.hash, EMPTY, EMPTY, EMPTY)
+
+
 def _certified_height(view: View, height: int) -> int | None:
-    """A height with the same state as `height` that the newest block vouches for, directly or through links."""
+    """A height with the same state as `height` that the newest block vouches for, if there is one yet."""
     newest = view.height()
     if newest == 0:
         return None

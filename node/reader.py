@@ -158,11 +158,18 @@ class Reader:
         with self._store.snapshot() as view:
             place = view.place(bytes.fromhex(transaction))
             if place is None:
-                raise Refused(404, "unknown_transaction", f"no committed transaction {transaction} is known here")
+                raise Refused(
+                    404, "unknown_transaction", f"no committed transaction {transaction} is known here"
+                )
             return self._transaction(view, place)
 
     async def transactions(
-        self, before: tuple[int, int] | None, limit: int, *, account: str | None = None, contract: str | None = None
+        self,
+        before: tuple[int, int] | None,
+        limit: int,
+        *,
+        account: str | None = None,
+        contract: str | None = None,
     ) -> Sequence[JsonObject]:
         with self._store.snapshot() as view:
             if account is not None:
@@ -176,7 +183,9 @@ class Reader:
     def _transaction(self, view: View, place: Place) -> JsonObject:
         batch = view.batch(place.batch)
         if batch is None:
-            raise Refused(410, "pruned", f"the batch with this transaction of height {place.height} is gone here")
+            raise Refused(
+                410, "pruned", f"the batch with this transaction of height {place.height} is gone here"
+            )
         parsed = parse_transaction(batch.envelopes[place.position], self.chain)
         receipt = Receipt.decode(view.receipt(place.height, place.index))
         return {
@@ -207,7 +216,8 @@ class Reader:
             return self._block(view, height) | {
                 "transactions": [self._transaction(view, place) for place in places],
                 "receipts": [
-                    self._engine.describe_receipt(Receipt.decode(data), view.aux) for data in view.receipts(height)
+                    self._engine.describe_receipt(Receipt.decode(data), view.aux)
+                    for data in view.receipts(height)
                 ],
             }
 
@@ -301,7 +311,4 @@ class Reader:
         with self._store.snapshot() as view:
             found = view.events_after(after, limit)
             times = {height: self._time_of(view, height) for height in {height for (height, _), _ in found}}
-        return [
-            self._engine.describe_event(Event.decode(data), times[height])
-            for (height, _), data in found
-        ]
+        return [self._engine.describe_event(Event.decode(data), times[height]) for (height, _), data in found]

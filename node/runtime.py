@@ -44,7 +44,7 @@ EXIT_OK, EXIT_FAILED, EXIT_CONFIGURATION = 0, 1, 2
 FINALISED_QUEUE_BLOCKS = 256
 """Final blocks that may wait for execution; ordering slows down long before, by exec_lag_max."""
 SWITCH_INTERVAL_S = 0.001
-"""How long a thread keeps the interpreter while another wants it: short, so that a vote need not wait long."""
+"""How long a thread keeps the interpreter while another wants it: short, so that votes do not wait."""
 
 
 def run_node(config: NodeConfig, *, dev: bool = False) -> int:
@@ -71,7 +71,7 @@ def _stop_with(error: BaseException) -> int:
     """Say in one line why the node cannot go on; the exit code."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    print(f"quorate: the node stopped: {error}", file=sys.stderr)
+    sys.stderr.write(f"quorate: the node stopped: {error}\n")
     return EXIT_CONFIGURATION if isinstance(error, ConfigurationError | ListenFailed) else EXIT_FAILED
 
 
@@ -84,7 +84,9 @@ def _own_member(config: NodeConfig, genesis: Genesis) -> Member:
             "is this the right data folder?"
         )
     if me.card.network_key != keys.public(Role.NETWORK):
-        raise ConfigurationError(f"the network key in {config.keys_dir} is not the one {me.id} has in the genesis")
+        raise ConfigurationError(
+            f"the network key in {config.keys_dir} is not the one {me.id} has in the genesis"
+        )
     return me
 
 
@@ -110,8 +112,9 @@ class _Node:
             stack.callback(store.close)
             if journal.recovery.created and store.height() > 0:
                 raise JournalLost(
-                    f"{self.config.ledger_dir} holds blocks but {self.config.journal_dir} no journal: this validator "
-                    "does not know what it voted; put the journal back, or have the members accept a new key"
+                    f"{self.config.ledger_dir} holds blocks but {self.config.journal_dir} no journal: this "
+                    "validator does not know what it voted; put the journal back, or have the members "
+                    "accept a new key"
                 )
             await self._serve(journal, records, store)
 
@@ -161,7 +164,7 @@ class _Node:
             verifier=verify_ed25519,
             pending=pending,
             finalised=finalised,
-            on_sync_needed=lambda wanted: catch_up.ask(wanted),
+            on_sync_needed=lambda wanted: catch_up.ask(wanted),  # noqa: PLW0108 - made below
             on_transactions=gateway.transactions_changed,
         )
         blocks = BlockServer(genesis.hash, store.height, store.final_block, store.batches_of)
@@ -191,7 +194,9 @@ class _Node:
             nursery.start_soon(executor.run, to_execute, driver, gateway.block_executed)
             nursery.start_soon(driver.run)
             with _announced(config.node_file, api.url, listen):
-                log.info("node started", height=store.height(), api=api.url, listen=listen, chain=genesis.chain)
+                log.info(
+                    "node started", height=store.height(), api=api.url, listen=listen, chain=genesis.chain
+                )
                 await _wait_for_signal()
                 log.info("stopping", height=store.height())
             nursery.cancel_scope.cancel()

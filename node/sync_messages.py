@@ -25,7 +25,7 @@ BLOCK_BATCHES_MAX = 8192
 
 @dataclass(frozen=True, slots=True)
 class BlocksRequest:
-    """Asks for final blocks from `from_height` on, of the chain whose genesis has digest `genesis` (32 bytes)."""
+    """Asks for final blocks from `from_height` on, of the chain with this genesis hash (32 bytes)."""
 
     genesis: Digest
     from_height: int

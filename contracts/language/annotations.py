@@ -72,18 +72,14 @@ class Annotations:
         return spec
 
     def _list(self, node: syntax.Expression) -> TypeSpec:
-        item = self.read(node)
-        if item.name == "list" and is_scalar(item.items[0]):
-            return list_of(item)
-        return UNKNOWN if item is UNKNOWN else list_of(self._inner(node, item))
+        item = self._inner(node, self.read(node))
+        return UNKNOWN if item is UNKNOWN else list_of(item)
 
     def _dict(self, key_node: syntax.Expression, value_node: syntax.Expression) -> TypeSpec:
-        key, value = self._key(key_node), self.read(value_node)
-        if value.name != "list" or not is_scalar(value.items[0]):
-            value = self._inner(value_node, value)
+        key, value = self._key(key_node), self._inner(value_node, self.read(value_node))
         return UNKNOWN if UNKNOWN in (key, value) else dict_of(key, value)
 
     def _inner(self, node: syntax.Expression, spec: TypeSpec) -> TypeSpec:
-        if is_container(spec):
+        if spec.name == "dict" or (spec.name == "list" and not is_scalar(spec.items[0])):
             return self._refuse(node, "a list or dict holds scalars, or lists of scalars, and nothing deeper")
         return spec

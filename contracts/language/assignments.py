@@ -56,12 +56,13 @@ class AssignmentChecker(CallChecker):
     # ------------------------------------------------------------ variables
 
     def _variable(self, node: syntax.Assign, target: syntax.Name, value_node: syntax.Expression) -> tree.Step:
-        noted = self.annotations.read(node.annotation) if node.annotation else UNKNOWN
-        spec = self.locals.get(target.name, noted)
+        known = self.locals.get(target.name, UNKNOWN)
+        spec = self.annotations.read(node.annotation) if node.annotation else known
+        if node.annotation and spec is UNKNOWN:
+            self.bind(target, UNKNOWN)
+            return tree.Set(target.name, wrong())
         old = self.value(target) if node.sign != "=" else tree.Constant(spec, None)
         value = self._computed(node, old, value_node)
-        if noted is not UNKNOWN and noted != spec:
-            self.refuse(target, f"`{target.name}` is {spec} already")
         self.bind(target, value.type if spec is UNKNOWN else spec)
         return tree.Set(target.name, value)
 

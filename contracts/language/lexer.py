@@ -87,7 +87,7 @@ _TOKEN = re.compile(
       (?P<space>\ +|\#[\ -~]*)
     | (?P<newline>\n)
     | (?P<documentation>\"\"\"(?:[^"\\]|"(?!""))*\"\"\")
-    | (?P<string>[A-Za-z]{{0,3}}(?:"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'))
+    | (?P<string>[A-Za-z]{{0,3}}(?!\"\"\")(?:"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'))
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<number>[0-9][0-9A-Za-z_.]*)
     | (?P<refused>:=|[\\/;\t\r!|&](?![/=]))
@@ -288,6 +288,6 @@ class _Lexer:
             return refuse(place, 'this """ is never closed, or the text within has a backslash')
         if character in "\"'":
             return refuse(place, f"this {character} is not closed on its line")
-        if character == "#":
-            return refuse(place, "only printable ASCII is allowed, in comments too")
-        return refuse(place, f"`{ascii(character)[1:-1]}` is not part of the language")
+        if not " " <= character <= "~":
+            return refuse(place, f"`{ascii(character)[1:-1]}` is no printable ASCII: in a text write \\uHHHH")
+        return refuse(place, f"`{character}` is not part of the language")

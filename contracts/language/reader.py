@@ -60,8 +60,14 @@ class Reader:
         """One text, or several in brackets, each with its place."""
         if node is None:
             return []
-        items = node.items if isinstance(node, syntax.TupleDisplay | syntax.ListDisplay) else (node,)
-        return [(item.place, self.text(item)) for item in items]
+        items = node.items if isinstance(node, syntax.TupleDisplay) else (node,)
+        return [(item.place, text) for item in items if (text := self.text(item))]
+
+    def phase(self, place: Place, name: str) -> str:
+        """The name of a phase of this contract."""
+        if name not in self.declared.phases:
+            self.problems.add(place, f"`{name}` is no phase: {', '.join(self.declared.phases)}")
+        return name
 
     def account_term(self, place: Place, name: str) -> str:
         """The name of a term that is an account or a list of accounts."""

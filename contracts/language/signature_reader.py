@@ -24,10 +24,7 @@ class SignatureReader(Reader):
     def _signature(self, node: syntax.Function) -> Signature:
         kind, named = self._decorator(node)
         by = tuple(self.account_term(place, name) for place, name in self.texts(named.get("by")))
-        phases = tuple(name for _, name in self.texts(named.get("phase")))
-        for place, phase in self.texts(named.get("phase")):
-            if phase not in self.declared.phases:
-                self.problems.add(place, f"`{phase}` is no phase: {', '.join(self.declared.phases)}")
+        phases = tuple(self.phase(place, name) for place, name in self.texts(named.get("phase")))
         parameters = self._parameters(node)
         returns = self.annotations.returned(node.returns)
         if kind != "private":
@@ -39,7 +36,7 @@ class SignatureReader(Reader):
         if kind == "rule" and parameters:
             self.problems.add(node.place, "a rule fires by itself: it has no parameters but self")
         if kind in ("action", "rule") and returns != NONE:
-            self.problems.add(node.place, f"a {kind} returns nothing: emit an event, or offer a @query")
+            self.problems.add(node.place, f"this {kind} returns nothing: emit an event, or offer a @query")
         if kind == "query" and returns == NONE:
             self.problems.add(node.place, "say what the query returns, as in `-> int`")
         return Signature(node.name, kind, parameters, returns, by, phases, node)
@@ -58,6 +55,8 @@ class SignatureReader(Reader):
             return "private", {}
         if not isinstance(decorator, syntax.Call):
             return called.name, {}
+        if called.name == "query":
+            self.problems.add(decorator.place, "write @query alone: anyone may ask, in every phase")
         return called.name, self.named_arguments(decorator, called.name, _ARGUMENTS[called.name])
 
     def _parameters(self, node: syntax.Function) -> tuple[ParameterSpec, ...]:

@@ -130,12 +130,16 @@ def _next(
     if not state.in_phase:
         return f"rests: it is for phase {' or '.join(spec.phases)}, the agreement is in phase {record.phase}"
     events = "an action or a fact" if contract.facts else "an action"
-    if state.wake_ms is None:
+    holds = any(branch.holds for branch in state.branches)
+    if not holds and state.wake_ms is None:
         return f"waits for {events}"
     if record.wake_ms is None:
-        return f"failed when it was due, and waits for {events} to be tried again"
-    wait = _span_text(max(record.wake_ms, state.wake_ms) - context.time_ms)
-    return f"waits for {events}; the node tries it again by itself at {time_text(state.wake_ms)} ({wait})"
+        return f"failed when its time had come, and waits for {events} before it is tried again"
+    if holds:
+        return "fires with the next block"
+    wake_ms = max(record.wake_ms, state.wake_ms or 0)
+    wait = _span_text(wake_ms - context.time_ms)
+    return f"waits for {events}; the node tries it by itself at {time_text(wake_ms)} ({wait})"
 
 
 def _span_text(span_ms: int) -> str:

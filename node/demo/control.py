@@ -41,10 +41,10 @@ class ControlServer:
         self._handler = handler
         self._socket_folder = Path(tempfile.mkdtemp(prefix="quorate-"))
         self._listener = socket.socket(socket.AF_UNIX)
-        path = self._socket_folder / "control"
-        self._listener.bind(str(path))
+        self.path = self._socket_folder / "control"
+        self._listener.bind(str(self.path))
         self._listener.listen()
-        write_json(folder / MARK, {"pid": os.getpid(), "control": str(path)})
+        write_json(folder / MARK, {"pid": os.getpid(), "control": str(self.path)})
         pointer_path().parent.mkdir(parents=True, exist_ok=True)
         write_json(pointer_path(), {"folder": str(folder.absolute())})
         threading.Thread(target=self._serve, name="control", daemon=True).start()

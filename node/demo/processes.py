@@ -94,6 +94,11 @@ class NodeProcess:
         if not self._reap(STOP_S):
             self.kill()
 
+    def wait(self, timeout_s: float) -> int | None:
+        """The exit code, or None when it still runs after that time."""
+        self._reap(timeout_s)
+        return self.exit_code
+
     def _reap(self, timeout_s: float) -> bool:
         if self._process is None:
             return True

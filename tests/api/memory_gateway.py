@@ -39,9 +39,14 @@ MEMBERS = (
 )
 
 
+def seed_of(name: str) -> bytes:
+    """A private key made from a name, 32 bytes, so that tests need none in files."""
+    return sha256(b"test key of " + name.encode()).digest()
+
+
 def signer_of(name: str) -> Ed25519Signer:
-    """A key made from a name, so that tests need none in files."""
-    return Ed25519Signer(sha256(b"test key of " + name.encode()).digest())
+    """Signs for the account of this name."""
+    return Ed25519Signer(seed_of(name))
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,6 @@ class MemoryGateway:
     @property
     def time_ms(self) -> int:
         return self._time_at(self.height)
-
-    def register(self, account: str, public_key: str) -> None:
-        """Let a key act for an account."""
-        self.keys.setdefault(account, []).append(public_key)
 
     # ------------------------------------------------------------ writing
 
@@ -194,7 +195,20 @@ class MemoryGateway:
             fields = {"source": transaction.sender, "target": target, "amount": amount}
             self._emit(transaction, contract, "transferred", fields, height)
             return "", ""
+        if contract == "accounts":
+            return self._accounts(transaction, action, args)
         return "unknown", f"{contract} has no action {action}"
+
+    def _accounts(self, transaction: Transaction, action: str, args: Mapping[str, Any]) -> tuple[str, str]:
+        account, keys = args.get("account"), args.get("keys")
+        if not isinstance(account, str) or not isinstance(keys, list):
+            return "arguments", f"{action} takes account and keys"
+        if action == "register" and account in self.keys:
+            return "exists", f"there is an account {account}"
+        if action == "set_keys" and account != transaction.sender:
+            return "unauthorised", f"only {account} changes its own keys"
+        self.keys[account] = keys
+        return "", ""
 
     def _emit(
         self, transaction: Transaction, contract: str, name: str, fields: JsonObject, height: int

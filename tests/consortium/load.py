@@ -19,7 +19,9 @@ EXPIRY_MS = 600_000
 GAS_LIMIT = 20_000
 
 
-def signed_transfers(partner: Partner, chain: str, target: str, count: int, first: int = 0) -> list[JsonObject]:
+def signed_transfers(
+    partner: Partner, chain: str, target: str, count: int, first: int = 0
+) -> list[JsonObject]:
     """`count` different transfers of 1 from a partner, ready to post."""
     expires_ms = time.time_ns() // 1_000_000 + EXPIRY_MS
     return [

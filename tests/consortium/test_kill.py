@@ -24,7 +24,7 @@ MINTED = 10_000_000
 def test_killed_nodes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     """QUORATE_KILLS and QUORATE_KILL_SEED choose how often and when; `make kill-long` does 50."""
     chance = random.Random(SEED)
-    print(f"seed {SEED}, {KILLS} kills; replay: QUORATE_KILL_SEED={SEED} QUORATE_KILLS={KILLS} pytest {__file__}")
+    print(f"replay: QUORATE_KILL_SEED={SEED} QUORATE_KILLS={KILLS} make test ARGS=tests/consortium")
     with running(tmp_path / "four") as consortium:
         consortium.open_currency(MINTED)
         loads = [Load(partner, consortium.stage.chain, "coopbank") for partner in consortium.partners[1:]]

@@ -15,7 +15,7 @@ from contracts.gas import EVENT_BYTE, SCAN_ITEM, STORED_BYTE, GasMeter, bytes_ga
 from contracts.program import Program
 from contracts.values import Money, escrow_account
 
-GAS = 10_000_000
+GAS = 2_000_000
 
 
 class MemoryHost:
