@@ -116,16 +116,17 @@ def _batch_needs(state: State, span: Span, header: Header) -> Iterator[Need]:
         yield Need(tip.digest, wanted, tuple(number for number in sources if number != state.me))
 
 
+def is_far_behind(state: State) -> bool:
+    """Whether final blocks are so far ahead that fetching header by header would not do."""
+    reachable = state.chain.floor.header.height + GAP_MAX
+    if state.execution.ahead_of(reachable):
+        return True
+    finals = state.certificates.of_kind(VoteKind.FINALISE, above=state.chain.floor.header.view)
+    headers = [state.chain.get(certificate.digest or NO_DIGEST) for certificate in finals]
+    return any(header is not None and header.height > reachable for header in headers)
+
+
 def sync_peers(state: State) -> tuple[MemberNumber, ...]:
-    """Whom to ask for whole final blocks, furthest first; none where the gap is small enough to close here."""
-    height = state.chain.floor.header.height
-    if height > state.execution.height + GAP_MAX:
-        return ()
-    ahead = state.execution.ahead_of(height + GAP_MAX)
-    if ahead:
-        return tuple(ahead)
-    for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.chain.floor.header.view):
-        header = state.chain.get(certificate.digest or NO_DIGEST)
-        if header is not None and header.height > height + GAP_MAX:
-            return state.others
-    return ()
+    """Whom to ask for whole final blocks: who says it executed more, furthest first, then the others."""
+    ahead = state.execution.ahead_of(state.chain.floor.header.height)
+    return (*ahead, *(number for number in state.others if number not in ahead))

@@ -403,23 +403,20 @@ class Replica:
         self._out.report(ReportKind.DIVERGED, None, text, fields)
 
     def _seek_sync(self, now: Now) -> None:
-        """Ask the driver for whole blocks where the gap is wide, or small and does not close by itself."""
+        """Ask the driver for whole blocks where what is final is far ahead, or near and does not come by itself."""
         state, floor = self._state, self._state.chain.floor.header
-        ahead = tuple(state.execution.ahead_of(floor.height))
         held_back = floor.height - state.execution.height >= AHEAD_MAX
-        if held_back or not (ahead or state.certificates.final_view > floor.view):
+        if held_back or state.certificates.final_view == floor.view:
             self._behind_since_ms = None
             return
         if self._behind_since_ms is None:
             self._behind_since_ms = now.mono_ms
         interval_ms = 2 * state.parameters.base_timeout_ms
-        asked_ms = self._sync_asked_ms
-        wide = catchup.sync_peers(state)
-        due_ms = self._behind_since_ms + (0 if wide else interval_ms)
-        if asked_ms is not None:
-            due_ms = max(due_ms, asked_ms + interval_ms)
+        due_ms = self._behind_since_ms + (0 if catchup.is_far_behind(state) else interval_ms)
+        if self._sync_asked_ms is not None:
+            due_ms = max(due_ms, self._sync_asked_ms + interval_ms)
         if due_ms > now.mono_ms:
             self._out.wake(due_ms)
             return
         self._sync_asked_ms = now.mono_ms
-        self._out.add(SyncNeeded(floor.height + 1, wide or ahead or state.others))
+        self._out.add(SyncNeeded(floor.height + 1, catchup.sync_peers(state)))

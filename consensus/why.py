@@ -94,10 +94,8 @@ def _phase(state: State, voting: Voting, stopped: bool, now: Now) -> tuple[str, 
     height, executed = state.chain.floor.header.height, state.execution.height
     if stopped:
         return "stopped", "stopped: this node's execution contradicts the others'", None
-    ahead = state.execution.ahead_of(height)
-    if ahead:
-        most = state.execution.tip_of(ahead[0])
-        return "behind", f"at height {height} and behind: others executed {most.height if most else height}", None
+    if state.certificates.final_view > state.chain.floor.header.view:
+        return "behind", f"behind: height {height} is here, later blocks are final and on their way", None
     if not work.is_active(state, now, pace.entered_ms):
         if executed < height:
             return "execution", f"height {height} is final and waits for execution, {executed} is executed", None

@@ -22,32 +22,42 @@ NODE = 1
 """Each node of a statement or expression."""
 ENTRY = 20
 """Entering an action, a query or a rule from outside."""
-CALL = 10
+CALL = 4
 """Calling a method of the contract itself."""
-LOOP = 4
-"""Setting up a loop; each turn costs its body."""
+LOOP = 5
+"""Setting up a loop."""
+TURN = 5
+"""Each turn of a loop, beside its body."""
 HELPER = 6
-"""An operation that needs a function call of ours: Money arithmetic, powers, rounding, conversions."""
-DISPLAY = 3
+"""An operation that needs a function call of ours: a comparison of money, a count of days, an item set."""
+MONEY = 25
+"""An operation that makes Money."""
+TEXT = 20
+"""An operation that makes a str or bytes, beside its bytes."""
+POWER = 12
+"""A power."""
+HASH = 40
+"""One SHA-256, beside its bytes."""
+DISPLAY = 6
 """Making a list or dict, beside ITEM for each element."""
-ITEM = 2
+ITEM = 1
 """One element of a list or dict that is made, copied or looked at."""
-READ = 40
-"""Reading a term, a fact, the phase or a stored value."""
-WRITE = 60
-"""Writing a stored value or the phase."""
-SCAN = 60
+SETTLED_ITEM = 15
+"""One element of a list or dict that is stored, returned or given as an argument."""
+TERM = 20
+"""Reading a term or the phase, which the engine has at hand."""
+READ = 100
+"""Reading a stored value, an entry, a fact or a balance."""
+WRITE = 400
+"""Writing a stored value, an entry or the phase, which also changes the authenticated state."""
+SCAN = 200
 """Starting to read through a table."""
-TRANSFER = 150
-"""Moving, minting or burning money."""
-EMIT = 60
+TRANSFER = 1_000
+"""Moving, minting or burning money: balances read, checked and written."""
+EMIT = 80
 """Emitting an event."""
 EMIT_FIELD = 6
 """Each field of an event."""
-CROSS_CALL = 400
-"""Calling or asking another instance."""
-HASH = 60
-"""One SHA-256, beside its bytes."""
 
 # ---------------------------------------------------------------- costs by size, charged by helpers and host
 
@@ -55,8 +65,8 @@ BYTES_PER_GAS = 8
 """Bytes of text that are copied, compared, searched or hashed for one gas."""
 STORED_BYTE = 2
 """Each byte of a key or value written to the state."""
-SCAN_ITEM = 20
-"""Each item that reading through a table yields, beside its bytes."""
+SCAN_ITEM = 100
+"""Each item that reading through a table passes, beside its bytes."""
 EVENT_BYTE = 1
 """Each byte of an event."""
 

@@ -22,6 +22,7 @@ from api.catalogue import CATALOGUE
 from api.errors import ApiError, problem_body
 from api.gateway import Gateway, JsonObject, Refused, TransactionState
 from api.http import Node
+from api.pages.words import in_words
 from api.transactions import status_body
 
 TRANSACTIONS_SHOWN = 20
@@ -219,8 +220,10 @@ def _environment() -> Environment:
         "iso": _iso,
         "pretty": _pretty,
         "words": _words,
+        "in_words": in_words,
         "digits": _digits,
         "rows": _rows,
+        "plain": _plain,
     }
     environment.globals["assets"] = _assets_version()
     return environment

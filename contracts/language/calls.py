@@ -16,7 +16,7 @@ from contracts.language.operations import (
     find_method,
     operation,
 )
-from contracts.language.scope import called_name, own_name, slots, wrong
+from contracts.language.scope import called_name, own_name, wrong
 from contracts.language.tree import WRITES
 from contracts.language.types import BOOL, INT, NONE, STR, UNKNOWN
 from contracts.language.vocabulary import WORDS
@@ -192,8 +192,9 @@ class CallChecker(ConditionChecker):
     def _range(self, node: syntax.Call) -> tree.Value:
         if not 1 <= len(node.arguments) <= 2 or node.named:
             return self.refuse(node, "write range(count) or range(first, end)")
-        values = tuple(self.fitting(argument, INT) for argument in node.arguments)
-        return self.apply(operation((INT,) * len(values), INT, f"range({slots(len(values))})"), *values)
+        values = [self.fitting(argument, INT) for argument in node.arguments]
+        first, end = values if len(values) == 2 else (tree.Constant(INT, 0), values[0])
+        return self.apply(operation((INT, INT), INT, "turns({0}, {1})"), first, end)
 
     def _items(self, node: syntax.Call, owner_node: syntax.Expression) -> Iterable:
         table = self.table(owner_node)

@@ -46,7 +46,6 @@ _NAMES: dict[str, Any] = {
     "len": len,
     "max": max,
     "min": min,
-    "range": range,
     "__builtins__": {},
 }
 """All that generated code can name."""

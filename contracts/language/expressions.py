@@ -104,9 +104,9 @@ class ExpressionChecker(Scope):
     def _member(self, node: syntax.Attribute, name: str) -> tree.Value:
         declared = self.declared
         if name == "phase" and declared.has_phases:
-            return self.read(STR, "h.get_phase()", gas.READ)
+            return self.read(STR, "h.get_phase()", gas.TERM)
         if name in declared.terms:
-            return self.read(declared.terms[name].type, f"h.term({name!r})", gas.READ)
+            return self.read(declared.terms[name].type, f"h.term({name!r})", gas.TERM)
         if name in declared.facts:
             if self.knows(known_fact(name)):
                 return self.fact(name)
@@ -248,4 +248,4 @@ class ExpressionChecker(Scope):
             text = "part_of_list(m, {0}, {1}, {2})"
         else:
             return wrong() if owner.type is UNKNOWN else self.refuse(node, f"{owner.type} has no parts")
-        return self.apply(operation((owner.type, INT, INT), owner.type, text), owner, *ends)
+        return self.apply(operation((owner.type, INT, INT), owner.type, text, gas.TEXT), owner, *ends)

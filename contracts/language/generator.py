@@ -74,13 +74,13 @@ class _Generator:
                 self.branches(step)
             case tree.Each():
                 self.line(f"for {', '.join(map(_local, step.names))} in {_text(step.items)}:")
-                self.indented(step.body, gas.NODE)
+                self.indented(step.body, gas.TURN)
             case tree.While():
                 self.line("while True:")
                 self.depth += 1
-                self.charge(_price(step.test))
+                self.charge(gas.TURN + _price(step.test))
                 self.line(f"if not {_text(step.test)}: break")
-                self.block(step.body, gas.NODE)
+                self.block(step.body)
                 self.depth -= 1
 
     def branches(self, step: tree.Branches) -> None:

@@ -56,17 +56,17 @@ def _divided(sign: str, left: TypeSpec, right: TypeSpec, result: TypeSpec) -> Op
 _BINARY: dict[str, tuple[Operation, ...]] = {
     "+": (
         _plain("+", INT, INT, INT),
-        operation((MONEY, MONEY), MONEY, "money_add({0}, {1})"),
+        operation((MONEY, MONEY), MONEY, "money_add({0}, {1})", gas.MONEY),
         _plain("+", TIME, SPAN, TIME),
         _plain("+", SPAN, TIME, TIME),
         _plain("+", SPAN, SPAN, SPAN),
         _plain("+", PERCENT, PERCENT, PERCENT),
-        operation((STR, STR), STR, "join(m, {0}, {1})"),
-        operation((BYTES, BYTES), BYTES, "join(m, {0}, {1})"),
+        operation((STR, STR), STR, "join(m, {0}, {1})", gas.TEXT),
+        operation((BYTES, BYTES), BYTES, "join(m, {0}, {1})", gas.TEXT),
     ),
     "-": (
         _plain("-", INT, INT, INT),
-        operation((MONEY, MONEY), MONEY, "money_subtract({0}, {1})"),
+        operation((MONEY, MONEY), MONEY, "money_subtract({0}, {1})", gas.MONEY),
         _plain("-", TIME, TIME, SPAN),
         _plain("-", TIME, SPAN, TIME),
         _plain("-", SPAN, SPAN, SPAN),
@@ -74,8 +74,8 @@ _BINARY: dict[str, tuple[Operation, ...]] = {
     ),
     "*": (
         _plain("*", INT, INT, INT),
-        operation((MONEY, INT), MONEY, "money_multiply({0}, {1})"),
-        operation((INT, MONEY), MONEY, "money_multiply({1}, {0})"),
+        operation((MONEY, INT), MONEY, "money_multiply({0}, {1})", gas.MONEY),
+        operation((INT, MONEY), MONEY, "money_multiply({1}, {0})", gas.MONEY),
         _plain("*", SPAN, INT, SPAN),
         _plain("*", INT, SPAN, SPAN),
         _plain("*", PERCENT, INT, PERCENT),
@@ -83,12 +83,12 @@ _BINARY: dict[str, tuple[Operation, ...]] = {
     ),
     "//": (
         _divided("//", INT, INT, INT),
-        operation((MONEY, INT), MONEY, "money_divide({0}, {1})"),
+        operation((MONEY, INT), MONEY, "money_divide({0}, {1})", gas.MONEY),
         _divided("//", SPAN, INT, SPAN),
         _divided("//", SPAN, SPAN, INT),
     ),
     "%": (_divided("%", INT, INT, INT), _divided("%", SPAN, SPAN, SPAN)),
-    "**": (operation((INT, INT), INT, "power({0}, {1})", 2 * gas.HELPER),),
+    "**": (operation((INT, INT), INT, "power({0}, {1})", gas.POWER),),
 }
 _NEGATIVE = {spec: operation((spec,), spec, "(-{0})", 0) for spec in (INT, SPAN)}
 
@@ -104,21 +104,21 @@ FUNCTIONS: dict[str, tuple[Operation, ...]] = {
     "sorted": tuple(
         operation((list_of(spec),), list_of(spec), "in_order(m, {0})") for spec in (INT, STR, PARTY)
     ),
-    "str": tuple(operation((spec,), STR, "text_of(m, {0})") for spec in (INT, STR, *NAMES)),
+    "str": tuple(operation((spec,), STR, "text_of(m, {0})", gas.TEXT) for spec in (INT, STR, *NAMES)),
     "sha256": (_HASH,),
     "muldiv": (operation((INT, INT, INT), INT, "muldiv({0}, {1}, {2})"),),
     "require": (operation((BOOL, STR), NONE, "(None if {0} else fail({1}))", 2),),
-    "Money": (operation((INT, INSTANCE), MONEY, "money({0}, {1})"),),
+    "Money": (operation((INT, INSTANCE), MONEY, "money({0}, {1})", gas.MONEY),),
 }
 """Functions with fixed types. `len`, `min` and `max` take many: see `find_function`."""
 
 METHODS: dict[tuple[TypeSpec, str], tuple[Operation, ...]] = {
     (PERCENT, "of"): (
-        operation((PERCENT, MONEY), MONEY, "share_of_money({0}, {1})"),
+        operation((PERCENT, MONEY), MONEY, "share_of_money({0}, {1})", gas.MONEY),
         operation((PERCENT, INT), INT, "share_of_int({0}, {1})"),
     ),
-    (STR, "encode"): (operation((STR,), BYTES, "encode(m, {0})"),),
-    (BYTES, "hex"): (operation((BYTES,), STR, "to_hex(m, {0})"),),
+    (STR, "encode"): (operation((STR,), BYTES, "encode(m, {0})", gas.TEXT),),
+    (BYTES, "hex"): (operation((BYTES,), STR, "to_hex(m, {0})", gas.TEXT),),
 }
 """Methods of values; the value itself is the first operand."""
 
@@ -207,7 +207,7 @@ def _extreme(name: str, types: Sequence[TypeSpec]) -> Operation | None:
         if types[0] in ORDERED:
             return operation(tuple(types), types[0], f"{name}({operands})", 2 * len(types))
         if types[0] == MONEY:
-            return operation(tuple(types), MONEY, f"money_{name}({operands})", 4 * len(types))
+            return operation(tuple(types), MONEY, f"money_{name}({operands})", gas.HELPER * len(types))
     return None
 
 

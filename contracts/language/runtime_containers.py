@@ -9,13 +9,15 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from contracts.errors import Revert
-from contracts.gas import ITEM, VALUE_BYTES, bytes_gas
+from contracts.gas import ITEM, SETTLED_ITEM, VALUE_BYTES, bytes_gas
 from contracts.host import Host, Meter
 from contracts.language.runtime_values import money_max, money_min, ranged, text_size
 from contracts.values import ITEMS_MAX, Money
 
 KEY_INT_MAX = 2**60 - 1
 """Largest magnitude of a dict's int key: Python's hash is the number itself, so keys cannot be made to collide."""
+RANGE_MAX = 2**62
+"""Largest magnitude of an end of a range."""
 CONTAINER_BYTES_MAX = 64 * 1024
 """Largest list or dict that may be stored or returned, in bytes as `settle` counts."""
 
@@ -81,6 +83,13 @@ def put(meter: Meter, items: dict[Any, Any], key: Any, value: Any) -> None:
     items[key] = value
 
 
+def turns(first: int, end: int) -> range:
+    """`range(first, end)`, as long as Python counts it in a machine word."""
+    if max(abs(first), abs(end)) > RANGE_MAX:
+        raise Revert("size", "a range goes beyond 2^62")
+    return range(first, end)
+
+
 def each(meter: Meter, items: list[Any]) -> tuple[Any, ...]:
     """The items as they are now: what the loop does to the list does not disturb the loop."""
     _items(meter, len(items))
@@ -101,7 +110,7 @@ def each_pair(meter: Meter, items: dict[Any, Any]) -> list[tuple[Any, Any]]:
 def _weight(items: Collection[Any]) -> int:
     """Gas for comparing two of the items in the worst case."""
     first = next(iter(items), None)
-    return ITEM + (bytes_gas(max(map(len, items))) if isinstance(first, str | bytes) else 0)
+    return 4 * ITEM + bytes_gas(max(map(len, items))) if isinstance(first, str | bytes) else ITEM
 
 
 def _sorting(meter: Meter, items: Collection[Any]) -> None:
@@ -179,7 +188,7 @@ class _Settling:
         self.left -= size
         if self.left < 0:
             raise Revert("size", f"a list or dict is larger than {CONTAINER_BYTES_MAX} bytes in all")
-        self.meter.spend(ITEM + bytes_gas(size))
+        self.meter.spend(SETTLED_ITEM + bytes_gas(size))
         self.meter.allocate(VALUE_BYTES)
 
 

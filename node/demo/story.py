@@ -127,9 +127,9 @@ class Story:
         """Nobody does anything; in the end the buyer has its price back, and so `left` in all."""
         buyer = self._who.buyer
         self._tell.step(f"Nobody reports {order}, and from here on nobody sends anything.")
-        refunded = wait_until(lambda: buyer.balance(CURRENCY) == left, SETTLE_S)
+        closed = wait_until(lambda: self._phase(order) == "closed", SETTLE_S)
         self._tell.check(
-            refunded and self._phase(order) == "closed",
+            closed and buyer.balance(CURRENCY) == left,
             f"The nodes wake {order} by themselves when it is due: {buyer.name} gets {money(PRICE)} back.",
             f"{order} is {self._phase(order)}, and {buyer.name} has {money(buyer.balance(CURRENCY))}",
             buyer.height(),

@@ -146,7 +146,9 @@ class MemoryGateway:
                 del self.event_log[events:]
                 break
         outcome: Literal["ok", "failed"] = "failed" if code else "ok"
-        receipt = {"status": outcome, "code": code, "text": detail, "gas_used": 100}
+        receipt = {"status": outcome, "code": code, "text": detail, "gas_used": 100, "firings": []}
+        if any(call.contract == "deal" for call in transaction.calls):
+            receipt["firings"] = [_FIRING]
         body = {
             "id": identifier,
             "sentence": _sentence(transaction.sender, orjson.loads(transaction.body)),
@@ -472,6 +474,17 @@ class MemoryGateway:
     def _ensure_up(self) -> None:
         if self.down is not None:
             raise self.down
+
+
+_FIRING = {
+    "hash": "ab" * 32,
+    "instance": "deal",
+    "rule": "settle",
+    "branch": 0,
+    "conditions": [{"condition": "self.delivered and self.delivered <= self.deadline", "held": True}],
+    "reads": {"self.price": {"amount": "250000", "currency": "euro"}},
+    "effects": [{"verb": "pay", "operands": ["greenfarm", {"amount": "250000", "currency": "euro"}]}],
+}
 
 
 def _named(name: str, type_name: str, value: Any) -> JsonObject:

@@ -11,7 +11,7 @@ import time
 
 from consensus.transactions import Transaction
 from contracts.engine import BlockInput
-from tests.engine.chain import Chain, signer
+from tests.engine.chain import Call, Chain, signer
 
 HOLDERS = 1_000
 BLOCK_TRANSACTIONS = 1_000
@@ -22,7 +22,7 @@ def chain_with_holders() -> Chain:
     chain.euro()
     names = [f"bank.holder-{number}" for number in range(HOLDERS)]
     for start in range(0, HOLDERS, 8):
-        calls = []
+        calls: list[Call] = []
         for name in names[start : start + 8]:
             keys = [signer("holder").public_key.hex()]
             calls.append(("accounts", "register", {"account": name, "keys": keys}))

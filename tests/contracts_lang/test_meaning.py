@@ -120,7 +120,8 @@ FAULTS: dict[str, tuple[str, str]] = {
     "large store": ("y = 'abcdefgh'\nfor i in range(8):\n    y = y + y\nx = [y]\nfor i in range(40):\n    x.append(y)\nself.names = x", "size"),
     "no end": ("while True:\n    self.count += 1", "gas"),
     "empty loop": ("while True:\n    pass", "gas"),
-    "long range": (f"for i in range({INT_MAX}):\n    pass", "gas"),
+    "long range": ("for i in range(2 ** 62):\n    pass", "gas"),
+    "longer range": ("for i in range(2 ** 62 + 1):\n    pass", "size"),
 }  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -37,13 +36,13 @@ def quorate_demo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]
 
 
 @contextmanager
-def staying_up(cwd: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """A demo that has told its story, and the file that it prints to."""
+def demo_up_to(text: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A demo that has printed `text`, and the file that it prints to."""
     output = cwd / "output"
     with output.open("w") as file:
         demo = subprocess.Popen(COMMAND, cwd=cwd, stdout=file, stderr=subprocess.STDOUT, text=True)
     try:
-        await_text(output, "It stays up until Ctrl-C", demo)
+        await_text(output, text, demo)
         yield demo, output
     finally:
         demo.kill()
@@ -132,8 +131,8 @@ def test_a_contract_edited_for_the_worse_is_told_as_wrong(home: Path) -> None:
 
 
 def test_nodes_are_killed_restarted_and_falsified_and_the_others_go_on(home: Path) -> None:
-    """Guards the second terminal: kill, restart, tamper, status, stop, each with what it says and its exit code."""
-    with staying_up(home) as (demo, output):
+    """Guards the second terminal: kill, restart, tamper, status, stop, what each says, and its exit code."""
+    with demo_up_to("It stays up until Ctrl-C", home) as (demo, output):
         urls = re.findall(r"API and page (http://\S+)", output.read_text())
         assert [httpx.get(url).status_code for url in urls] == [200] * 4
 
@@ -169,21 +168,22 @@ def test_nodes_are_killed_restarted_and_falsified_and_the_others_go_on(home: Pat
     assert quorate_demo("status", cwd=home).returncode == 2
 
 
-def test_ctrl_c_ends_the_demo_and_its_nodes(home: Path) -> None:
-    """Guards Ctrl-C: an orderly end with exit code 0."""
-    with staying_up(home) as (demo, output):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_demo_ends_its_nodes(home: Path, number: signal.Signals) -> None:
+    """Guards Ctrl-C, a service manager's stop and a closed terminal, in the middle of the story: code 1."""
+    with demo_up_to("n1 runs for", home) as (demo, output):
         assert len(node_pids(home)) == 4
-        demo.send_signal(signal.SIGINT)
-        assert demo.wait(30) == 0
+        demo.send_signal(number)
+        assert demo.wait(30) == 1
         assert output.read_text().endswith("The demo ends.\n")
         assert node_pids(home) == []
 
 
 def test_no_node_outlives_a_demo_that_was_killed(home: Path) -> None:
-    """Guards kill -9 of the demo, and that a new demo starts where it was."""
-    with staying_up(home) as (demo, _):
-        os.kill(demo.pid, signal.SIGKILL)
+    """Guards kill -9 of the demo, which nothing in it can notice."""
+    with demo_up_to("n1 runs for", home) as (demo, _):
+        assert len(node_pids(home)) == 4
+        demo.kill()
         demo.wait()
         await_no_nodes(home)
     assert quorate_demo("status", cwd=home).returncode == 2
-    assert quorate_demo("--exit", cwd=home).returncode == 0

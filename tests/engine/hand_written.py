@@ -10,6 +10,7 @@ from contracts.host import Host
 from contracts.program import (
     ActionSpec,
     Branch,
+    BranchState,
     FieldSpec,
     ParameterSpec,
     QuerySpec,
@@ -70,7 +71,7 @@ class HandWritten:
         return self._queries[name][2](host, arguments)
 
     def inspect_rule(self, name: str, host: Host) -> RuleState:
-        return RuleState(name, True, (), None)
+        return RuleState(name, True, (BranchState("true", None),), None)
 
 
 class HandWrittenPrograms(Programs):

@@ -24,6 +24,7 @@ from consensus.messages import Message
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
 from consensus.types import Batch, FinalBlock
+from tests.simulator.byzantine import BEHAVIOURS, Behaviour
 from tests.simulator.checks import Failed
 from tests.simulator.disk import Disk, Ledger
 from tests.simulator.swarm import WALL_START_MS
@@ -73,6 +74,7 @@ class Machine:
         self._executing: deque[Finalise] = deque()
         self._mono_start_ms = 0
         self._busy = False
+        self._behaviour: Behaviour | None = None
 
     @property
     def name(self) -> str:
@@ -116,6 +118,9 @@ class Machine:
                 anchor=self.ledger.anchor(),
                 now=self.now(),
             )
+            behaviour = dict(world.swarm.behaviours).get(self.number)
+            if behaviour is not None:
+                self._behaviour = BEHAVIOURS[behaviour](self.replica, world.signers[self.number], world.chance)
             self._perform(self.replica.effects())
         except Crash:
             self._die()
@@ -128,7 +133,7 @@ class Machine:
                 self.tick(lambda replica, now, other=other: replica.on_connected(other, now))
 
     def _die(self) -> None:
-        self.world.trace("crash", self.name)
+        self.world.count("crash")
         self.replica = None
         self._life += 1
         self.world.after(self.world.crashes.down_ms(), self._rise)
@@ -246,17 +251,14 @@ class Machine:
             case SyncNeeded():
                 self._sync(effect)
             case Report():
-                world.trace(self.name, effect.kind.value)
+                world.count(effect.kind.value)
                 world.checks.on_report(self, effect)
 
     def _send(self, to: int, message: Message) -> None:
         self._point()
         self.world.checks.on_send(self, message)
-        if isinstance(message, Batch) and self.number in self.world.swarm.withholders:
-            confidants = [(self.number + 1 + k) % self.world.swarm.size for k in range(self.world.committee.faults_max + 1)]
-            if to not in confidants:
-                return
-        self.world.send(self, to, message)
+        for word in [message] if self._behaviour is None else self._behaviour.words(to, message):
+            self.world.send(self, to, word)
 
     def _set_timer(self, deadline_ms: int | None) -> None:
         self._timer_serial = serial = getattr(self, "_timer_serial", 0) + 1
@@ -299,6 +301,7 @@ class Machine:
     # -- catch-up -----------------------------------------------------------------------------------
     def _sync(self, needed: SyncNeeded) -> None:
         """Ask one peer's store for the next blocks."""
+        self.world.count("sync asked")
         peer = self.world.chance.pick(needed.peers)
         for target in self.world.machines:
             if target.number == peer:
@@ -318,6 +321,7 @@ class Machine:
     def take_blocks(self, sender: int, blocks: list[tuple[FinalBlock, tuple[Batch, ...]]]) -> None:
         from tests.simulator.world import CHAIN, CHAIN_ID
 
+        self.world.count("sync answered")
         for block, batches in blocks:
             opened: list[CheckedBatch] = [open_batch(batch, CHAIN_ID, CHAIN) for batch in batches]
             self.tick(

@@ -12,6 +12,7 @@ PARAMETERS = Parameters(
     lane_ahead_batches_max=16,
     exec_lag_max=6,
 )
+BEHAVIOURS = ("withhold", "old-parent", "forge", "misdate", "pick-and-choose", "wrong-execution")
 WALL_START_MS = 1_800_000_000_000
 
 
@@ -37,8 +38,8 @@ class Swarm:
     """How wrong each member's civil clock is."""
     twins: tuple[int, ...] = ()
     """Byzantine members: two processes each, with one key and separate memories."""
-    withholders: tuple[int, ...] = ()
-    """Byzantine members that send their batches to f + 1 others only."""
+    behaviours: tuple[tuple[int, str], ...] = ()
+    """Byzantine members that lie: (member, name in `tests.simulator.byzantine`)."""
     execution_ms: tuple[int, int] = (1, 20)
     submit_every_ms: int = 300
     rotate: float = 0.0
@@ -46,13 +47,15 @@ class Swarm:
     lazy_sync: bool = False
     """Records of ticks that promise nothing wait for the next frame."""
     heal_at_ms: int = 15_000
+    healed_delay_ms: tuple[int, int] = (1, 50)
+    """Message delays after the healing; a long one needs timers that grow."""
     timers: bool = False
     """Some transactions set contract timers."""
     parameters: Parameters = field(default=PARAMETERS)
 
     @property
     def byzantine(self) -> tuple[int, ...]:
-        return tuple(sorted({*self.twins, *self.withholders}))
+        return tuple(sorted({*self.twins, *(member for member, _ in self.behaviours)}))
 
 
 def draw(seed: int, *, ed25519: bool = False) -> Swarm:
@@ -61,7 +64,8 @@ def draw(seed: int, *, ed25519: bool = False) -> Swarm:
     size = chance.pick([4, 4, 4, 5, 6, 7])
     faults = (size - 1) // 3
     liars = chance.some(range(size), chance.between(0, faults))
-    twins = tuple(sorted(liar for liar in liars if chance.happens(0.8)))
+    twins = tuple(sorted(liar for liar in liars if chance.happens(0.5)))
+    behaviours = tuple((liar, chance.pick(BEHAVIOURS)) for liar in sorted(liars) if liar not in twins)
     wrong_clocks = chance.some(range(size), faults - len(liars)) if chance.happens(0.3) else []
     skews = tuple(
         chance.pick([-3_600_000, 3_600_000]) if number in wrong_clocks else chance.between(-200, 200)
@@ -81,16 +85,17 @@ def draw(seed: int, *, ed25519: bool = False) -> Swarm:
         pause=chance.below(size) if chance.happens(0.3) else None,
         skews_ms=skews,
         twins=twins,
-        withholders=tuple(sorted(liar for liar in liars if liar not in twins)),
+        behaviours=behaviours,
         execution_ms=chance.pick([(1, 5), (1, 50), (100, 800)]),
         submit_every_ms=chance.pick([100, 300, 1_500]),
         rotate=chance.pick([0.0, 0.01]),
         lazy_sync=chance.happens(0.5),
         heal_at_ms=chance.pick([8_000, 15_000, 30_000]),
+        healed_delay_ms=chance.pick([(1, 50), (1, 50), (1, 50), (700, 1_500)]),
         timers=chance.happens(0.3),
     )
     if chance.happens(0.2):
-        swarm = replace(swarm, size=1, twins=(), withholders=(), skews_ms=(0,), slow=None, pause=None) if (
+        swarm = replace(swarm, size=1, twins=(), behaviours=(), skews_ms=(0,), slow=None, pause=None) if (
             chance.happens(0.2)
         ) else replace(swarm, loss=0.0, crash=0.02, partition_every_ms=0, delay_ms=(1, 20))
     return swarm

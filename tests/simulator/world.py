@@ -1,6 +1,7 @@
 """The world: simulated time, a network, machines, clients, and the faults of a swarm."""
 
 import heapq
+from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
 
@@ -32,6 +33,7 @@ class World:
         self.now_ms = 0
         self.healed = False
         self.events = 0
+        self.counts: Counter[str] = Counter()
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._serial = 0
         self._trace = sha256()
@@ -70,6 +72,11 @@ class World:
         self.now_ms = max(self.now_ms, time_ms)
         return done is not None and done()
 
+    def count(self, what: str) -> None:
+        """Something happened that a run should see now and then."""
+        self.counts[what] += 1
+        self.trace(what)
+
     def trace(self, *what: object) -> None:
         self._trace.update(f"{self.now_ms} {what}\n".encode())
 
@@ -93,7 +100,7 @@ class World:
         """Take one message over the network; `deliver` runs when and if it arrives."""
         swarm, chance = self.swarm, self.chance
         if self.healed:
-            self.after(chance.between(1, 50), deliver)
+            self.after(chance.between(*swarm.healed_delay_ms), deliver)
             return
         if self._sides[source] != self._sides[target] or (source, target) in self._mute:
             return
@@ -149,8 +156,6 @@ class World:
             machine.resume()
             if machine.replica is None:
                 machine.start()
-        for machine in self.machines:
-            machine.connect_all()
 
     # -- clients ------------------------------------------------------------------------------------
     def transaction(self) -> Transaction:

@@ -39,13 +39,20 @@ function table(caption, head, rows) {
       make("tbody", null, rows.map((cells) => make("tr", null, cells.map((cell) => make("td", null, cell)))))));
 }
 
-function fields(document, schema) {
+// The fields of a model, and of the models that it is made of, each once.
+function fields(document, schema, seen = new Set()) {
   const whole = resolve(document, schema);
-  const rows = Object.entries(whole.properties ?? {}).map(([name, field]) => [
-    make("code", null, name), typeName(field), whole.required?.includes(name) ? "always" : "",
-    prose(resolve(document, field).description),
+  const name = whole.title ?? "";
+  if (seen.has(name)) return [];
+  seen.add(name);
+  const properties = Object.entries(whole.properties ?? {});
+  if (!properties.length) return [];
+  const rows = properties.map(([field, described]) => [
+    make("code", null, field), typeName(described), whole.required?.includes(field) ? "always" : "",
+    prose(described.description ?? resolve(document, described).description),
   ]);
-  return rows.length ? [table("Fields", ["Field", "Type", "", "Meaning"], rows)] : [];
+  const inner = properties.flatMap(([, described]) => [described, described.items, ...(described.anyOf ?? [])]).filter((one) => one?.$ref);
+  return [table(name, [name || "Field", "Type", "", "Meaning"], rows), ...inner.flatMap((one) => fields(document, one, seen))];
 }
 
 function answers(document, operation) {

@@ -1,0 +1,61 @@
+"""Two processes that share nothing but the blocks come to the same bytes, whatever their hash seed and Python."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STORY = """
+from tests.engine.chain import Chain
+from contracts.values import DAY
+
+chain = Chain()
+chain.euro(bigmarket=50_000, greenfarm=7)
+for name in ("deal-c", "deal-a", "deal-b"):
+    chain.delivery(name, price=1_000, days=10)
+    chain.succeed("bigmarket", (name, "fund", {}))
+chain.perform("greenfarm", ("deal-a", "fund", {}))
+chain.perform("bank", ("contracts", "deploy", {"source": "class Nothing:\\n    pass\\n"}))
+late = {"fact": "delivered", "value": chain.now_ms + 11 * DAY}
+chain.succeed("swiftship", ("deal-b", "report", late), after_ms=12 * DAY)
+last = chain.block(after_ms=60 * DAY)
+assert [receipt.timer.instance for receipt in last.receipts] == ["deal-c", "deal-a"]
+for outcome in chain.outcomes:
+    print(outcome.link.exec_hash.hex(), sum(receipt.gas_used for receipt in outcome.receipts))
+"""
+
+
+def story_told_by(python: str, hash_seed: str) -> str:
+    environment = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [python, "-c", STORY]
+    return subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+
+@pytest.fixture(scope="module")
+def told() -> str:
+    """What this Python tells with one hash seed."""
+    return story_told_by(sys.executable, "1")
+
+
+@pytest.mark.parametrize("hash_seed", ["2", "random"])
+def test_the_hash_seed_makes_no_difference(told: str, hash_seed: str) -> None:
+    assert len(told.splitlines()) > 10
+    assert story_told_by(sys.executable, hash_seed) == told
+
+
+def test_the_version_of_python_makes_no_difference(told: str) -> None:
+    other = "python3.12" if sys.version_info < (3, 12) else "python3.11"
+    python = shutil.which(other)
+    if python is None:
+        pytest.skip(f"there is no {other} on this machine")
+    imports = "import msgpack, nacl.bindings, orjson"
+    if subprocess.run([python, "-c", imports], capture_output=True, check=False).returncode:
+        pytest.skip(f"{other} lacks the packages that the cores need: {imports}")
+    assert story_told_by(python, "random") == told
