@@ -19,7 +19,6 @@ _SPELLINGS = tuple(
         (rf"\bpay\({_PART}, {_PART}\)", r"pay \2 to \1"),
         (rf"\btake\({_PART}, {_PART}\)", r"take \2 from \1"),
         (rf"\.of\({_PART}\)", r" of \1"),
-        (r"\bnot (\w+)\b(?! in\b)", r"no \1"),
         (r" is not None\b", " is known"),
         (r" is None\b", " is not known"),
         (r" <= ", " ≤ "),

@@ -130,7 +130,7 @@ async def test_assets_are_served_and_change_their_address_when_they_change(clien
         ("penalty = min(self.rate.of(self.price) * days, self.cap.of(self.price))",
          "penalty = min(rate of price × days, cap of price)"),
         ('self.close("on_time <= self.x", self.price * 0)', 'close("on_time <= self.x", price × 0)'),
-        ("not self.delivered", "no delivered"),
+        ("not self.delivered", "not delivered"),
         ("x not in self.parties", "x not in parties"),
         ("self.winner is not None", "winner is known"),
         ("self.votes[sender()] == 3", "votes[the sender] is 3"),

@@ -73,10 +73,9 @@ def test_the_same_transaction_posted_to_all_nodes_at_once_is_executed_once(conso
     identifier = id_of(body["transaction"])
     for partner in consortium.partners:
         assert post(partner, body).is_success
+    path = f"/v1/transactions/{identifier}"
     for partner in consortium.partners:
-        assert wait_until(
-            lambda at=partner: at.client.get(f"/v1/transactions/{identifier}")["state"] == "committed", LEVEL_S
-        )
+        assert wait_until(lambda at=partner: at.client.get(path)["state"] == "committed", LEVEL_S)
     consortium.assert_equal_execution()
     assert source.balance(CURRENCY) == balance - 1
 
@@ -100,7 +99,8 @@ def test_bad_transactions_are_refused_with_a_reason(
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (status, code), problem
     assert answer.headers["content-type"] == "application/problem+json"
-    assert problem["detail"] and problem["hint"]
+    assert problem["detail"]
+    assert problem["hint"]
     consortium.assert_equal_execution()
     assert consortium.partners[1].balance(CURRENCY) == balance
 
@@ -136,7 +136,7 @@ def test_events_resume_without_gap_or_repetition(consortium: Consortium) -> None
     assert [int(event["fields"]["amount"]) for event in first + rest] == amounts
 
 
-def test_a_proof_is_verified_by_a_file_that_knows_only_genesis(consortium: Consortium, tmp_path: Path) -> None:
+def test_a_stranger_with_the_genesis_verifies_a_proof(consortium: Consortium, tmp_path: Path) -> None:
     key = f"balance/millworks/{CURRENCY}".encode()
     proof = consortium.partners[3].client.get(f"/v1/proof/{key.hex()}")
     path = tmp_path / "proof.json"
