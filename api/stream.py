@@ -2,7 +2,7 @@
 
 Every event's id is `height.index`, its place in the chain. A reader that comes back with Last-Event-ID
 gets what follows that place, from the store, so nothing is ever skipped. A reader that reads more slowly
-than it is sent holds up only itself: the gateway is asked for the next event when the last one is gone.
+than it is sent holds up only itself: the gateway is asked for more when what was read is gone.
 After such a stall it gets a message `lagged`, so that it knows it sees history; after a longer one the
 connection is closed, and it resumes when it comes back.
 """
@@ -10,7 +10,7 @@ connection is closed, and it resumes when it comes back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated
 
@@ -35,6 +35,8 @@ STALLED_MAX_S = 60.0
 """A reader that makes the node wait this long is cut off; it can resume."""
 RETRY_MS = 1_000
 """What browsers are told to wait before they reconnect."""
+AHEAD_EVENTS_MAX = 64
+"""Events that are read from the store before the reader has taken those before."""
 INDEX_MAX = 999_999_999
 """Beyond every event of a block."""
 
@@ -144,24 +146,20 @@ async def events(
 async def _messages(
     gateway: Gateway, after: tuple[int, int], wanted: EventFilter, blocks: bool, closing: asyncio.Event
 ) -> AsyncGenerator[bytes]:
-    """The stream's messages; heartbeats where there is nothing to tell."""
+    """The stream's messages, as many at once as there are; heartbeats where there is nothing to tell."""
     clock = asyncio.get_running_loop().time
-    events = aiter(gateway.events(after, wanted))
-    upcoming = asyncio.ensure_future(anext(events, None))
+    ready: asyncio.Queue[bytes] = asyncio.Queue(AHEAD_EVENTS_MAX)
+    reading = asyncio.create_task(_read_ahead(gateway.events(after, wanted), ready))
     height_told: int | None = None
     looked_s = told_s = clock()
     # The id alone tells the reader its place, so that it can resume even before the first event.
     yield format_sse_event(id=None if after[1] < 0 else f"{after[0]}.{after[1]}", retry=RETRY_MS)
     try:
         while not closing.is_set():
-            await asyncio.wait({upcoming}, timeout=TICK_S)
-            text = b""
-            if upcoming.done():
-                event = upcoming.result()
-                if event is None:
-                    return
-                text += _message("event", event, format_position(event))
-                upcoming = asyncio.ensure_future(anext(events, None))
+            text = await _take(ready)
+            if not text and reading.done():
+                reading.result()
+                return
             now_s = clock()
             if (
                 blocks
@@ -175,13 +173,34 @@ async def _messages(
             if text:
                 told_s = now_s
                 yield text
-    except Refused as refused:
-        yield _message("problem", problem_body(refused.code, refused.detail, status=refused.status))
     finally:
-        upcoming.cancel()
-        await asyncio.gather(upcoming, return_exceptions=True)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _read_ahead(events: AsyncIterator[JsonObject], ready: asyncio.Queue[bytes]) -> None:
+    """Keep a few messages ready, no more than the queue holds."""
+    try:
+        async for event in events:
+            await ready.put(_message("event", event, format_position(event)))
+    except Refused as refused:
+        body = problem_body(refused.code, refused.detail, status=refused.status)
+        await ready.put(_message("problem", body))
+    finally:
         if isinstance(events, AsyncGenerator):
             await events.aclose()
+
+
+async def _take(ready: asyncio.Queue[bytes]) -> bytes:
+    """All messages that are ready, once there is one; none when TICK_S is over first."""
+    try:
+        async with asyncio.timeout(TICK_S):
+            taken = [await ready.get()]
+    except TimeoutError:
+        return b""
+    while not ready.empty():
+        taken.append(ready.get_nowait())
+    return b"".join(taken)
 
 
 def _before(height: int, index: int) -> tuple[int, int]:

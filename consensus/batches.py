@@ -19,7 +19,7 @@ from consensus.types import Batch, BatchHeader, Digest, LaneTip, MemberNumber
 
 
 class InvalidBatch(InvalidMessage):
-    """A batch that its author really signed and that no honest validator would: the author's fault for good."""
+    """A batch that its author signed and no honest validator would: the author's fault for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,11 @@ class CheckedBatch:
 
 
 def make_batch(
-    chain_id: bytes, lane: MemberNumber, previous: LaneTip, transactions: Sequence[Transaction], signer: Signer
+    chain_id: bytes,
+    lane: MemberNumber,
+    previous: LaneTip,
+    transactions: Sequence[Transaction],
+    signer: Signer,
 ) -> CheckedBatch:
     """The next batch of the own lane, signed, over transactions that were verified at admission."""
     envelopes = tuple(transaction.envelope for transaction in transactions)
@@ -55,7 +59,9 @@ def make_batch(
         gas=sum(transaction.gas_limit for transaction in transactions),
     )
     signature = signer.sign(batch_payload(chain_id, header))
-    return CheckedBatch(Batch(header, signature, envelopes), batch_digest(chain_id, header), tuple(transactions))
+    return CheckedBatch(
+        Batch(header, signature, envelopes), batch_digest(chain_id, header), tuple(transactions)
+    )
 
 
 def open_batch(batch: Batch, chain_id: bytes, chain: str) -> CheckedBatch:
@@ -66,9 +72,13 @@ def open_batch(batch: Batch, chain_id: bytes, chain: str) -> CheckedBatch:
     """
     header = batch.header
     if header.seq == 0 or not batch.envelopes:
-        raise InvalidMessage(f"batch {header.seq} of lane {header.lane}: sequence and content must not be empty")
+        raise InvalidMessage(
+            f"batch {header.seq} of lane {header.lane}: sequence and content must not be empty"
+        )
     sizes = header.count, header.size_bytes
-    if sizes != (len(batch.envelopes), sum(map(len, batch.envelopes))) or header.root != list_root(batch.envelopes):
+    if sizes != (len(batch.envelopes), sum(map(len, batch.envelopes))) or header.root != list_root(
+        batch.envelopes
+    ):
         raise InvalidMessage(f"batch {header.seq} of lane {header.lane}: content does not match its header")
     try:
         transactions = tuple(parse_transaction(envelope, chain) for envelope in batch.envelopes)

@@ -15,8 +15,8 @@ from consensus.types import NO_DIGEST, Batch, Digest, Get, Header, MemberNumber,
 SKIPS_PER_ANSWER = 16
 """Skip certificates sent in answer to one Status; whoever lacks more asks again."""
 BATCHES_PER_ANSWER = 64
-BYTES_PER_ANSWER = 4 * 1024 * 1024
-"""Envelopes sent in answer to one range of a Get, but for at least one batch."""
+BYTES_PER_ANSWER = 2 * 1024 * 1024
+"""Once an answer to one range of a Get holds so many bytes of envelopes, it ends."""
 
 
 def answer_status(state: State, status: Status) -> list[Message]:
@@ -60,40 +60,37 @@ def answer_get(state: State, get: Get, stored: Callable[[Digest], Batch | None])
     return answer
 
 
-def _range(state: State, digest: Digest, above: int, stored: Callable[[Digest], Batch | None]) -> list[Message]:
-    """From the newest down to `above`, at most the oldest ones that fit into an answer."""
-    found: list[Batch] = []
-    for _ in range(2 * state.parameters.lane_ahead_batches_max):
+def _range(
+    state: State, digest: Digest, above: int, stored: Callable[[Digest], Batch | None]
+) -> list[Message]:
+    """From `digest` down its lane as far as an answer goes; whoever needs more asks again from there."""
+    found: list[Message] = []
+    size_bytes = 0
+    while len(found) < BATCHES_PER_ANSWER and size_bytes < BYTES_PER_ANSWER:
         held = state.lanes.get(digest)
         batch = held.batch if held is not None else stored(digest)
         if batch is None or batch.header.seq <= above:
             break
         found.append(batch)
-        digest = batch.header.prev
-    answer: list[Message] = []
-    size_bytes = 0
-    for batch in reversed(found):
         size_bytes += batch.header.size_bytes
-        if answer and (size_bytes > BYTES_PER_ANSWER or len(answer) >= BATCHES_PER_ANSWER):
-            break
-        answer.append(batch)
-    return answer
+        digest = batch.header.prev
+    return found[::-1]
 
 
 def needs(state: State) -> Iterator[Need]:
-    """What to fetch: for the next final block, for the proposal at hand, for votes to finalise, for lanes behind."""
+    """What to fetch: for the next final block, the proposal at hand, votes to finalise, lanes behind."""
     waiting: list[Header] = []
     following = next_undelivered(state)
     if following is not None:
         waiting.append(following.header)
     proposed = state.proposals.get(state.certificates.frontier)
-    if proposed is not None:
+    if proposed is not None and state.ballot.of(state.certificates.frontier).notarise is None:
         waiting.append(proposed.link.header)
     for certificate in state.certificates.of_kind(VoteKind.NOTARISE, above=state.certificates.final_view):
         header = state.chain.get(certificate.digest or NO_DIGEST)
         if header is None:
             state.chain.want(certificate.digest or NO_DIGEST)
-        else:
+        elif state.ballot.of(header.view).finalise is None:
             waiting.append(header)
     top = state.certificates.top_digest
     state.chain.want(top)

@@ -9,6 +9,8 @@ not care about the frontier.)
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from consensus.committee import Committee
 from consensus.errors import CorruptionError, InvalidMessage
 from consensus.keys import Verifier
@@ -29,9 +31,11 @@ def check_certificate(
         raise InvalidMessage(f"{place}: names a header where it must not, or none where it must")
     if len(certificate.votes) < committee.quorum:
         raise InvalidMessage(f"{place}: {len(certificate.votes)} votes, a quorum is {committee.quorum}")
-    if any(a[0] >= b[0] for a, b in zip(certificate.votes, certificate.votes[1:], strict=False)):
+    if any(a[0] >= b[0] for a, b in pairwise(certificate.votes)):
         raise InvalidMessage(f"{place}: voters must be sorted and appear once")
-    message = vote_payload(chain_id, certificate.kind, certificate.epoch, certificate.view, certificate.digest)
+    message = vote_payload(
+        chain_id, certificate.kind, certificate.epoch, certificate.view, certificate.digest
+    )
     for voter, signature in certificate.votes:
         key = committee.key_of(voter)
         if key is None or not verifier(key, message, signature):
@@ -73,7 +77,9 @@ class Certificates:
         for other in (N, F) if kind is not S else (F,):
             held = self.get(other, view)
             if held is not None and held.digest != digest:
-                raise CorruptionError(f"view {view} has two contradicting certificates: more than f validators lie")
+                raise CorruptionError(
+                    f"view {view} has two contradicting certificates: more than f validators lie"
+                )
         if kind is F and self.get(S, view) is not None:
             raise CorruptionError(f"view {view} is both skipped and final: more than f validators lie")
         self._held[kind, view] = certificate
@@ -94,7 +100,7 @@ class Certificates:
         return None
 
     def justify(self, header: Header) -> list[Certificate] | None:
-        """Rule 3: the parent's certificate and a skip of every view between, or None where one is not held."""
+        """Rule 3: the parent's certificate and a skip of every view between; None where one is not held."""
         found: list[Certificate] = []
         if header.parent_view > 0:
             parent = self.proven(header.parent_view, header.parent)

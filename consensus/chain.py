@@ -71,7 +71,10 @@ class Chain:
                 return None
             if link.header.height <= self.floor.header.height:
                 return None  # a branch that the floor has cut off
-            if link.header.parent not in self._links and link.header.height > self.floor.header.height + GAP_MAX:
+            if (
+                link.header.parent not in self._links
+                and link.header.height > self.floor.header.height + GAP_MAX
+            ):
                 return None
             links.append(link)
             digest = link.header.parent

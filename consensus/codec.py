@@ -122,7 +122,8 @@ def record(cls: Callable[..., T], **fields: Field[Any]) -> Field[T]:
         if type(raw) is not list or len(raw) != len(shapes):
             raise DecodeError(f"{path}: expected an array of {len(shapes)} fields")
         try:
-            return cls(*[shape.load(item, f"{path}.{name}") for item, (name, shape) in zip(raw, shapes, strict=True)])
+            places = zip(raw, shapes, strict=True)
+            return cls(*[shape.load(item, f"{path}.{name}") for item, (name, shape) in places])
         except ValueError as error:  # raised by a type's own __post_init__
             raise DecodeError(f"{path}: {error}") from None
 
@@ -162,6 +163,6 @@ def unpack(data: bytes, what: str, bytes_max: int) -> Any:
     if len(data) > bytes_max:
         raise DecodeError(f"{what}: {len(data)} bytes, at most {bytes_max} are allowed")
     try:
-        return msgpack.unpackb(data, raw=False, use_list=True, strict_map_key=True, max_map_len=0, max_ext_len=0)
+        return msgpack.unpackb(data, raw=False, use_list=True, max_map_len=0, max_ext_len=0)
     except (ValueError, msgpack.UnpackException) as error:
         raise DecodeError(f"{what}: not well-formed msgpack ({type(error).__name__})") from None

@@ -22,7 +22,7 @@ class Committee:
     """The fixed set of validators of an epoch.
 
     Invariant: sorted by number, at least one, no number or key twice.
-    Source: the quorum is n − f, not 2f + 1: the two differ where n is not 3f + 1, and 2f + 1 forks there.
+    Source: the quorum is n - f, not 2f + 1: the two differ where n is not 3f + 1, and 2f + 1 forks there.
     """
 
     epoch: int
@@ -48,7 +48,7 @@ class Committee:
 
     @property
     def quorum(self) -> int:
-        """q = n − f: how many equal votes make a certificate."""
+        """q = n - f: how many equal votes make a certificate."""
         return self.size - self.faults_max
 
     @property

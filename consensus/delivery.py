@@ -46,7 +46,7 @@ def _take(state: State, link: Link, descendants: list[Link], certificate: Certif
 
 
 def next_undelivered(state: State) -> Link | None:
-    """The final block after the floor, if its header is known: what its batches are missing for, is urgent."""
+    """The final block after the floor, if its header is known; where it is stuck, a batch is missing."""
     for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.chain.floor.header.view):
         path = state.chain.path(certificate.digest or NO_DIGEST)
         if path:

@@ -1,4 +1,4 @@
-"""Batches on their way: cutting the own ones, holding others', saying what is held, asking for what is missing."""
+"""Batches on their way: own ones cut, others' held, tips announced, what is missing asked for."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ class Dissemination:
         place = batch.header.lane, batch.header.seq
         if rival is not None and place not in self._accused:
             self._accused.add(place)
-            self._out.report(ReportKind.EQUIVOCATION, place[0], f"it signed two batches for place {place[1]} of its lane")
+            self._out.report(
+                ReportKind.EQUIVOCATION, place[0], f"it signed two batches for place {place[1]} of its lane"
+            )
 
     def cut(self, now: Now) -> None:
         """Put waiting transactions into the next batches: durable first, then to everybody."""

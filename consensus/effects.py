@@ -17,7 +17,7 @@ from consensus.types import Digest, FinalBlock, LaneTip, MemberNumber
 
 @dataclass(frozen=True, slots=True)
 class Persist:
-    """Append `record` (a canonical encoding, see `consensus.records`) to the journal before any later send."""
+    """Append `record` (canonical bytes, see `consensus.records`) to the journal before any later send."""
 
     record: bytes
 
@@ -39,14 +39,14 @@ class Broadcast:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Call `on_timer` at `deadline_ms` of the monotonic clock, in place of any earlier wish; None: no timer."""
+    """Call `on_timer` at `deadline_ms` of the monotonic clock, in place of any earlier wish; None: never."""
 
     deadline_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Finalise:
-    """A block is final. Given strictly by height, once; `batches` are those it orders, in order of execution."""
+    """A block is final. Given once, strictly by height; `batches` are what it orders, as they execute."""
 
     block: FinalBlock
     batches: tuple[Digest, ...]
@@ -69,7 +69,7 @@ class Available:
 
 @dataclass(frozen=True, slots=True)
 class SyncNeeded:
-    """This node misses final blocks that its peers may have pruned from consensus: fetch from `from_height` on."""
+    """This node misses final blocks: fetch them from `from_height` on. `peers`: most likely to help first."""
 
     from_height: int
     peers: tuple[MemberNumber, ...]
@@ -114,7 +114,11 @@ class Outgoing:
         self._effects.append(effect)
 
     def report(
-        self, kind: ReportKind, member: MemberNumber | None, text: str, fields: tuple[tuple[str, int | str], ...] = ()
+        self,
+        kind: ReportKind,
+        member: MemberNumber | None,
+        text: str,
+        fields: tuple[tuple[str, int | str], ...] = (),
     ) -> None:
         """Queue a Report."""
         self.add(Report(kind, member, text, fields))

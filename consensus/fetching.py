@@ -33,7 +33,7 @@ class _Asked:
 
 @dataclass
 class Fetches:
-    """Spreads requests over peers and time. Needs are stated anew each time; what is not stated is forgotten."""
+    """Spreads requests over peers and time. Needs are stated anew each time; all others are forgotten."""
 
     interval_ms: int
     _asked: dict[Digest, _Asked] = field(default_factory=dict)

@@ -58,12 +58,18 @@ def _judge_claims(state: State, header: Header, parent: Header, now: Now) -> Jud
     if header.exec_height > parent.exec_height:
         claim = state.execution.compare(header.exec_height, header.exec_hash)
         if claim is Claim.CONTRADICTS:
-            return Judgement(Verdict.INVALID, f"it names another execution of height {header.exec_height} than ours")
+            return Judgement(
+                Verdict.INVALID, f"it names another execution of height {header.exec_height} than ours"
+            )
         if claim is Claim.UNKNOWN:
-            return Judgement(Verdict.WAIT, f"height {header.exec_height}, whose execution it names, is not executed here")
+            return Judgement(
+                Verdict.WAIT, f"height {header.exec_height}, whose execution it names, is not executed here"
+            )
     early_ms = header.time_ms - (now.wall_ms + state.parameters.precision_ms)
     if early_ms > 0:
-        return Judgement(Verdict.WAIT, f"its time is {early_ms} ms too far ahead of this clock", now.wall_ms + early_ms)
+        return Judgement(
+            Verdict.WAIT, f"its time is {early_ms} ms too far ahead of this clock", now.wall_ms + early_ms
+        )
     return Judgement(Verdict.VALID, "valid")
 
 

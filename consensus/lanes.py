@@ -53,7 +53,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Span:
-    """What lies between two cuts, lane by lane: the batches in order, what of them is not held, what is wrong."""
+    """What lies between two cuts, lane by lane: batches in order, what is not held, what is wrong."""
 
     batches: dict[MemberNumber, tuple[CheckedBatch, ...]]
     missing: tuple[tuple[LaneTip, BatchRange], ...] = ()
@@ -138,7 +138,9 @@ class Lanes:
     def _extend(self, lane: Lane) -> None:
         while True:
             tip = lane.tip
-            following = [d for d in lane.places.get(tip.seq + 1, ()) if self._batches[d].header.prev == tip.digest]
+            following = [
+                d for d in lane.places.get(tip.seq + 1, ()) if self._batches[d].header.prev == tip.digest
+            ]
             if not following:
                 return
             lane.chain.append(following[0])
@@ -184,18 +186,23 @@ class Lanes:
         return tip, BatchRange(tip.digest, held if above <= held < tip.seq else above)
 
     def gaps(self) -> list[tuple[Lane, MemberNumber, BatchRange]]:
-        """What peers say they hold beyond the held chains: (lane, peer, what to ask it for), by lane and peer."""
+        """What peers hold beyond the chains held here: (lane, peer, what to ask it for), by lane and peer."""
         found = []
         for lane in self._lanes.values():
             if lane.frozen:
                 continue
             for member, have in sorted(lane.haves.items()):
-                if have.seq > lane.tip.seq and have.seq - lane.final.seq <= self._parameters.lane_ahead_batches_max:
+                if (
+                    have.seq > lane.tip.seq
+                    and have.seq - lane.final.seq <= self._parameters.lane_ahead_batches_max
+                ):
                     span = self.span((lane.tip,) if lane.tip.seq else (), (have,))
                     found += [(lane, member, wanted) for _, wanted in span.missing]
         return found
 
-    def available_seq(self, lane: Lane, me: MemberNumber, members: Iterable[MemberNumber], quorum: int) -> int:
+    def available_seq(
+        self, lane: Lane, me: MemberNumber, members: Iterable[MemberNumber], quorum: int
+    ) -> int:
         """Up to where `quorum` members hold the lane, this one and the author counted.
 
         A peer that announced another batch than ours for a place does not count.
@@ -211,7 +218,9 @@ class Lanes:
         held.sort(reverse=True)
         return held[quorum - 1] if len(held) >= quorum else 0
 
-    def cut(self, base: Cut, height: int, me: MemberNumber, members: tuple[MemberNumber, ...], quorum: int) -> Cut:
+    def cut(
+        self, base: Cut, height: int, me: MemberNumber, members: tuple[MemberNumber, ...], quorum: int
+    ) -> Cut:
         """The cut of a block on `base`: each lane as far as a quorum holds it, within a block's limits.
 
         Lanes take turns, one batch each, so that no lane fills a block before the others had theirs.

@@ -7,10 +7,23 @@ message and hold for every sender.
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 from consensus import codec, types
-from consensus.codec import DIGEST, SIGNATURE, UINT64_MAX, Field, blob, decode, encode, optional, record, sequence, uint
+from consensus.codec import (
+    DIGEST,
+    SIGNATURE,
+    UINT64_MAX,
+    Field,
+    blob,
+    decode,
+    encode,
+    optional,
+    record,
+    sequence,
+    uint,
+)
 from consensus.errors import DecodeError
 from consensus.keys import TAG_BATCH, TAG_HEADER, TAG_STATUS, TAG_VOTE
 from consensus.parameters import BATCH_BYTES_MAX, BATCH_COUNT_MAX
@@ -59,7 +72,7 @@ _tips = sequence(LANE_TIP, MEMBERS_MAX)
 
 def _sorted_tips_load(raw: Any, path: str) -> types.Cut:
     tips = _tips.load(raw, path)
-    if any(a.lane >= b.lane for a, b in zip(tips, tips[1:], strict=False)):
+    if any(a.lane >= b.lane for a, b in pairwise(tips)):
         raise DecodeError(f"{path}: lanes must be sorted and appear once")
     return tips
 
@@ -104,7 +117,7 @@ _certificate = record(
 def _certificate_load(raw: Any, path: str) -> types.Certificate:
     certificate = _certificate.load(raw, path)
     voters = [voter for voter, _ in certificate.votes]
-    if any(a >= b for a, b in zip(voters, voters[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(voters)):
         raise DecodeError(f"{path}: voters must be sorted and appear once")
     return certificate
 
@@ -151,7 +164,14 @@ FINAL_BLOCK = record(
 )
 
 Message = (
-    types.Proposal | types.Vote | types.Certificate | types.Status | types.Header | types.Batch | types.Have | types.Get
+    types.Proposal
+    | types.Vote
+    | types.Certificate
+    | types.Status
+    | types.Header
+    | types.Batch
+    | types.Have
+    | types.Get
 )
 _KINDS: tuple[tuple[int, type[Any], Field[Any]], ...] = (
     (1, types.Proposal, PROPOSAL),

@@ -46,7 +46,10 @@ class Outbox:
         """When the next batch is to be cut, None where nothing waits."""
         if not self._waiting:
             return None
-        full = len(self._waiting) >= self._parameters.batch_count_max or self._bytes >= self._parameters.batch_bytes_max
+        full = (
+            len(self._waiting) >= self._parameters.batch_count_max
+            or self._bytes >= self._parameters.batch_bytes_max
+        )
         return self._since_ms if full else self._since_ms + self._parameters.batch_interval_ms
 
     def take(self, now_ms: int) -> tuple[Transaction, ...]:

@@ -27,7 +27,7 @@ class Parameters:
     heartbeat_ms: int = 60_000
     """An idle chain makes a block this often, to notice a silent loss of quorum; 0: never."""
     block_interval_ms: int = 40
-    """A leader proposes no sooner than this after the view began, so that a block gathers work; 0: at once."""
+    """A leader waits this long after the view began, so that a block gathers work; 0: it does not."""
     batch_interval_ms: int = 20
     """A lane cuts a batch this long after its first waiting transaction, if it is not full before."""
     batch_bytes_max: int = 512 * 1024
@@ -54,7 +54,9 @@ class Parameters:
         if self.batch_bytes_max < ENVELOPE_BYTES_MAX or self.batch_gas_max < GAS_LIMIT_MAX:
             raise ValueError("batch_bytes_max and batch_gas_max must leave room for the largest transaction")
         if self.batch_bytes_max > BATCH_BYTES_MAX or not 0 < self.batch_count_max <= BATCH_COUNT_MAX:
-            raise ValueError(f"a batch holds at most {BATCH_BYTES_MAX} bytes and 1 to {BATCH_COUNT_MAX} transactions")
+            raise ValueError(
+                f"a batch holds at most {BATCH_BYTES_MAX} bytes and 1 to {BATCH_COUNT_MAX} transactions"
+            )
         if self.block_bytes_max < self.batch_bytes_max or self.block_gas_max < self.batch_gas_max:
             raise ValueError("block_bytes_max and block_gas_max must leave room for the largest batch")
         if self.lane_ahead_bytes_max < self.batch_bytes_max or self.lane_ahead_batches_max < 1:

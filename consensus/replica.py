@@ -134,10 +134,11 @@ class Replica:
         """A connection to `member` is up (again): tell it where we stand and what we hold."""
         self._send_status(member, now)
         tips = tuple(lane.tip for lane in self._state.lanes if lane.tip.seq > 0)
-        self._out.add(Send(member, Have(tips)))
+        if tips:
+            self._out.add(Send(member, Have(tips)))
 
     def on_message(self, sender: MemberNumber, message: Message, now: Now) -> None:
-        """Any message but Batch, from its authenticated sender. Raises: InvalidMessage, the sender's fault."""
+        """Any message but Batch, from its authenticated sender. Raises: InvalidMessage, its fault."""
         peer = self._peers.get(sender)
         if peer is None:
             raise InvalidMessage(f"{sender} is not another validator")
@@ -156,7 +157,7 @@ class Replica:
         self._unsettled = now
 
     def submit(self, transactions: Sequence[Transaction], now: Now) -> Admission:
-        """Put verified transactions into the own lane. Each accepted one comes back in an Acknowledged effect."""
+        """Put verified transactions into the own lane; accepted ones come back in an Acknowledged effect."""
         accepted = 0 if self._stopped else self._batches.submit(transactions, now)
         self._unsettled = now
         return Admission(accepted, 0 if accepted == len(transactions) else RETRY_AFTER_MS)
@@ -174,7 +175,10 @@ class Replica:
         `changed`: it did more than count a block. `next_wakeup_ms`: the earliest contract timer now.
         """
         state = self._state
-        ensure(height == state.execution.height + 1 and height in state.unexecuted, f"height {height} is not next")
+        ensure(
+            height == state.execution.height + 1 and height in state.unexecuted,
+            f"height {height} is not next",
+        )
         state.execution.advance(exec_hash, changed, next_wakeup_ms)
         state.lanes.release(state.unexecuted.pop(height))
         for header in state.chain.delivered_above(height):
@@ -335,7 +339,7 @@ class Replica:
         )
 
     def _tell_status(self, now: Now) -> None:
-        """To everybody: when stuck, to be helped; else now and then, so that the others know how far we are."""
+        """To everybody: when stuck, to be helped; else now and then, so that others know how far we are."""
         due_ms = self._told_ms + self._state.parameters.base_timeout_ms
         stuck = self._voting.pace.take_retry(now.mono_ms)
         news = self._told_height != self._state.execution.height
@@ -398,12 +402,14 @@ class Replica:
             return
         self._stopped = True
         own = dict(self._state.execution.hashes_from(height))[height]
-        text = f"this node executed height {height} otherwise than the others: it stops until that is examined"
+        text = (
+            f"this node executed height {height} otherwise than the others: it stops until that is examined"
+        )
         fields = (("height", height), ("own", own.hex()), ("theirs", theirs.hex()))
         self._out.report(ReportKind.DIVERGED, None, text, fields)
 
     def _seek_sync(self, now: Now) -> None:
-        """Ask the driver for whole blocks where what is final is far ahead, or near and does not come by itself."""
+        """Ask the driver for whole blocks where the final one is far ahead, or near and does not come."""
         state, floor = self._state, self._state.chain.floor.header
         held_back = floor.height - state.execution.height >= AHEAD_MAX
         if held_back or state.certificates.final_view == floor.view:

@@ -79,7 +79,11 @@ def tips_by_lane(cut: Cut) -> Mapping[MemberNumber, LaneTip]:
 
 
 def header_fault(
-    header: Header, parent: Header, parent_digest: Digest, lanes: frozenset[MemberNumber], parameters: Parameters
+    header: Header,
+    parent: Header,
+    parent_digest: Digest,
+    lanes: frozenset[MemberNumber],
+    parameters: Parameters,
 ) -> str | None:
     """Why a header can never follow its parent, or None; what needs data or a clock is judged elsewhere.
 
@@ -113,7 +117,7 @@ def _cut_fault(cut: Cut, previous: Cut, lanes: frozenset[MemberNumber]) -> str |
 
 
 def execution_order(cut: Cut, height: int) -> list[MemberNumber]:
-    """The lanes of a cut in the order in which a block executes them: by number, starting one further each block."""
+    """The lanes of a cut as a block executes them: by number, starting one further with each height."""
     lanes = [tip.lane for tip in cut]
     start = height % len(lanes) if lanes else 0
     return lanes[start:] + lanes[:start]

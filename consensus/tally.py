@@ -45,7 +45,7 @@ class Tally:
         self._valid: dict[int, set[Vote]] = {}
 
     def add(self, vote: Vote, *, trusted: bool = False) -> Counted:
-        """Count a vote of this epoch by a validator; `trusted` says that its signature was checked or is our own."""
+        """Count a validator's vote of this epoch; `trusted`: its signature was checked, or is our own."""
         if self._votes.get((vote.view, vote.kind), {}).get(vote.voter) == vote:
             return Counted()
         if trusted:

@@ -6,7 +6,7 @@ The *body* (the JCS bytes) and the signatures travel together as an *envelope*, 
 A transaction's id is the SHA-256 of the signed bytes, so a copy with another signature has the same id
 and can only be executed once; caches are keyed by the whole envelope, never by the id.
 
-Object keys are `[a-z0-9_]` and numbers are integers within ±(2^53 − 1), larger ones travel as text.
+Object keys are `[a-z0-9_]` and numbers are integers within ±(2^53 - 1), larger ones travel as text.
 Under these two rules a fast JSON encoder with sorted keys produces exactly JCS.
 
 Source: RFC 8785; RFC 8032.
@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -153,7 +154,8 @@ def parse_transaction(envelope: bytes, chain: str) -> Transaction:
     _check_value(value, "transaction", 0)
     if canonical_json(value) != parts.body:
         raise InvalidTransaction(
-            "not_canonical", "the transaction is not in RFC 8785 form: sort keys, no spaces, no duplicate keys"
+            "not_canonical",
+            "the transaction is not in RFC 8785 form: sort keys, no spaces, no duplicate keys",
         )
     return _build(envelope, parts, value, chain)
 
@@ -176,7 +178,7 @@ def _build(envelope: bytes, parts: _Envelope, value: Any, chain: str) -> Transac
     keys = [key for key, _ in parts.signatures]
     if not keys:
         raise InvalidTransaction("unsigned", "at least one signature is needed")
-    if any(a >= b for a, b in zip(keys, keys[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(keys)):
         raise InvalidTransaction("signature_order", "signatures must be sorted by public key and appear once")
     cosigners = _list(value.get("cosigners", []), "transaction.cosigners", 0, SIGNATURES_MAX - 1)
     if value.get("cosigners") == []:
@@ -193,7 +195,9 @@ def _build(envelope: bytes, parts: _Envelope, value: Any, chain: str) -> Transac
         cosigners=tuple(_name(item, f"transaction.cosigners[{i}]") for i, item in enumerate(cosigners)),
         calls=tuple(_call(item, f"transaction.calls[{i}]") for i, item in enumerate(calls)),
         expires_ms=_integer(value["expires_ms"], "transaction.expires_ms", 0, INTEGER_MAX),
-        gas_limit=_integer(value.get("gas_limit", GAS_LIMIT_DEFAULT), "transaction.gas_limit", 1, GAS_LIMIT_MAX),
+        gas_limit=_integer(
+            value.get("gas_limit", GAS_LIMIT_DEFAULT), "transaction.gas_limit", 1, GAS_LIMIT_MAX
+        ),
         salt=value["salt"],
         signatures=parts.signatures,
     )
@@ -216,7 +220,7 @@ def _call(raw: Any, path: str) -> Call:
 
 def _name(raw: Any, path: str) -> str:
     if not is_name(raw):
-        raise _malformed(path, "must be a name: lower-case letters and digits, joined by . _ or -, at most 64")
+        raise _malformed(path, "must be a name: lower-case letters and digits joined by . _ or -, at most 64")
     return str(raw)
 
 

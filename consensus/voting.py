@@ -28,6 +28,8 @@ class Voting:
         self.pace = Pacemaker(state.parameters.base_timeout_ms)
         self.waiting_for = ""
         """Why there is no N yet for the proposal at hand."""
+        self.refused: tuple[int, str] = (0, "")
+        """The last view whose proposal was refused, and why."""
         self._sent_view = 0
         """The last view whose proposal was sent in this life."""
         self._accused: set[tuple[MemberNumber, int]] = set()
@@ -40,7 +42,13 @@ class Voting:
         if header.epoch != state.committee.epoch or sender != state.committee.leader(header.view):
             raise InvalidMessage(f"{place}: {sender} does not lead it")
         digest = header_digest(state.chain_id, header)
-        if (vote.kind, vote.epoch, vote.view, vote.digest, vote.voter) != (N, header.epoch, header.view, digest, sender):
+        if (vote.kind, vote.epoch, vote.view, vote.digest, vote.voter) != (
+            N,
+            header.epoch,
+            header.view,
+            digest,
+            sender,
+        ):
             raise InvalidMessage(f"{place}: its vote is not the leader's vote for it")
         for certificate in proposal.justification:
             self.on_certificate(certificate)
@@ -58,7 +66,11 @@ class Voting:
 
     def on_vote(self, sender: MemberNumber, vote: Vote) -> None:
         """A vote from its author's own stream. Raises: InvalidMessage."""
-        if vote.voter != sender or vote.epoch != self._state.committee.epoch or (vote.digest is None) != (vote.kind is S):
+        if (
+            vote.voter != sender
+            or vote.epoch != self._state.committee.epoch
+            or (vote.digest is None) != (vote.kind is S)
+        ):
             raise InvalidMessage(f"vote of view {vote.view}: not the sender's own, or malformed")
         if self._is_open(vote.view):
             self.count(vote)
@@ -79,7 +91,9 @@ class Voting:
         """Count a vote; `trusted` says that its signature was checked or is our own."""
         counted = self._state.tally.add(vote, trusted=trusted)
         for member in counted.forgers:
-            self._out.report(ReportKind.BAD_MESSAGE, member, f"its vote in view {vote.view} has an invalid signature")
+            self._out.report(
+                ReportKind.BAD_MESSAGE, member, f"its vote in view {vote.view} has an invalid signature"
+            )
         if counted.equivocation is not None and (vote.voter, vote.view) not in self._accused:
             self._accused.add((vote.voter, vote.view))
             kinds = " and ".join(other.kind.name for other in counted.equivocation)
@@ -177,6 +191,7 @@ class Voting:
                 if judgement.again_ms is not None:
                     self._out.wake(now.mono_ms + judgement.again_ms - now.wall_ms)
             case Verdict.INVALID:
+                self.refused = view, judgement.reason
                 text = f"its proposal in view {view} is refused: {judgement.reason}"
                 self._out.report(ReportKind.REFUSED_PROPOSAL, state.committee.leader(view), text)
                 self._skip(view)

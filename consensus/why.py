@@ -88,7 +88,9 @@ def explain(state: State, voting: Voting, peers: Mapping[MemberNumber, Peer], st
     )
 
 
-def _phase(state: State, voting: Voting, stopped: bool, now: Now) -> tuple[str, str, list[MemberNumber] | None]:
+def _phase(
+    state: State, voting: Voting, stopped: bool, now: Now
+) -> tuple[str, str, list[MemberNumber] | None]:
     """(phase, text, who voted for what is waited for, if it is votes)."""
     view, pace = state.certificates.frontier, voting.pace
     height, executed = state.chain.floor.header.height, state.execution.height
@@ -98,14 +100,21 @@ def _phase(state: State, voting: Voting, stopped: bool, now: Now) -> tuple[str, 
         return "behind", f"behind: height {height} is here, later blocks are final and on their way", None
     if not work.is_active(state, now, pace.entered_ms):
         if executed < height:
-            return "execution", f"height {height} is final and waits for execution, {executed} is executed", None
+            return (
+                "execution",
+                f"height {height} is final and waits for execution, {executed} is executed",
+                None,
+            )
         return "idle", f"idle at height {height}: nothing to agree on", None
     start = f"no block for {_seconds(now.mono_ms - pace.entered_ms)}: view {view} waits for "
     own = state.ballot.of(view)
     if own.skip is not None:
         voters = state.tally.voters(view, VoteKind.SKIP)
         wanted = state.committee.quorum - len(voters)
-        return "skip", f"{start}{_count(max(0, wanted), 'vote')} to give up on its leader {{leader}}", voters
+        refused_view, reason = voting.refused
+        because = f" (refused its proposal: {reason})" if refused_view == view else ""
+        text = f"{start}{_count(max(0, wanted), 'vote')} to give up on its leader {{leader}}{because}"
+        return "skip", text, voters
     if own.notarise is not None:
         voters = state.tally.voters(view, VoteKind.NOTARISE)
         wanted = state.committee.quorum - len(voters)

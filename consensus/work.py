@@ -20,7 +20,7 @@ def heartbeat_at_ms(state: State, entered_ms: int) -> int | None:
 
 
 def wakeup_at_ms(state: State) -> int | None:
-    """When (civil time) a contract timer is due, as far as is known: while blocks wait for execution, nothing is."""
+    """When (civil time) a contract timer is due; None also while blocks wait for execution."""
     if state.execution.height < state.chain.floor.header.height:
         return None
     return state.execution.next_wakeup_ms
@@ -99,7 +99,7 @@ def _is_new(state: State, header: Header, base: Header, has_room: bool, now: Now
 
 
 def is_stuck(state: State, now: Now, entered_ms: int) -> bool:
-    """Whether work lies in blocks that are notarised but do not become final, so that another block must help."""
+    """Whether work lies in blocks that are notarised but not final, so that another block must help."""
     certificates = state.certificates
     return (
         certificates.top_view > certificates.final_view

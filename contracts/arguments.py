@@ -31,7 +31,6 @@ from contracts.values import (
     SECOND,
     TEXT_BYTES_MAX,
     Money,
-    escrow_account,
 )
 
 DICT_KEY_MAX = 2**60 - 1
@@ -131,7 +130,8 @@ def to_json(value: Value, spec: TypeSpec | None = None) -> Json:
         return [to_json(part, items[place] if items else None) for place, part in enumerate(value)]
     if kind is dict:
         key_spec, item_spec = items or (None, None)
-        return [[to_json(key, key_spec), to_json(item, item_spec)] for key, item in value.items()]
+        ordered = sorted(value, key=encode_key)
+        return [[to_json(key, key_spec), to_json(value[key], item_spec)] for key in ordered]
     plain: Json = value  # text, a truth value or nothing
     return plain
 
@@ -226,6 +226,11 @@ def _same(raw: Json) -> Value:
     return raw
 
 
+def _name(raw: Json) -> Value:
+    """Not an escrow account: nobody but a contract moves money into a contract."""
+    return raw if is_name(raw) else None
+
+
 def _integer(raw: Json) -> int | None:
     if type(raw) is int:
         return raw
@@ -286,7 +291,7 @@ _READERS: dict[str, Callable[[Json], Value]] = {
     "Time": _time,
     "Span": _span,
     "Percent": _percent,
-    "Party": _same,
-    "Oracle": _same,
-    "Instance": _same,
+    "Party": _name,
+    "Oracle": _name,
+    "Instance": _name,
 }

@@ -78,7 +78,7 @@ def load_program(source: str | bytes, cached_code: bytes | None) -> CompiledCont
     are. A cache of another source, compiler or Python is not an error; the source is compiled then.
     """
     text = _decode(source)
-    if cached_code is not None:
+    if cached_code is not None and text.isascii():
         try:
             key, packed = marshal.loads(cached_code)  # noqa: S302 - our own file
             if key == _CACHE_KEY and packed[0] == sha256(text.encode()).digest():

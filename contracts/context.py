@@ -32,7 +32,7 @@ _ESCROW_PREFIX = escrow_account("")
 
 
 class Context:
-    """What all transactions and timers of a block share; a `contracts.arguments.Directory`."""
+    """What all transactions and timers of a block share."""
 
     def __init__(self, state: StateReader, programs: Programs, height: int = 0, time_ms: int = 0) -> None:
         self.overlay = Overlay(state)
@@ -43,6 +43,7 @@ class Context:
         self._contracts: dict[str, LoadedContract] = {}
 
     def account(self, name: str) -> Account | None:
+        """A registered account, or None."""
         return self.overlay.get(account_key(name), ACCOUNT)
 
     def has_account(self, name: str) -> bool:
@@ -57,6 +58,7 @@ class Context:
         return record is not None and any(key in record.keys for key in keys)
 
     def code(self, code: str) -> Code | None:
+        """Deployed source by its id, or None."""
         return self.overlay.get(code_key(code), CODE)
 
     def contract(self, code: str) -> LoadedContract:
@@ -70,7 +72,7 @@ class Context:
         return contract
 
     def compiled(self, source: str) -> LoadedContract:
-        """Raises: ContractError."""
+        """Source that need not be deployed. Raises: ContractError."""
         return self._programs.contract(source)
 
     def has_instance(self, name: str) -> bool:
@@ -85,9 +87,11 @@ class Context:
         return instance
 
     def put_instance(self, name: str, instance: Instance) -> None:
+        """Replace the record of an instance."""
         self.overlay.put(instance_key(name), instance, INSTANCE)
 
     def set_phase(self, name: str, phase: str) -> None:
+        """Move an instance to another phase."""
         self.put_instance(name, replace(self.instance(name), phase=phase))
 
     def terms(self, name: str) -> dict[str, Value]:

@@ -94,11 +94,11 @@ def decode_key(data: bytes) -> Any:
 
 
 def count_items(value: Any) -> int:
-    """The elements of a list or dict, at any depth; 0 for other values."""
+    """The elements of a list, the keys and elements of a dict, at any depth; 0 for other values."""
     if type(value) is list:
         return len(value) + sum(map(count_items, value))
     if type(value) is dict:
-        return len(value) + sum(map(count_items, value.values()))
+        return 2 * len(value) + sum(map(count_items, value.values()))
     return 0
 
 
@@ -137,11 +137,13 @@ def _int_bytes(value: int) -> bytes:
 def _encode_part(part: Any) -> bytes:
     kind = type(part)
     if kind is int:
-        magnitude: int = abs(part)
-        length = (magnitude.bit_length() + 7) // 8
-        if part >= 0:
-            return _KEY_INT + bytes([_INT_ZERO + length]) + magnitude.to_bytes(length, "big")
-        return _KEY_INT + bytes([_INT_ZERO - length]) + ((1 << 8 * length) - 1 - magnitude).to_bytes(length, "big")
+        number: int = part
+        length = (number.bit_length() + 7) // 8
+        if number >= 0:
+            return _KEY_INT + bytes([_INT_ZERO + length]) + number.to_bytes(length, "big")
+        return (
+            _KEY_INT + bytes([_INT_ZERO - length]) + (number - 1 + (1 << 8 * length)).to_bytes(length, "big")
+        )
     if kind is str:
         return _KEY_TEXT + _escaped(part.encode())
     if kind is bytes:

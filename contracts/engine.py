@@ -59,7 +59,7 @@ class Outcome:
 
     `writes` go to the state, `aux_writes` to the rows beside it, `tree_writes` to the pages of its tree; each
     sorted by key. `skipped` are ids of transactions that were executed before and have no receipt here,
-    `expired` those that came too late. `changed` says that there is something for a later header to vouch for.
+    `expired` those that came too late. `changed` says that a later header has something to vouch for.
     """
 
     receipts: tuple[Receipt, ...]
@@ -118,8 +118,8 @@ class Engine(Views):
     ) -> tuple[Receipt, tuple[Event, ...]]:
         """What would become of a transaction at this height and time, if all whom it names signed."""
         execution = self._block(state, NO_ROWS, height, time_ms)
-        receipt = execution.perform(transaction)
-        return receipt, tuple(execution.events)
+        execution.run_transaction(transaction, signed=True)
+        return execution.receipts[0], tuple(execution.events)
 
     def query(
         self,
@@ -150,10 +150,10 @@ class _BlockExecution:
 
     def __init__(self, context: Context, executed: Executed, parameters: Parameters) -> None:
         self.context = context
+        self.receipts: list[Receipt] = []
         self.events: list[Event] = []
         self._executed = executed
         self._parameters = parameters
-        self._receipts: list[Receipt] = []
         self._firings: list[Write] = []
         self._skipped: list[bytes] = []
         self._expired: list[bytes] = []
@@ -172,10 +172,11 @@ class _BlockExecution:
                 self.context.arm(timer.instance, None)
             self.context.overlay.commit()
 
-    def run_transaction(self, transaction: Transaction) -> None:
+    def run_transaction(self, transaction: Transaction, *, signed: bool = False) -> None:
         """Execute a transaction, unless it was executed before, came too late, or lacks a signature.
 
-        Only what was executed uses up its id: anyone can make a copy that lacks a signature.
+        Only what was executed uses up its id: anyone can make a copy that lacks a signature. `signed` takes
+        for granted that all who are named have signed.
         """
         if self._executed.contains(transaction.id, transaction.expires_ms):
             self._skipped.append(transaction.id)
@@ -183,22 +184,18 @@ class _BlockExecution:
             self._expired.append(transaction.id)
             valid, now = time_text(transaction.expires_ms), time_text(self.context.time_ms)
             text = f"valid until {valid}, the block is of {now}"
-            self._receipts.append(_not_executed(transaction, Status.EXPIRED, "expired", text))
-        elif (unsigned := self._unsigned(transaction)) is not None:
-            text = f"no key of {unsigned} signed this transaction"
-            self._receipts.append(_not_executed(transaction, Status.FAILED, "unauthorised", text))
+            self.receipts.append(_not_executed(transaction, Status.EXPIRED, "expired", text))
+        elif not signed and (account := self._unsigned(transaction)) is not None:
+            text = f"no key of {account} signed this transaction"
+            self.receipts.append(_not_executed(transaction, Status.FAILED, "unauthorised", text))
         else:
-            self.perform(transaction)
+            run = Run(
+                self.context, GasMeter(transaction.gas_limit), (transaction.sender, *transaction.cosigners)
+            )
+            work = partial(self._perform_calls, run, transaction)
+            self._attempt(run, transaction.gas_limit, transaction.id, None, work)
+            self.context.overlay.commit()
             self._executed.add(transaction.id, transaction.expires_ms)
-
-    def perform(self, transaction: Transaction) -> Receipt:
-        """Execute a transaction whose signatures have been judged."""
-        signers = (transaction.sender, *transaction.cosigners)
-        run = Run(self.context, GasMeter(transaction.gas_limit), signers)
-        work = partial(self._perform_calls, run, transaction)
-        receipt = self._attempt(run, transaction.gas_limit, transaction.id, None, work)
-        self.context.overlay.commit()
-        return receipt
 
     def _perform_calls(self, run: Run, transaction: Transaction) -> tuple[Value, ...]:
         run.meter.spend(TRANSACTION_GAS + bytes_gas(len(transaction.body)))
@@ -239,7 +236,7 @@ class _BlockExecution:
             firings = self._keep(run, None if timer else subject)
         count = len(self.events) - first_event
         receipt = Receipt(subject, timer, status, code, text, gas_used, results, firings, first_event, count)
-        self._receipts.append(receipt)
+        self.receipts.append(receipt)
         return receipt
 
     def _keep(self, run: Run, transaction: bytes | None) -> tuple[bytes, ...]:
@@ -267,17 +264,17 @@ class _BlockExecution:
         state_root, tree_writes = tree.update(writes) if writes else (tree.root, ())
         roots = (
             state_root,
-            list_root([receipt.encode() for receipt in self._receipts]),
+            list_root([receipt.encode() for receipt in self.receipts]),
             list_root([event.encode() for event in self.events]),
         )
         return Outcome(
-            receipts=tuple(self._receipts),
+            receipts=tuple(self.receipts),
             events=tuple(self.events),
             writes=writes,
             aux_writes=tuple(sorted((*rows, *self._firings))),
             tree_writes=tree_writes,
             link=previous.next(*roots),
-            changed=bool(writes or self._receipts),
+            changed=bool(writes or self.receipts),
             next_wakeup_ms=next_wakeup_ms(self.context),
             skipped=tuple(self._skipped),
             expired=tuple(self._expired),

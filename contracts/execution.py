@@ -13,6 +13,7 @@ from typing import NamedTuple
 from consensus.transactions import Call, Json
 from contracts.arguments import arguments_from_json, arguments_from_values, from_json, time_text
 from contracts.context import Context, parties
+from contracts.encoding import count_items
 from contracts.errors import Revert
 from contracts.gas import STORED_BYTE, WRITE
 from contracts.host import Meter
@@ -26,6 +27,10 @@ from contracts.system import SYSTEM
 
 DEPTH_MAX = 8
 """Instances that call each other, the first included."""
+ARGUMENT_GAS = 50
+"""Gas for each argument, and each element of one, that is read from JSON or copied to another contract."""
+NAME_GAS = 400
+"""Gas for looking up the account or instance that an argument names."""
 REPORT = "report"
 """The action that the engine adds to every contract with facts."""
 
@@ -42,7 +47,7 @@ class Emitted(NamedTuple):
 
 
 class Run:
-    """What a transaction, timer or query does, and has done so far.
+    """What a transaction, timer or query does, and has done so far; a `contracts.arguments.Directory`.
 
     `signers` are the accounts that signed, the sender first. `touched` are the instances whose rules must be
     tried, in the order in which they were acted on. `running` are the instances that are at work, the
@@ -62,32 +67,45 @@ class Run:
 
     def call(self, call: Call) -> Value:
         """Perform one call of the transaction. Raises: Revert."""
+        self.meter.spend(ARGUMENT_GAS * count_items(call.args))
         system = SYSTEM.get(call.contract)
         if system is not None:
             return system.call(self, call.action, call.args)
         if call.action == REPORT and self.contract(call.contract).facts:
             return self._report(call.contract, call.args)
-        bind = partial(arguments_from_json, given=call.args, directory=self.context)
+        bind = partial(arguments_from_json, given=call.args, directory=self)
         return self._act(call.contract, call.action, bind, self.signers)
 
     def call_from(self, caller: str, instance: str, action: str, arguments: Mapping[str, Value]) -> Value:
         """Perform an action that a contract asks for; its escrow account is the only signer."""
-        bind = partial(arguments_from_values, given=arguments, directory=self.context)
+        bind = self._bind_values(arguments)
         return self._act(instance, action, bind, (caller,))
 
     def query(self, instance: str, query: str, arguments: Mapping[str, Json]) -> Value:
         """Answer a query from outside. Raises: Revert."""
-        bind = partial(arguments_from_json, given=arguments, directory=self.context)
-        return self._ask(instance, query, bind)
+        return self._ask(instance, query, partial(arguments_from_json, given=arguments, directory=self))
 
     def query_from(self, instance: str, query: str, arguments: Mapping[str, Value]) -> Value:
         """Answer a query of a contract. Raises: Revert."""
-        bind = partial(arguments_from_values, given=arguments, directory=self.context)
-        return self._ask(instance, query, bind)
+        return self._ask(instance, query, self._bind_values(arguments))
+
+    def has_account(self, name: str) -> bool:
+        """True for a registered account, and for the escrow account of an instance."""
+        self.meter.spend(NAME_GAS)
+        return self.context.has_account(name)
+
+    def has_instance(self, name: str) -> bool:
+        """True for an instance that was created."""
+        self.meter.spend(NAME_GAS)
+        return self.context.has_instance(name)
 
     def contract(self, name: str) -> LoadedContract:
         """The code of an instance. Raises: Revert("unknown")."""
         return self.context.contract(self.context.instance(name).code)
+
+    def _bind_values(self, given: Mapping[str, Value]) -> Bind:
+        self.meter.spend(ARGUMENT_GAS * count_items(given))
+        return partial(arguments_from_values, given=given, directory=self)
 
     def _act(self, name: str, action: str, bind: Bind, signers: tuple[str, ...]) -> Value:
         instance = self._active(name)
@@ -132,7 +150,7 @@ class Run:
         key = fact_key(name, spec.name)
         if self.context.overlay.get(key, FACT) is not None:
             raise _refusal("fact", f"{spec.name} of {name} was reported before; a fact is reported once")
-        value = from_json(spec.type, given["value"], "value", self.context)
+        value = from_json(spec.type, given["value"], "value", self)
         now_ms = self.context.time_ms
         if spec.type.name == "Time":
             reported, now = time_text(value), time_text(now_ms)

@@ -34,8 +34,8 @@ MONEY = 25
 """An operation that makes Money."""
 TEXT = 20
 """An operation that makes a str or bytes, beside its bytes."""
-POWER = 12
-"""A power."""
+PRODUCT = 20
+"""A power, or a product that may be twice as long as an int."""
 HASH = 40
 """One SHA-256, beside its bytes."""
 DISPLAY = 6

@@ -147,12 +147,16 @@ class Time:
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Money:
     """An amount of a currency in whole minor units, such as cents; two currencies never mix."""
 
     amount: int
-    currency: str
+    currency: Instance
+
+    def __init__(self, amount: int, currency: str) -> None:
+        object.__setattr__(self, "amount", amount)
+        object.__setattr__(self, "currency", Instance(currency))
 
     def _same(self, other: Money) -> int:
         if self.currency != other.currency:

@@ -96,11 +96,10 @@ def check_proof(root: bytes, key: bytes, value: bytes | None, proof: StateProof)
     elif proof.other is None:
         current = EMPTY
     else:
-        depth = len(proof.siblings)
-        if proof.other[0] == path or _first_bits(proof.other[0], depth) != _first_bits(path, depth):
+        if proof.other[0] == path:
             return False
-        current = leaf_hash(*proof.other)
-    bits = _first_bits(path, len(proof.siblings))
+        current = leaf_hash(*proof.other)  # that it stands on the way to `path`, the bits below make sure
+    bits = int.from_bytes(path, "big") >> (DEPTH_MAX - len(proof.siblings))
     for level, sibling in enumerate(proof.siblings):
         current = node_hash(sibling, current) if bits >> level & 1 else node_hash(current, sibling)
     return current == root
@@ -284,10 +283,6 @@ def _nibble(path: bytes, depth: int) -> int:
     return byte & 15 if depth & 1 else byte >> 4
 
 
-def _first_bits(path: bytes, count: int) -> int:
-    return int.from_bytes(path, "big") >> (DEPTH_MAX - count)
-
-
 def _corrupt(prefix: bytes, what: str) -> StateCorruption:
     return StateCorruption(
         f"state tree: the page at path {prefix.hex()[1::2] or '(top)'} {what}; "
@@ -296,14 +291,16 @@ def _corrupt(prefix: bytes, what: str) -> StateCorruption:
 
 
 def _encode(page: _Page) -> bytes:
-    leaves = [node for node in page[_SLOTS:] if isinstance(node, _Leaf)]
-    children = [(slot, node) for slot, node in enumerate(page[_SLOTS:]) if isinstance(node, bytes)]
-    bitmap = sum(1 << slot for slot, _ in children)
-    parts = [bytes([len(leaves)]), bitmap.to_bytes(2, "big")]
-    for leaf in leaves:
-        parts += (leaf.path, leaf.value_hash)
-    parts += (node for _, node in children)
-    return b"".join(parts)
+    bitmap = 0
+    leaves: list[bytes] = []
+    children: list[bytes] = []
+    for slot, node in enumerate(page[_SLOTS:]):
+        if isinstance(node, bytes):
+            bitmap |= 1 << slot
+            children.append(node)
+        elif node is not None:
+            leaves += (node.path, node.value_hash)
+    return b"".join((bytes([len(leaves) // 2]), bitmap.to_bytes(2, "big"), *leaves, *children))
 
 
 def _decode(prefix: bytes, stored: bytes) -> _Page:
@@ -325,5 +322,7 @@ def _decode(prefix: bytes, stored: bytes) -> _Page:
             page[_SLOTS + slot] = stored[place : place + _DIGEST_BYTES]
             place += _DIGEST_BYTES
     for index in range(_SLOTS - 1, 0, -1):
-        page[index] = _join(page[2 * index], page[2 * index + 1])
+        left, right = page[2 * index], page[2 * index + 1]
+        if left is not None or right is not None:
+            page[index] = _join(left, right)
     return page

@@ -51,9 +51,12 @@ class Programs:
         return self._loaded(source)
 
     def _load(self, source: str) -> LoadedContract:
+        if self._cache is None:
+            return LoadedContract(load_program(source, None))
         key = sha256(source.encode()).digest()
-        cached = None if self._cache is None else self._cache.get(key)
+        cached = self._cache.get(key)
         program = load_program(source, cached)
-        if self._cache is not None and cached is None:
-            self._cache.put(key, dump_code(program))
+        dumped = dump_code(program)
+        if dumped != cached:  # missing, damaged, or of another Python
+            self._cache.put(key, dumped)
         return LoadedContract(program)

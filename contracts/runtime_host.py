@@ -11,7 +11,15 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from consensus.transactions import INTEGER_MAX
-from contracts.encoding import copy_value, count_items, decode_key, decode_value, encode_key, encode_value, size_bytes
+from contracts.encoding import (
+    copy_value,
+    count_items,
+    decode_key,
+    decode_value,
+    encode_key,
+    encode_value,
+    size_bytes,
+)
 from contracts.errors import Revert
 from contracts.gas import EVENT_BYTE, SCAN_ITEM, STORED_BYTE, VALUE_BYTES, bytes_gas
 from contracts.layout import FACT, RAW, fact_key, field_key, table_of
@@ -30,7 +38,7 @@ KEY_BYTES_MAX = 512
 """One table key, in canonical bytes."""
 EVENT_BYTES_MAX = 16 * 1024
 """One event, as `contracts.encoding.size_bytes` counts."""
-STORED_ITEM = 10
+STORED_ITEM = 20
 """Gas for each element of a list or dict that comes from the state or goes into it."""
 
 

@@ -6,13 +6,13 @@ once. A savepoint is a place in the journal of changes; rolling back to it undoe
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from consensus.errors import DecodeError, ensure
 from contracts.errors import StateCorruption
 from contracts.merkle import TreeReader, Write
+from contracts.sorted_keys import SortedKeys
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class Overlay:
         self._values: dict[bytes, Any] = {}
         self._forms: dict[bytes, Form[Any]] = {}
         self._journal: list[Change] = []
-        self._groups: dict[bytes, list[bytes]] = {}
+        self._groups: dict[bytes, SortedKeys] = {}
 
     def get(self, key: bytes, form: Form[T]) -> T | None:
         """The value of `key`, or None. Raises: StateCorruption where committed bytes can not be decoded."""
@@ -108,14 +108,14 @@ class Overlay:
         self._values[key] = value
         self._forms[key] = form
         if group is not None:
-            self._remember(group, key)
+            self._groups.setdefault(group, SortedKeys()).add(key)
 
     def scan(self, prefix: bytes, after: bytes | None, form: Form[T]) -> Iterator[tuple[bytes, T | None]]:
         """Rows whose keys begin with `prefix`, sorted, strictly after the key `after`.
 
         None stands where this block deleted a row, so that the caller can charge for passing it.
         """
-        changed = self._groups.setdefault(prefix, [])
+        changed = self._groups.setdefault(prefix, SortedKeys())
         for key, data in self._committed(prefix, after):
             yield from self._changed_between(changed, after, key)
             value = self.get(key, form) if key in self._values else _load(data, form, key)
@@ -168,20 +168,13 @@ class Overlay:
             after = page[-1][0]
 
     def _changed_between(
-        self, changed: list[bytes], after: bytes | None, before: bytes | None
+        self, changed: SortedKeys, after: bytes | None, before: bytes | None
     ) -> Iterator[tuple[bytes, Any]]:
         """Changed rows strictly between two keys; `changed` may grow while the caller looks at a row."""
-        place = 0 if after is None else bisect_right(changed, after)
-        while place < len(changed) and (before is None or changed[place] < before):
-            key = changed[place]
+        key = changed.after(after)
+        while key is not None and (before is None or key < before):
             yield key, self._values[key]
-            place = bisect_right(changed, key)
-
-    def _remember(self, group: bytes, key: bytes) -> None:
-        changed = self._groups.setdefault(group, [])
-        place = bisect_right(changed, key)
-        if place == 0 or changed[place - 1] != key:
-            changed.insert(place, key)
+            key = changed.after(key)
 
 
 def _load(data: bytes | None, form: Form[T], key: bytes) -> T | None:

@@ -45,9 +45,9 @@ def settle(run: Run, *, rest_ms: int = 1) -> None:
     No timer is set earlier than `rest_ms` from now.
     """
     while run.touched:
-        instance = next(iter(run.touched))
-        del run.touched[instance]
-        _settle_instance(run, instance, rest_ms)
+        touched, run.touched = run.touched, {}
+        for instance in touched:
+            _settle_instance(run, instance, rest_ms)
 
 
 def _settle_instance(run: Run, name: str, rest_ms: int) -> None:

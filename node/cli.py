@@ -43,7 +43,7 @@ app.add_typer(demo.demo, name="demo")
 def main() -> None:
     """Run the command line; never returns."""
     try:
-        app()
+        app(prog_name="quorate")
     except ConfigurationError as error:
         _fail(error, 2)
     except CommandFailed as error:

@@ -107,7 +107,11 @@ def build_proof(
             "siblings": [sibling.hex() for sibling in entry.proof.siblings],
             "other": None if other is None else {"path": other[0].hex(), "value_hash": other[1].hex()},
         },
-        "exec": {"previous": links[0].exec_hash.hex(), "links": [_link_json(link) for link in links[1:]]},
+        "exec": {
+            "height": links[1].height,
+            "previous": links[0].exec_hash.hex(),
+            "links": [{root: getattr(link, root).hex() for root in _ROOTS} for link in links[1:]],
+        },
         "header": _header_json(block.header),
         "descendants": [_header_json(header) for header in block.descendants],
         "votes": [{"voter": voter, "signature": vote.hex()} for voter, vote in block.certificate.votes],
@@ -137,21 +141,19 @@ def _verify(proof: Any, chain: str, genesis_hash: Digest, committee: Committee, 
     _require(same_chain, f"is not of chain {chain} with genesis {genesis_hash.hex()}")
     key = _blob(outer["key_hex"], "key_hex")
     value = None if outer["value_hex"] is None else _blob(outer["value_hex"], "value_hex")
-    execution = fields(outer["exec"], {"previous", "links"}, "exec")
-    links = _list(execution["links"], "exec.links", _link)
+    execution = fields(outer["exec"], {"height", "previous", "links"}, "exec")
+    height = _integer(execution["height"], "exec.height")
+    links = _list(execution["links"], "exec.links", _roots)
     _require(len(links) > 0, "has no execution link")
-    height, roots = links[0]
     state_proof = _state_proof(outer["state"], "state")
-    _require(check_proof(roots[0], key, value, state_proof), "key and value are not in the state")
+    _require(check_proof(links[0][0], key, value, state_proof), "key and value are not in the state")
 
     link = ExecLink(height - 1, _digest(execution["previous"], "exec.previous"), EMPTY, EMPTY, EMPTY)
-    for at, roots in links:
+    for roots in links:
         link = link.next(*roots)
-        _require(link.height == at, "the execution links have a gap")
-
     header = _header(outer["header"], "header")
-    named = (header.exec_height, header.exec_hash)
-    _require(named == (link.height, link.exec_hash), "the header vouches for another execution")
+    _require(header.exec_hash == link.exec_hash, "the header vouches for another execution")
+
     certified, digest = header, header_digest(genesis_hash, header)
     for descendant in _list(outer["descendants"], "descendants", _header):
         _require(descendant.parent == digest, "a descendant has another parent")
@@ -164,10 +166,6 @@ def _verify(proof: Any, chain: str, genesis_hash: Digest, committee: Committee, 
 
 
 # ---------------------------------------------------------------- JSON
-
-
-def _link_json(link: ExecLink) -> dict[str, Any]:
-    return {"height": link.height} | {root: getattr(link, root).hex() for root in _ROOTS}
 
 
 def _header_json(header: Header) -> dict[str, Any]:
@@ -200,10 +198,10 @@ def _tip(value: Any, where: str) -> LaneTip:
     )
 
 
-def _link(value: Any, where: str) -> tuple[int, tuple[Digest, Digest, Digest]]:
-    entry = fields(value, {"height", *_ROOTS}, where)
+def _roots(value: Any, where: str) -> tuple[Digest, Digest, Digest]:
+    entry = fields(value, set(_ROOTS), where)
     state_root, receipts_root, events_root = (_digest(entry[root], f"{where}.{root}") for root in _ROOTS)
-    return _integer(entry["height"], f"{where}.height"), (state_root, receipts_root, events_root)
+    return state_root, receipts_root, events_root
 
 
 def _vote(value: Any, where: str) -> tuple[int, bytes]:

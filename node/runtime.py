@@ -41,6 +41,8 @@ from node.sync import BlockServer, CatchUp
 log = structlog.get_logger("node")
 
 EXIT_OK, EXIT_FAILED, EXIT_CONFIGURATION = 0, 1, 2
+REASONS_TO_STOP = (NodeError, ConsensusError, StateCorruption, ListenFailed)
+"""What a node may stop for and tells its operator in one line; anything else is a fault of ours."""
 FINALISED_QUEUE_BLOCKS = 256
 """Final blocks that may wait for execution; ordering slows down long before, by exec_lag_max."""
 SWITCH_INTERVAL_S = 0.001
@@ -57,10 +59,10 @@ def run_node(config: NodeConfig, *, dev: bool = False) -> int:
         set_up_logs(config.log_format, config.log_level, me.id)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         trio.run(_Node(config, signed, me, dev=dev).run)
-    except (NodeError, ConsensusError, StateCorruption) as error:
+    except REASONS_TO_STOP as error:
         return _stop_with(error)
     except BaseExceptionGroup as group:
-        expected, unexpected = group.split((NodeError, ConsensusError, StateCorruption))
+        expected, unexpected = group.split(REASONS_TO_STOP)
         if expected is None or unexpected is not None:
             raise  # a fault of ours: the traceback is what helps
         return _stop_with(expected)

@@ -12,7 +12,7 @@ write can leave a hole behind. A key is a space, one byte, and what orders the s
     b ‖ batch digest          Batch
     t ‖ transaction id        Place
     L ‖ height ‖ index        Place of the transaction that the receipt is of
-    M ‖ subject ‖ 0 ‖ ~height ‖ ~index      nothing: newest first, what an account signed or an instance was called in
+    M ‖ subject ‖ 0 ‖ ~height ‖ ~index      nothing: newest first, what concerns an account or instance
     R ‖ height ‖ index        Receipt
     E ‖ height ‖ index        Event
     S ‖ key                   authenticated state
@@ -139,7 +139,6 @@ class Rows:
                     yield key[1:], value
         except plyvel.Error as error:
             raise _damaged(error) from None
-
 
     def each_reversed(self, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         """All rows strictly before `stop`, the last one first. Raises: CorruptionError."""

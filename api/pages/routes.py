@@ -102,8 +102,9 @@ async def _transaction(gateway: Gateway, identifier: str) -> JsonObject:
     status = await gateway.status(identifier)
     if status.state is TransactionState.UNKNOWN:
         raise ApiError("unknown_transaction", f"{identifier} is neither executed nor waiting here")
-    whole = await gateway.transaction(identifier) if status.state is TransactionState.COMMITTED else {}
-    return {"status": status_body(status), "transaction": whole}
+    whole = await gateway.transaction(identifier) if status.state is TransactionState.COMMITTED else None
+    known = CATALOGUE.get(status.code or "")
+    return {"status": status, "transaction": whole, "problem": known, "json": whole or status_body(status)}
 
 
 async def _page(template: str, gateway: Gateway, load: Callable[[], Awaitable[JsonObject]]) -> Response:

@@ -1,4 +1,4 @@
-"""A rule's conditions and steps as people read them: `self.pay(self.seller, self.price)` as "pay price to seller".
+"""A rule's source as people read it: `self.pay(self.seller, self.price)` as "pay price to seller".
 
 Only the spelling changes, never the meaning, so every expression stays what it is; what has no better words
 keeps its own.
@@ -25,8 +25,8 @@ _SPELLINGS = tuple(
         (r" >= ", " ≥ "),
         (r" == ", " is "),
         (r" != ", " is not "),
-        (r" \* ", " × "),
-        (r" - ", " − "),  # noqa: RUF001 - the sign for subtraction
+        (r" \* ", " \u00d7 "),
+        (r" - ", " \u2212 "),
         (r"(?<=[a-z0-9])_(?=[a-z0-9])", " "),
     )
 )

@@ -48,23 +48,23 @@ class AssignmentChecker(CallChecker):
         return new
 
     def settled(self, value: tree.Value) -> tree.Value:
-        """A list or dict that leaves the method is bounded and copied, so that nobody changes it behind us."""
+        """A list or dict that leaves the method is bounded and copied: nobody changes it behind us."""
         if not is_container(value.type):
             return value
         return self.apply(operation((value.type,), value.type, "settle(m, {0})"), value)
 
     # ------------------------------------------------------------ variables
 
-    def _variable(self, node: syntax.Assign, target: syntax.Name, value_node: syntax.Expression) -> tree.Step:
+    def _variable(self, node: syntax.Assign, target: syntax.Name, value: syntax.Expression) -> tree.Step:
         known = self.locals.get(target.name, UNKNOWN)
         spec = self.annotations.read(node.annotation) if node.annotation else known
         if node.annotation and spec is UNKNOWN:
             self.bind(target, UNKNOWN)
             return tree.Set(target.name, wrong())
         old = self.value(target) if node.sign != "=" else tree.Constant(spec, None)
-        value = self._computed(node, old, value_node)
-        self.bind(target, value.type if spec is UNKNOWN else spec)
-        return tree.Set(target.name, value)
+        new = self._computed(node, old, value)
+        self.bind(target, new.type if spec is UNKNOWN else spec)
+        return tree.Set(target.name, new)
 
     def bind(self, target: syntax.Name, spec: TypeSpec) -> None:
         """Let a variable have a value from here on."""

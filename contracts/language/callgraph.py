@@ -27,7 +27,7 @@ _REFUSED = {
     (
         "rule",
         SIGNERS,
-    ): "a rule fires by itself: nobody has signed, so there is no sender() and nothing to take or move",
+    ): "a rule fires by itself: nobody has signed, so there is no sender(), no take and no move",
 }
 
 
@@ -44,7 +44,7 @@ def check_calls(callers: Mapping[str, Caller], problems: Problems) -> None:
             if (caller.kind, effect) in _REFUSED:
                 problems.add(caller.place, _REFUSED[caller.kind, effect])
         for place, callee, in_condition in caller.calls:
-            if in_condition and callee in callers:
+            if in_condition:
                 _check_condition(place, graph.effects(callee), problems)
 
 
@@ -69,23 +69,25 @@ class _Graph:
         open_, waiting = {root}, [root]
         while waiting:
             name = waiting[-1]
-            callees = [
-                (place, callee) for place, callee, _ in self.callers[name].calls if callee in self.callers
-            ]
-            unknown = next(((p, c) for p, c in callees if c not in self.found), None)
-            if name in self.found or unknown is None:
+            unknown = (
+                (place, callee) for place, callee, _ in self.callers[name].calls if callee not in self.found
+            )
+            place, callee = next(unknown, (None, ""))
+            if name in self.found or place is None:
                 waiting.pop()
                 open_.discard(name)
-                self._settle(name, [callee for _, callee in callees])
-            elif unknown[1] in open_:
-                self.problems.add(unknown[0], f"`{unknown[1]}` calls itself again through this: use a loop")
-                self.found[unknown[1]], self.depth[unknown[1]] = frozenset(), 1
+                self._settle(name)
+            elif callee in open_:
+                self.problems.add(place, f"`{callee}` calls itself again through this: use a loop")
+                self.found[callee], self.depth[callee] = frozenset(), 1
             else:
-                open_.add(unknown[1])
-                waiting.append(unknown[1])
+                open_.add(callee)
+                waiting.append(callee)
         return self.found[root]
 
-    def _settle(self, name: str, callees: list[str]) -> None:
+    def _settle(self, name: str) -> None:
+        """All that a method calls is known: now it is, too."""
         if name not in self.found:
+            callees = [callee for _, callee, _ in self.callers[name].calls]
             self.found[name] = self.callers[name].effects.union(*(self.found[callee] for callee in callees))
             self.depth[name] = 1 + max((self.depth[callee] for callee in callees), default=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -51,7 +52,7 @@ _NAMES: dict[str, Any] = {
 """All that generated code can name."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class CompiledContract:
     """A `contracts.program.Program`.
 
@@ -105,14 +106,11 @@ class CompiledContract:
         holds: list[bool | None] = [None] * len(rule.branches)
         wakes: list[int] = []
         in_phase = not rule.phases or host.get_phase() in rule.phases
-        try:
+        with suppress(Revert):
             for index in range(len(rule.branches)):
                 holds[index] = self._call(f"c_{name}_{index}", host, wakes.append)
                 if holds[index]:
                     break
-        except Revert as revert:
-            if revert.code == "gas":
-                raise
         states = tuple(
             BranchState(branch.condition, held) for branch, held in zip(rule.branches, holds, strict=True)
         )

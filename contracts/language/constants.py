@@ -48,11 +48,9 @@ class Constants:
         return _WRONG
 
     def value_of(self, node: syntax.Expression, wanted: TypeSpec) -> Value:
-        """The constant, as a value of the wanted type; a Percent may be written as text."""
+        """The constant, which must be of the wanted type."""
         if is_container(wanted):
             return self._empty(node, wanted)
-        if wanted == PERCENT and isinstance(node, syntax.Literal):
-            return self._percent(node)[1]
         spec, value = self.evaluate(node)
         if not fits(spec, wanted):
             self._refuse(node, f"this is {spec}, but {wanted} is needed")
@@ -91,7 +89,7 @@ class Constants:
 
     def _made(self, node: syntax.Call, name: str) -> Known:
         if not node.named and name == "Percent" and len(node.arguments) == 1:
-            return self._percent(node.arguments[0])
+            return self.percent(node.arguments[0])
         if not node.named and name == "Money" and len(node.arguments) == 2:
             (amount_type, amount), (_, currency) = map(self.evaluate, node.arguments)
             if amount_type == INT and type(currency) is str and _is_currency(currency):
@@ -99,7 +97,8 @@ class Constants:
             return self._refuse(node, 'write Money(minor units, "currency"), as in Money(2500, "euro")')
         return self._refuse(node, 'a constant is made by Percent("1.5") or Money(2500, "euro") only')
 
-    def _percent(self, node: syntax.Expression) -> Known:
+    def percent(self, node: syntax.Expression) -> Known:
+        """A percentage that is written as text."""
         if isinstance(node, syntax.Literal) and isinstance(node.value, str):
             millionths = parse_percent(node.value)
             if millionths is not None:

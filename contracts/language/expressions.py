@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 from contracts import gas
 from contracts.language import syntax, tree
@@ -26,7 +26,7 @@ from contracts.program import TypeSpec
 _LITERAL_TYPES = {bool: BOOL, int: INT, str: STR, bytes: BYTES}
 
 
-class ExpressionChecker(Scope):
+class ExpressionChecker(Scope, ABC):
     """Checks values; conditions and calls are left to those who know them."""
 
     @abstractmethod
@@ -159,11 +159,7 @@ class ExpressionChecker(Scope):
             item = values[0].type if item is UNKNOWN else item
         elif item is UNKNOWN:
             return self.refuse(node, "say what the list holds: `name: list[int] = []`")
-        if (
-            item is not UNKNOWN
-            and not is_scalar(item)
-            and not (item.name == "list" and is_scalar(item.items[0]))
-        ):
+        if not _may_be_inside(item):
             return self.refuse(node, "a list holds scalars, or lists of scalars, and nothing deeper")
         text = f"make_list(m, [{slots(len(values))}])"
         made = operation((item,) * len(values), list_of(item), text, gas.DISPLAY + gas.ITEM * len(values))
@@ -177,7 +173,7 @@ class ExpressionChecker(Scope):
             key, item = (keys[0].type, values[0].type) if key is UNKNOWN else (key, item)
         elif key is UNKNOWN:
             return self.refuse(node, "say what the dict holds: `name: dict[str, int] = {}`")
-        if (key is not UNKNOWN and key not in KEYS) or item.name in ("dict", "tuple"):
+        if (key is not UNKNOWN and key not in KEYS) or not _may_be_inside(item):
             return self.refuse(
                 node, "a dict has int, str, bytes or names as keys, and scalars or lists as values"
             )
@@ -249,3 +245,8 @@ class ExpressionChecker(Scope):
         else:
             return wrong() if owner.type is UNKNOWN else self.refuse(node, f"{owner.type} has no parts")
         return self.apply(operation((owner.type, INT, INT), owner.type, text, gas.TEXT), owner, *ends)
+
+
+def _may_be_inside(spec: TypeSpec) -> bool:
+    """True for what a list or dict may hold: scalars, and lists of scalars."""
+    return spec is UNKNOWN or is_scalar(spec) or (spec.name == "list" and is_scalar(spec.items[0]))

@@ -26,36 +26,18 @@ from contracts.values import INT_MAX
 NAME, KEYWORD, LITERAL, DOCUMENTATION, SIGN = "name", "keyword", "literal", "documentation", "sign"
 NEWLINE, INDENT, DEDENT, END = "end of line", "indentation", "end of block", "end of file"
 
-KEYWORDS = frozenset(
-    [
-        "and",
-        "break",
-        "class",
-        "continue",
-        "def",
-        "del",
-        "elif",
-        "else",
-        "False",
-        "for",
-        "from",
-        "if",
-        "import",
-        "in",
-        "None",
-        "not",
-        "or",
-        "pass",
-        "return",
-        "True",
-        "while",
-    ]
-)
+# fmt: off
+KEYWORDS = frozenset({
+    "False", "None", "True", "and", "break", "class", "continue", "def", "del", "elif", "else", "for", "from",
+    "if", "import", "in", "not", "or", "pass", "return", "while",
+})
+# fmt: on
 _INSTEAD = {
     "as": "import names as they are",
     "assert": 'write require(condition, "what must hold")',
     "async": "a contract runs at once, from start to end",
     "await": "a contract runs at once, from start to end",
+    "case": "write if and elif",
     "except": "a failed `require` undoes everything, there is nothing to catch",
     "finally": "a failed `require` undoes everything, there is nothing to catch",
     "global": "use a stored variable: `count: int = 0` in the class, then `self.count`",
@@ -68,7 +50,6 @@ _INSTEAD = {
     "type": "write the type out",
     "with": "there is nothing to open or close",
     "yield": "return a list",
-    "case": "write if and elif",
 }
 _SIGNS = "->|\\*\\*=|//=|\\*\\*|//|==|!=|<=|>=|\\+=|-=|\\*=|%=|[-+*%<>=()\\[\\]{},:.@]"
 _REFUSED = {
@@ -116,9 +97,7 @@ class Token(NamedTuple):
 def tokenize(source: str) -> list[Token]:
     """The tokens of a source, indentation made explicit, ending with END. Raises: ContractError."""
     if len(source) > SOURCE_BYTES_MAX:
-        raise refuse(
-            START, f"the source has {len(source)} characters; at most {SOURCE_BYTES_MAX} are allowed"
-        )
+        raise refuse(START, f"the source has {len(source)} bytes; at most {SOURCE_BYTES_MAX} are allowed")
     return list(_Lexer(source).tokens())
 
 
@@ -199,9 +178,8 @@ class _Lexer:
         elif kind == "documentation":
             return token._replace(value=self._documentation(token))
         else:
-            self.problems.add(
-                place, f"`{text}` is not part of the language: {_REFUSED[text]}".replace("`\t`", "a tab")
-            )
+            shown = {"\t": "a tab", "\r": "a carriage return"}.get(text, f"`{text}`")
+            self.problems.add(place, f"{shown} is not part of the language: {_REFUSED[text]}")
         return token
 
     def _bracket(self, token: Token) -> None:

@@ -8,7 +8,7 @@ from contracts.language import syntax
 from contracts.language.declarations import documentation, in_words
 from contracts.language.limits import DEFINITIONS_MAX
 from contracts.language.reader import Reader
-from contracts.language.types import SIGNERS, SPAN, TIME, UNKNOWN
+from contracts.language.types import PERCENT, SIGNERS, SPAN, TIME, UNKNOWN
 from contracts.program import FactSpec, FieldSpec, TermSpec
 
 _PHASE = re.compile(r"[a-z][a-z0-9 _-]{0,39}\Z")
@@ -86,8 +86,12 @@ class MemberReader(Reader):
         signing = isinstance(signs, syntax.Literal) and signs.value is True
         if signing and spec not in SIGNERS:
             self.problems.add(annotation.place, "only a Party or a list[Party] can sign")
-        default = self.constants.value_of(named["default"], spec) if "default" in named else None
-        return TermSpec(name, spec, signing, "default" in named, default)
+        default = named.get("default")
+        if default is None:
+            return TermSpec(name, spec, signing, False, None)
+        if spec == PERCENT and isinstance(default, syntax.Literal):
+            return TermSpec(name, spec, signing, True, self.constants.percent(default)[1])
+        return TermSpec(name, spec, signing, True, self.constants.value_of(default, spec))
 
     def _fact(self, name: str, annotation: syntax.Expression, node: syntax.Call) -> FactSpec:
         spec, named = (

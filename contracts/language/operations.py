@@ -1,7 +1,7 @@
 """Every operator, function and method of the language: types, generated text, price and effects.
 
 In the text `h` is the host, `m` the meter, {0}, {1} … the operands, and other names are those of
-the two modules `runtime_values` and `runtime_containers`. `_t` holds a sum until its range is known to be right.
+the modules `runtime_values` and `runtime_containers`. `_t` holds a sum until its range is known to be right.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ _BINARY: dict[str, tuple[Operation, ...]] = {
         _divided("//", SPAN, SPAN, INT),
     ),
     "%": (_divided("%", INT, INT, INT), _divided("%", SPAN, SPAN, SPAN)),
-    "**": (operation((INT, INT), INT, "power({0}, {1})", gas.POWER),),
+    "**": (operation((INT, INT), INT, "power({0}, {1})", gas.PRODUCT),),
 }
 _NEGATIVE = {spec: operation((spec,), spec, "(-{0})", 0) for spec in (INT, SPAN)}
 
@@ -106,7 +106,7 @@ FUNCTIONS: dict[str, tuple[Operation, ...]] = {
     ),
     "str": tuple(operation((spec,), STR, "text_of(m, {0})", gas.TEXT) for spec in (INT, STR, *NAMES)),
     "sha256": (_HASH,),
-    "muldiv": (operation((INT, INT, INT), INT, "muldiv({0}, {1}, {2})"),),
+    "muldiv": (operation((INT, INT, INT), INT, "muldiv({0}, {1}, {2})", gas.PRODUCT),),
     "require": (operation((BOOL, STR), NONE, "(None if {0} else fail({1}))", 2),),
     "Money": (operation((INT, INSTANCE), MONEY, "money({0}, {1})", gas.MONEY),),
 }

@@ -171,21 +171,19 @@ class _Parser(ExpressionParser):
             raise refuse(self.token.place, f"the loop of line {loop.line} cannot have `else`: use a variable")
 
     def _function(self) -> syntax.Function:
-        first, place = self.index, self.token.place
         decorators = []
         while self.accept("@"):
             decorators.append(self.expression())
             if self.token.kind != NEWLINE:
                 raise self.unexpected("the end of the line")
             self.advance()
-        place = self.token.place if decorators else place
+        place = self.token.place
         self.expect("def")
         name = self.name("the name of the method").name
         self.expect("(")
         parameters = self.listed(")", self._parameter, PARAMETERS_MAX + 1, "parameters")
         returns = self.expression() if self.accept("->") else None
-        text = self.text_since(first)
-        return syntax.Function(place, text, name, tuple(decorators), parameters, returns, self._block())
+        return syntax.Function(place, "", name, tuple(decorators), parameters, returns, self._block())
 
     def _parameter(self) -> syntax.Parameter:
         name = self.name("the name of a parameter")
@@ -195,10 +193,9 @@ class _Parser(ExpressionParser):
         return syntax.Parameter(name.place, name.name, annotation)
 
     def _class(self) -> syntax.Class:
-        first, place = self.index, self.advance().place
+        place = self.advance().place
         name = self.name("the name of the class").name
         bases: tuple[syntax.Name, ...] = ()
         if self.accept("("):
             bases = self.listed(")", lambda: self.name("the name of a base class"), 2, "bases")
-        text = self.text_since(first)
-        return syntax.Class(place, text, name, bases, self._block())
+        return syntax.Class(place, "", name, bases, self._block())

@@ -15,6 +15,8 @@ class Place(NamedTuple):
 
 
 START = Place(1, 1)
+PROBLEMS_MAX = 20
+"""Mistakes told at once; who has mended these may ask for more."""
 
 
 class Problems:
@@ -27,7 +29,9 @@ class Problems:
         self._found.add((place, text))
 
     def sorted(self) -> tuple[Problem, ...]:
-        return tuple(Problem(place.line, place.column, text) for place, text in sorted(self._found))
+        return tuple(
+            Problem(place.line, place.column, text) for place, text in sorted(self._found)[:PROBLEMS_MAX]
+        )
 
     def raise_if_any(self) -> None:
         """Raises: ContractError with every mistake, sorted by place."""

@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from contracts.errors import Revert
-from contracts.gas import ITEM, SETTLED_ITEM, VALUE_BYTES, bytes_gas
+from contracts.gas import HELPER, ITEM, SETTLED_ITEM, VALUE_BYTES, bytes_gas
 from contracts.host import Host, Meter
 from contracts.language.runtime_values import money_max, money_min, ranged, text_size
 from contracts.values import ITEMS_MAX, Money
 
 KEY_INT_MAX = 2**60 - 1
-"""Largest magnitude of a dict's int key: Python's hash is the number itself, so keys cannot be made to collide."""
+"""Largest magnitude of a dict's int key: Python's hash of it is the number, so none are made to collide."""
 RANGE_MAX = 2**62
 """Largest magnitude of an end of a range."""
 CONTAINER_BYTES_MAX = 64 * 1024
@@ -110,7 +110,9 @@ def each_pair(meter: Meter, items: dict[Any, Any]) -> list[tuple[Any, Any]]:
 def _weight(items: Collection[Any]) -> int:
     """Gas for comparing two of the items in the worst case."""
     first = next(iter(items), None)
-    return 4 * ITEM + bytes_gas(max(map(len, items))) if isinstance(first, str | bytes) else ITEM
+    if isinstance(first, str | bytes):
+        return 4 * ITEM + bytes_gas(max(map(len, items)))
+    return HELPER if isinstance(first, Money) else ITEM
 
 
 def _sorting(meter: Meter, items: Collection[Any]) -> None:
@@ -223,5 +225,4 @@ def rows(host: Host, table: str, after: Any, limit: int) -> list[tuple[Any, Any]
 
 
 def _shown(key: Any) -> str:
-    text = key.hex() if isinstance(key, bytes) else str(key)
-    return text[:64]
+    return ascii(key)[:64]  # never repr: what is printable differs between Pythons

@@ -37,7 +37,7 @@ from contracts.system.actions import SYSTEM_NAMES, SystemAction, SystemContract,
 if TYPE_CHECKING:
     from contracts.execution import Run
 
-COMPILE_GAS_PER_BYTE = 40
+COMPILE_GAS_PER_BYTE = 200
 """Gas for checking and compiling a byte of source."""
 TERMS_BYTES_MAX = 32 * 1024
 """All terms of one instance, as `contracts.encoding.size_bytes` counts."""
@@ -186,7 +186,7 @@ def _terms(run: Run, contract: LoadedContract, given: Json) -> dict[str, Value]:
         problem = f"has no terms {', '.join(unknown)}" if unknown else f"needs the terms {', '.join(missing)}"
         raise refusal("arguments", f"{contract.program.name} {problem}")
     terms = {
-        spec.name: from_json(spec.type, given[spec.name], f"terms.{spec.name}", run.context)
+        spec.name: from_json(spec.type, given[spec.name], f"terms.{spec.name}", run)
         if spec.name in given
         else spec.default
         for spec in contract.terms.values()

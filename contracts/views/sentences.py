@@ -34,10 +34,12 @@ def _call(call: Call, find_contract: FindContract) -> str:
     if contract is not None and call.action == REPORT and contract.facts:
         fact, value = _shown(call.args.get("fact")), _shown(call.args.get("value"))
         return f"reports to {call.contract} that {fact} is {value}"
-    arguments = ", ".join(f"{name} {_shown(value)}" for name, value in call.args.items())
-    plain = f"calls {call.action} on {call.contract}" + (f" ({arguments})" if arguments else "")
     action = contract.actions.get(call.action) if contract is not None else None
-    return f"{plain}: {action.text}" if action is not None and action.text else plain
+    declared = [spec.name for spec in action.parameters] if action is not None else []
+    names = sorted(call.args, key=lambda name: declared.index(name) if name in declared else len(declared))
+    arguments = ", ".join(f"{name} {_shown(call.args[name])}" for name in names)
+    plain = f"calls {call.action} on {call.contract}" + (f" ({arguments})" if arguments else "")
+    return f"{plain}: {action.text.rstrip('.')}" if action is not None and action.text else plain
 
 
 def _deploy(args: Mapping[str, Json]) -> str:

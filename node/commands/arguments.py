@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import orjson
 
-from consensus.transactions import Json
 from node.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from consensus.transactions import Json
 
 _ARGUMENT = re.compile(r"(?P<name>[a-z0-9_]{1,64})(?P<json>:?)=(?P<text>.*)\Z", re.DOTALL)
 _MONEY = re.compile(r"(?P<amount>-?[0-9]+) (?P<currency>\S+)\Z")
@@ -52,6 +55,8 @@ def parse_value(name: str, text: str, declared: str | None, now_ms: int) -> Json
         return {"amount": match["amount"], "currency": match["currency"]}
     if declared == "Time" and text.startswith("+"):
         return now_ms + span_ms(text[1:])
+    if declared in ("Time", "Span") and text.isdecimal():
+        return int(text)
     if declared is not None and declared.split("[")[0] in ("bool", "list", "dict"):
         return _json(name, text)
     return text

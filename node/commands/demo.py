@@ -62,9 +62,15 @@ def kill(node: NodeArgument, data: DataOption = None) -> None:
 
 
 @demo.command("restart")
-def restart(node: NodeArgument, data: DataOption = None) -> None:
-    """Start a killed node again, and show that it catches up."""
-    _ask(data, "restart", node)
+def restart(
+    node: NodeArgument,
+    data: DataOption = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Throw its ledger away first; the others have it all.")
+    ] = False,
+) -> None:
+    """Start a node again that was killed or has stopped, and show that it catches up."""
+    _ask(data, "restart", node, fresh=fresh)
 
 
 @demo.command("tamper")
@@ -85,7 +91,8 @@ def stop(data: DataOption = None) -> None:
     _ask(data, "stop", None)
 
 
-def _ask(data: Path | None, command: str, node: str | None) -> None:
+def _ask(data: Path | None, command: str, node: str | None, *, fresh: bool = False) -> None:
     from node.demo.control import ask, find_running
 
-    raise typer.Exit(ask(find_running(data), {"command": command, "node": node}, say))
+    request = {"command": command, "node": node, "fresh": fresh}
+    raise typer.Exit(ask(find_running(data), request, say))

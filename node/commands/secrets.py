@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from node.commands.console import warn
-from node.keystore import Keystore
+
+if TYPE_CHECKING:
+    from node.keystore import Keystore
 
 
 def open_keystore(data_dir: Path | None) -> Keystore:
     """The keys of a data folder. On a terminal the person is asked for a passphrase, once, if need be."""
     from node.config import load_config, read_passphrase
+    from node.keystore import Keystore
 
     config = load_config(data_dir).config
     remembered: list[str | None] = []

@@ -10,7 +10,7 @@ import inspect
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -41,9 +41,7 @@ class Sending:
     ] = None
     expires_in: Annotated[str, typer.Option(help="How long it may wait before it can take no effect.")] = "5m"
     gas_limit: Annotated[int | None, typer.Option(help="Gas that it may use.", show_default=False)] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and send nothing.")] = (
-        False
-    )
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do; send nothing.")] = False
     as_json: JsonOption = False
 
     def connect(self) -> AbstractContextManager[Client]:
@@ -77,12 +75,10 @@ class Sending:
         accounts = self.accounts()
         transaction = self.write(client, [account.name for account in accounts], calls)
         self.explain(client, transaction)
-        if self.dry_run:
-            self._simulate(client, transaction)
         return self.post(client, sign_transaction(transaction, [account.signer for account in accounts]))
 
     def explain(self, client: Client, transaction: JsonObject) -> None:
-        """Say what is about to be signed, in the words of the node, for exactly the bytes that are ours."""
+        """Say in the node's words what is about to be signed or sent. Raises: typer.Exit in a dry run."""
         from api.signing import id_of
 
         explained = client.post("/v1/transactions/explain", {"transaction": transaction})
@@ -90,6 +86,9 @@ class Sending:
             raise CommandFailed("the node explains other bytes than the ones to be signed: do not trust it")
         if not self.as_json:
             say(f"{explained['sentence'].rstrip('.')}.", strong=True)
+        if self.dry_run:
+            say_json(client.post("/v1/transactions/simulate", {"transaction": transaction}))
+            raise typer.Exit
 
     def post(self, client: Client, submission: JsonObject) -> TransactionStatus:
         """Post a signed transaction and wait. Raises: CommandFailed unless it is final and succeeded."""
@@ -100,12 +99,6 @@ class Sending:
         status = client.submit(submission, until="committed", timeout_s=WAIT_S)
         say_status(status, as_json=self.as_json)
         return status
-
-    def _simulate(self, client: Client, transaction: JsonObject) -> None:
-        """Say the receipt that it would get, and leave. Raises: typer.Exit, always."""
-        receipt = client.post("/v1/transactions/simulate", {"transaction": transaction})
-        say_json(receipt)
-        raise typer.Exit(0)
 
 
 def sends(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -139,19 +132,7 @@ def say_status(status: TransactionStatus, *, as_json: bool) -> None:
     from api.gateway import TransactionState
 
     if as_json:
-        shown: JsonObject = {
-            "id": status.id,
-            "state": status.state,
-            "height": status.height,
-            "index": status.index,
-        }
-        shown |= {
-            "outcome": status.outcome,
-            "code": status.code,
-            "detail": status.detail,
-            "receipt": status.receipt,
-        }
-        say_json({name: value for name, value in shown.items() if value is not None})
+        say_json({name: value for name, value in asdict(status).items() if value is not None})
     if status.state is TransactionState.COMMITTED and status.outcome == "ok":
         if not as_json:
             good(f"Final at height {status.height}.")

@@ -5,18 +5,19 @@ Each command does something to one node, waits, and says what happened to it and
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from api.client import Call
-from consensus.errors import ensure
+from api.client import ApiProblem, Call, Unreachable
+from consensus.errors import ConsensusError, ensure
 from contracts.encoding import decode_value, encode_value
 from contracts.layout import balance_key
 from node.demo.control import Say
 from node.demo.partner import Partner, execution_of_all, wait_until
 from node.demo.story import CURRENCY, money
-from node.errors import CommandFailed
+from node.errors import CommandFailed, NodeError
 from node.store import Store
 
 PROGRESS_S = 20.0
@@ -43,11 +44,16 @@ class Faults:
                 say("The demo ends.")
                 self._stop()
                 return 0
-            actions = {"kill": self._kill, "restart": self._restart, "tamper": self._tamper}
-            if command not in actions:
+            partner = self._find(node)
+            if command == "kill":
+                self._kill(partner, say)
+            elif command == "restart":
+                self._restart(partner, say, fresh=request.get("fresh") is True)
+            elif command == "tamper":
+                self._tamper(partner, say)
+            else:
                 raise CommandFailed(f"the demo knows no command {command!r}")
-            actions[command](self._find(node), say)
-        except CommandFailed as error:
+        except (ApiProblem, ConsensusError, NodeError, Unreachable) as error:
             say(f"It failed: {error}")
             return 1
         return 0
@@ -76,18 +82,20 @@ class Faults:
         say(f"{victim.called} is killed (kill -9) at height {height}.")
         self._show_progress(victim, say)
 
-    def _restart(self, partner: Partner, say: Say) -> None:
+    def _restart(self, partner: Partner, say: Say, *, fresh: bool) -> None:
         if partner.process.is_running():
             raise CommandFailed(f"{partner.called} runs already")
+        if fresh:
+            shutil.rmtree(partner.seat.home / "ledger", ignore_errors=True)
+            say(f"The ledger of {partner.called} is thrown away: it fetches every block from the others.")
         target = max(other.height() for other in self._partners)
         start_s = time.monotonic()
         partner.process.start()
         say(f"{partner.called} starts again; the others are at height {target}.")
         partner.await_start(CATCH_UP_S)
         if not partner.await_height(target, CATCH_UP_S):
-            raise CommandFailed(
-                f"it is at height {partner.height()} only; its log is {partner.process.log_path}"
-            )
+            words = partner.process.last_words()
+            raise CommandFailed(f"{partner.called} did not come to height {target}; its last words: {words}")
         took_s = time.monotonic() - start_s
         seen = execution_of_all(self._running(), PROGRESS_S)
         if len(set(seen.values())) != 1:
@@ -107,6 +115,7 @@ class Faults:
         self._show_progress(victim, say)
         if found is None:
             raise CommandFailed("a falsified balance went unnoticed")
+        say(f"To mend it: quorate demo restart {victim.seat.label} --fresh")
 
     # ---------------------------------------------------------------- parts
 

@@ -88,8 +88,9 @@ class Partner:
             )
 
     def await_height(self, height: int, timeout_s: float) -> bool:
-        """True as soon as this node has executed that height."""
-        return wait_until(lambda: self.height() >= height, timeout_s)
+        """True as soon as this node has executed that height; False when it ends before, or time is up."""
+        wait_until(lambda: self.height() >= height or not self.process.is_running(), timeout_s)
+        return self.height() >= height
 
 
 def wait_until(holds: Callable[[], bool], timeout_s: float) -> bool:

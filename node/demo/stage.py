@@ -9,7 +9,6 @@ demo.json               the running demo: {pid, control, nodes}; also marks the 
 from __future__ import annotations
 
 import shutil
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ from node.errors import ConfigurationError
 from node.home import CARD_FILE, make_home
 from node.keystore import Keystore, Role
 from node.members import parse_card
+from node.ports import free_ports
 
 CHAIN_NAME = "demo"
 API_PORT_PREFERRED = 7750
-LISTEN_PORT_PREFERRED = 4001
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def build(folder: Path) -> Stage:
     """
     _clear(folder)
     api_ports = free_ports(len(CAST), API_PORT_PREFERRED)
-    listen_ports = free_ports(len(CAST), LISTEN_PORT_PREFERRED)
+    listen_ports = free_ports(len(CAST))
     seats = tuple(
         Seat(f"n{number}", actor, folder / f"n{number}-{actor.member}", api_port)
         for number, (actor, api_port) in enumerate(zip(CAST, api_ports, strict=True), 1)
@@ -143,24 +142,3 @@ def _clear(folder: Path) -> None:
         shutil.rmtree(old)
     write_json(folder / MARK, {})
     (folder / ".gitignore").write_text("*\n")
-
-
-def free_ports(count: int, preferred: int) -> list[int]:
-    """Loopback TCP ports that nobody uses: from `preferred` on if those are free, else any."""
-    try:
-        return _bind_all(range(preferred, preferred + count))
-    except OSError:
-        return _bind_all([0] * count)
-
-
-def _bind_all(ports: Sequence[int]) -> list[int]:
-    sockets = [socket.socket() for _ in ports]
-    try:
-        for opened, port in zip(sockets, ports, strict=True):
-            # A port whose last connections have just ended counts as free; one that is listened on does not.
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            opened.bind(("127.0.0.1", port))
-        return [opened.getsockname()[1] for opened in sockets]
-    finally:
-        for opened in sockets:
-            opened.close()

@@ -367,7 +367,7 @@ class Session:
     def _handle_input(self) -> int:
         """Handle what has arrived and return how many frames began in it."""
         data, start, frames = self._input, 0, 0
-        while self.closed_reason is None:
+        while True:
             if self._body_stream is not None or self._body_left:
                 piece = bytes(data[start : start + self._body_left])
                 start += len(piece)

@@ -36,7 +36,7 @@ class Document:
 
 
 def check_answers(base_url: str) -> set[str]:
-    """Read all that can be read of a node, and hold each answer against its promise; the paths that were read."""
+    """Read all that can be read of a node and hold it against the promise; the paths that were read."""
     read: set[str] = set()
     with httpx.Client(base_url=base_url, timeout=30) as client:
         document = Document(client.get("/openapi.json").raise_for_status().json())
@@ -77,5 +77,6 @@ def check_answers(base_url: str) -> set[str]:
             ("/v1/instances/{name}", {"name": "no-such-instance"}),
             ("/v1/instances/{name}/query/{query}", {"name": "no-such-instance", "query": "none"}),
         ):
-            assert get(path, **names)["status"] == 404
+            status = get(path, **names)["status"]
+            assert status == 404, f"GET {path} with {names} answered {status}, not 404"
     return read

@@ -32,6 +32,12 @@ def gateway() -> MemoryGateway:
 
 
 @pytest.fixture
+def clocks_agree(gateway: MemoryGateway) -> None:
+    """The chain's time is now, as it is on a real node."""
+    gateway.offset_ms = time.time_ns() // 1_000_000 - GENESIS_TIME_MS
+
+
+@pytest.fixture
 def app(gateway: MemoryGateway) -> FastAPI:
     return create_app(gateway)
 

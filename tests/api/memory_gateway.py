@@ -85,6 +85,10 @@ class MemoryGateway:
     def time_ms(self) -> int:
         return self._time_at(self.height)
 
+    def restart(self) -> None:
+        """What a new process would do: serve the same chain in another event loop."""
+        self._grown = asyncio.Event()
+
     # ------------------------------------------------------------ writing
 
     async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:

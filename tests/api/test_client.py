@@ -17,21 +17,16 @@ from api.app import create_app
 from api.client import Account, ApiProblem, AsyncClient, Call, Client, Unreachable
 from api.gateway import JsonObject, TransactionState
 from api.plans import EventReader
-from api.signing import id_of
+from api.signing import id_of, sign_transaction
 from tests.api.conftest import Make, serving
-from tests.api.memory_gateway import GENESIS_TIME_MS, MemoryGateway, signer_of
+from tests.api.memory_gateway import MemoryGateway, signer_of
 
+pytestmark = pytest.mark.usefixtures("clocks_agree")
 GREENFARM = Account("greenfarm", signer_of("greenfarm"))
 
 
 def _transfer(amount: str = "25") -> list[Call]:
     return [Call("euro", "transfer", {"to": "bolt", "amount": amount})]
-
-
-@pytest.fixture(autouse=True)
-def _clocks_agree(gateway: MemoryGateway) -> None:
-    """The chain's time is now, as it is on a real node."""
-    gateway.offset_ms = time.time_ns() // 1_000_000 - GENESIS_TIME_MS
 
 
 @pytest.fixture(autouse=True)
@@ -90,8 +85,6 @@ def test_waiting_goes_on_over_several_requests(
 
 def _current(transfer: Make, gateway: MemoryGateway) -> JsonObject:
     """A signed transfer that has not expired by the clock of now."""
-    from api.signing import sign_transaction
-
     transaction = transfer()["transaction"] | {"expires_ms": gateway.time_ms + 60_000}
     return sign_transaction(transaction, [GREENFARM.signer])
 
@@ -178,7 +171,7 @@ def test_items_reads_all_pages(node: Client, gateway: MemoryGateway) -> None:
 
 
 def test_events_survive_a_restart_of_the_node_without_gap_or_repetition(gateway: MemoryGateway) -> None:
-    """The connection breaks, the node is away, events happen meanwhile; the reader sees each once, in order."""
+    """The connection breaks, events happen meanwhile, the node is back: each is seen once, in order."""
     with serving(create_app(gateway)) as url, Client(url) as poster:
         port = int(url.rpartition(":")[2])
         client = Client(url)
@@ -194,6 +187,7 @@ def test_events_survive_a_restart_of_the_node_without_gap_or_repetition(gateway:
         poster.send(GREENFARM, _transfer("1"))
         poster.send(GREENFARM, _transfer("2"))
         time.sleep(0.2)
+    gateway.restart()
     with serving(create_app(gateway), port) as url, Client(url) as poster:
         for amount in ("3", "4", "5"):
             poster.send(GREENFARM, _transfer(amount))
@@ -213,7 +207,8 @@ def test_the_reader_of_events_does_not_care_how_bytes_arrive(size: int) -> None:
     """Also where the text holds line separators that are none in a stream."""
     text = (
         'id: 4.999999999\nretry: 1000\n\n: beat\n\nevent: event\ndata: {"a":"x\u2028y: z"}\nid: 5.0\n\n'
-        'event: block\ndata: {"height":6}\n\nevent: event\ndata: {"a":2}\nid: 6.1\n\nevent: event\ndata: {"a":3}\n'
+        'event: block\ndata: {"height":6}\n\nevent: event\ndata: {"a":2}\nid: 6.1\n\n'
+        'event: event\ndata: {"a":3}\n'
     ).encode()
     reader = EventReader(None)
     found = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import shutil
-import time
 from pathlib import Path
 
 import httpx
@@ -12,11 +11,14 @@ import pytest
 
 from consensus.keys import Ed25519Signer
 from tests.api import openssl_page
-from tests.api.memory_gateway import GENESIS_TIME_MS, MemoryGateway, seed_of
+from tests.api.memory_gateway import MemoryGateway, seed_of
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("openssl") or not shutil.which("curl"), reason="needs openssl and curl"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not shutil.which("openssl") or not shutil.which("curl"), reason="needs openssl and curl"
+    ),
+    pytest.mark.usefixtures("clocks_agree"),
+]
 _PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
 
 
@@ -31,7 +33,6 @@ def member_key(tmp_path: Path) -> Path:
 def test_the_page_registers_an_account_that_then_changes_its_key(
     base_url: str, gateway: MemoryGateway, member_key: Path, tmp_path: Path
 ) -> None:
-    gateway.offset_ms = time.time_ns() // 1_000_000 - GENESIS_TIME_MS
     printed = openssl_page.run(base_url, "greenfarm", member_key, tmp_path)
     assert printed.count('"outcome":"ok"') == 4, "two postings, a status, and a repetition"
     assert gateway.height == 2, "the repetition had no second effect"
@@ -46,10 +47,7 @@ def _public_key(pem: Path) -> str:
     return Ed25519Signer(der[-32:]).public_key.hex()
 
 
-def test_a_wrong_key_fails_with_a_problem(
-    base_url: str, gateway: MemoryGateway, member_key: Path, tmp_path: Path
-) -> None:
+def test_a_wrong_key_fails_with_a_problem(base_url: str, member_key: Path, tmp_path: Path) -> None:
     """The page must not seem to work where it does not."""
-    gateway.offset_ms = time.time_ns() // 1_000_000 - GENESIS_TIME_MS
     with pytest.raises(AssertionError, match="unauthorised"):
         openssl_page.run(base_url, "bolt", member_key, tmp_path)

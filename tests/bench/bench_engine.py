@@ -46,7 +46,7 @@ def main() -> None:
     chain = chain_with_holders()
     made = transfers(chain, count)
     spent_ns = ok = gas = 0
-    gc.freeze()  # what was made so far is no garbage; looking through it again and again is not the engine's work
+    gc.freeze()  # what was made so far is not garbage, and looking through it is not the engine's work
     for start in range(0, count, BLOCK_TRANSACTIONS):
         transactions = tuple(made[start : start + BLOCK_TRANSACTIONS])
         chain.now_ms += 1_000

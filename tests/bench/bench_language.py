@@ -150,7 +150,7 @@ def ratios() -> None:
     token = compile_contract(TOKEN)
     host = MemoryHost(token, {"issuer": "bank"}, instance="euro")
     host.meter.gas = host.meter.allocation = GAS
-    host.signers = ("a",)
+    host.sign("a")
     host.balances["euro", "a"] = 10**12
     naive = PlainToken()
     rows = [

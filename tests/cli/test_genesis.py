@@ -107,7 +107,7 @@ def test_copies_that_differ_are_not_merged_and_the_place_is_named(cards: list[Ca
 
 
 def test_a_stranger_cannot_sign(cards: list[Card], homes: dict[str, Path]) -> None:
-    """Guards against a signature by a key that is in no card, though it belongs to a member of another chain."""
+    """Guards against a signature by a key that is in no card, though it is a member's elsewhere."""
     without = genesis.SignedGenesis(genesis.assemble("harvest", TIME_MS, cards[:2]), {})
     with pytest.raises(ConfigurationError, match="no member of this genesis has the administrator key"):
         genesis.sign(without, administrator(homes["swiftship"]))

@@ -1,4 +1,4 @@
-"""A Host without an engine: everything in dicts, balances conserved, nothing charged by size but what is here.
+"""A Host without an engine: everything in dicts, balances conserved, sizes charged as the engine does.
 
 It has the meaning that `contracts.host` states, so that the language can be tested alone, on a Python that
 has none of the node's dependencies.
@@ -12,6 +12,7 @@ from typing import Any
 
 from contracts.errors import Revert
 from contracts.gas import EVENT_BYTE, SCAN_ITEM, STORED_BYTE, GasMeter, bytes_gas
+from contracts.host import Meter
 from contracts.program import Program
 from contracts.values import Money, escrow_account
 
@@ -19,12 +20,13 @@ GAS = 2_000_000
 
 
 class MemoryHost:
-    """The state of one instance and of the ledger; `signers` and `now_ms` are set by the test."""
+    """The state of one instance and of the ledger; who signed and `now_ms` are set by the test."""
 
     def __init__(self, program: Program, terms: dict[str, Any], instance: str = "deal") -> None:
         given = {term.name: term.default for term in program.terms if term.has_default} | terms
-        self.meter = GasMeter(GAS)
+        self.meter: Meter = GasMeter(GAS)
         self.instance = instance
+        self.sender = instance
         self.now_ms = 1_000_000
         self.height = 1
         self.signers: tuple[str, ...] = ()
@@ -32,14 +34,17 @@ class MemoryHost:
         self.phase = program.phases[0]
         self.facts: dict[str, Any] = {}
         self.fields = {field.name: field.initial for field in program.fields if field.type.name != "Table"}
-        self.tables: dict[str, dict[Any, Any]] = {f.name: {} for f in program.fields if f.type.name == "Table"}
+        self.tables: dict[str, dict[Any, Any]] = {
+            field.name: {} for field in program.fields if field.type.name == "Table"
+        }
         self.balances: dict[tuple[str, str], int] = {}
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.wakes: list[int] = []
 
-    @property
-    def sender(self) -> str:
-        return self.signers[0] if self.signers else self.instance
+    def sign(self, *accounts: str) -> None:
+        """From now on these accounts have signed, the sender first."""
+        self.signers = accounts
+        self.sender = accounts[0] if accounts else self.instance
 
     def is_signer(self, account: str) -> bool:
         return account in self.signers

@@ -10,7 +10,7 @@ from contracts.language.compiled import CompiledContract
 from tests.contracts_lang.memory_host import MemoryHost
 
 HEADER = '''\
-RATE: Percent = "1.5"
+RATE = Percent("1.5")
 GRACE = 3 * DAY
 
 class Paid(Event):

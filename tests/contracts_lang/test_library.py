@@ -15,6 +15,7 @@ from tests.contracts_lang.memory_host import MemoryHost
 
 FOLDER = Path(str(library.__file__)).parent
 DELIVERY = compile_contract((FOLDER / "delivery_or_penalty.py").read_text())
+TREASURY = compile_contract((FOLDER / "treasury.py").read_text())
 TOKEN = compile_contract((FOLDER / "token.py").read_text())
 DEADLINE = 100 * DAY
 PRICE = 250_000
@@ -32,9 +33,9 @@ def deal() -> MemoryHost:
     }
     host = MemoryHost(DELIVERY, terms)
     host.balances["euro", "shop"] = PRICE
-    host.signers = ("shop",)
+    host.sign("shop")
     DELIVERY.run_action("fund", host, ())
-    host.signers = ()
+    host.sign()
     return host
 
 
@@ -66,7 +67,14 @@ def test_delivery_at_the_last_moment_is_on_time(deal: MemoryHost) -> None:
 
 @pytest.mark.parametrize(
     ("late_ms", "penalty"),
-    [(1, 2_500), (DAY, 2_500), (DAY + 1, 5_000), (10 * DAY, 25_000), (10 * DAY + 1, 25_000), (99 * DAY, 25_000)],
+    [
+        (1, 2_500),
+        (DAY, 2_500),
+        (DAY + 1, 5_000),
+        (10 * DAY, 25_000),
+        (10 * DAY + 1, 25_000),
+        (99 * DAY, 25_000),
+    ],
 )
 def test_each_day_started_costs_a_percent_up_to_the_cap(deal: MemoryHost, late_ms: int, penalty: int) -> None:
     deal.facts["delivered"] = DEADLINE + late_ms
@@ -120,9 +128,9 @@ def test_what_the_contract_shows_to_the_world() -> None:
 
 def test_a_token_is_minted_moved_and_burned_and_nothing_is_lost() -> None:
     host = MemoryHost(TOKEN, {"issuer": "bank", "cap": 100}, instance="euro")
-    host.signers = ("bank",)
+    host.sign("bank")
     TOKEN.run_action("mint", host, ("shop", 100))
-    host.signers = ("shop",)
+    host.sign("shop")
     TOKEN.run_action("transfer", host, ("farm", 30))
     TOKEN.run_action("burn", host, (20,))
     assert [TOKEN.run_query("balance", host, (name,)) for name in ("shop", "farm", "bank")] == [50, 30, 0]
@@ -142,11 +150,68 @@ def test_a_token_is_minted_moved_and_burned_and_nothing_is_lost() -> None:
 )
 def test_a_token_refuses(action: str, arguments: tuple[object, ...], code: str) -> None:
     host = MemoryHost(TOKEN, {"issuer": "bank", "cap": 100}, instance="euro")
-    host.signers = ("bank",)
+    host.sign("bank")
     with pytest.raises(Revert) as refused:
         TOKEN.run_action(action, host, arguments)
     assert refused.value.code == code
     assert refused.value.consumes_all == (code != "require")
+
+
+@pytest.fixture
+def treasury() -> MemoryHost:
+    """A treasury of ann, bob and cas that needs two of them and holds 100 euro."""
+    host = MemoryHost(TREASURY, {"founders": ["ann", "bob", "cas"], "needed": 2, "unit": "euro"}, "chest")
+    host.balances["euro", "ann"] = 100
+    act(host, "ann", "deposit", 100)
+    return host
+
+
+def act(host: MemoryHost, sender: str, action: str, *arguments: object) -> None:
+    host.sign(sender)
+    TREASURY.run_action(action, host, arguments)
+
+
+def test_a_treasury_pays_once_two_owners_approve_and_only_once(treasury: MemoryHost) -> None:
+    act(treasury, "ann", "propose_payment", "dan", 40)
+    with pytest.raises(Revert, match="not enough owners approve: 1"):
+        act(treasury, "dan", "execute", 1)
+    act(treasury, "bob", "approve", 1)
+    act(treasury, "dan", "execute", 1)
+    assert treasury.balance("euro", "dan") == 40
+    with pytest.raises(Revert, match="no such open proposal"):
+        act(treasury, "dan", "execute", 1)
+
+
+def test_a_removed_owners_approval_is_void(treasury: MemoryHost) -> None:
+    act(treasury, "cas", "propose_payment", "dan", 40)
+    act(treasury, "bob", "approve", 1)
+    act(treasury, "ann", "propose_removal", "cas")
+    act(treasury, "bob", "approve", 2)
+    act(treasury, "bob", "execute", 2)
+    assert TREASURY.run_query("owners", treasury, ()) == ["ann", "bob"]
+    assert TREASURY.run_query("approvals_of", treasury, (1,)) == 1
+    with pytest.raises(Revert, match="not enough"):
+        act(treasury, "cas", "execute", 1)
+    with pytest.raises(Revert, match="only an owner"):
+        act(treasury, "cas", "approve", 1)
+    assert TREASURY.run_query("open_proposals", treasury, (0,)) == [1]
+
+
+def test_a_treasury_keeps_as_many_owners_as_it_needs(treasury: MemoryHost) -> None:
+    for number, leaving in ((1, "cas"), (2, "bob")):
+        act(treasury, "ann", "propose_removal", leaving)
+        act(treasury, "bob", "approve", number)
+    act(treasury, "ann", "execute", 1)
+    with pytest.raises(Revert, match="fewer owners"):
+        act(treasury, "ann", "execute", 2)
+
+
+def test_an_approval_can_be_taken_back(treasury: MemoryHost) -> None:
+    act(treasury, "ann", "propose_owner", "dan")
+    act(treasury, "bob", "approve", 1)
+    act(treasury, "ann", "revoke", 1)
+    with pytest.raises(Revert, match="not enough"):
+        act(treasury, "ann", "execute", 1)
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("[a-z]*.py")), ids=lambda path: path.name)

@@ -155,12 +155,18 @@ def test_arguments_are_copied_before_they_are_used() -> None:
 
 
 def test_require_undoes_with_its_text_and_leaves_the_gas() -> None:
-    program = compile_contract(method("require(self.count > 0, 'none: ' + str(self.count))", "@action()\ndef f(self):"))
+    program = compile_contract(
+        method("require(self.count > 0, 'none: ' + str(self.count))", "@action()\ndef f(self):")
+    )
     host = host_of(program)
     before = host.meter.gas
     with pytest.raises(Revert) as refused:
         program.run_action("f", host, ())
-    assert (refused.value.code, refused.value.text, refused.value.consumes_all) == ("require", "none: 0", False)
+    assert (refused.value.code, refused.value.text, refused.value.consumes_all) == (
+        "require",
+        "none: 0",
+        False,
+    )
     assert 0 < before - host.meter.gas < 500
 
 
@@ -236,7 +242,7 @@ def test_money_is_held_and_paid() -> None:
     """
     program = compile_contract(method(body, "@action()\ndef f(self):"))
     host = host_of(program)
-    host.signers = ("shop",)
+    host.sign("shop")
     host.balances["euro", "shop"] = 1_000
     program.run_action("f", host, ())
     assert host.balance("euro", "farm") == 250

@@ -23,7 +23,7 @@ LEXICAL = {
     "leading zero": ("x = $007", "no integer"),
     "number before a word": ("x = $1if True else 2", "no integer"),
     "integer beyond the range": (f"x = ${2**255}", "larger than 2^255 - 1"),
-    "f-string": ('x = $f"{y}"', "write \"text \" + str(value)"),
+    "f-string": ('x = $f"{y}"', 'write "text " + str(value)'),
     "raw string": ('x = $r"a"', "strings with the prefix `r`"),
     "unknown escape": ('x = $"\\q"', "`\\q` is no escape"),
     "octal escape": ('x = $"\\0"', "is no escape"),
@@ -56,7 +56,10 @@ GRAMMAR = {
     "chained assignment": ("x = y $= 1", "where the end of the line was expected"),
     "two targets": ("x$, y = 1", "where the end of the line was expected"),
     "star": ("x = f($*y)", "where a value was expected"),
-    "default of a parameter": ("class A(Contract):\n    def f(self, x: int $= 1):\n        pass", "no default"),
+    "default of a parameter": (
+        "class A(Contract):\n    def f(self, x: int $= 1):\n        pass",
+        "no default",
+    ),
     "loop else": ("for x in y:\n    pass\n$else:\n    pass", "cannot have `else`"),
     "set": ("x = {1$, 2}", "sets are not available"),
     "nested conditional": ("x = 1 if a else 2 $if b else 3", "put brackets around"),
@@ -71,8 +74,14 @@ GRAMMAR = {
 MODULE = {
     "no contract": ("$x = 1", "there is no contract here"),
     "two contracts": ("class A(Contract):\n    pass\n$class B(Contract):\n    pass", "one contract"),
-    "unknown module": ("$from os import path\nclass A(Contract):\n    pass", "only `from contracts import ...`"),
-    "unknown name": ("from contracts import $path\nclass A(Contract):\n    pass", "`contracts` offers no `path`"),
+    "unknown module": (
+        "$from os import path\nclass A(Contract):\n    pass",
+        "only `from contracts import ...`",
+    ),
+    "unknown name": (
+        "from contracts import $path\nclass A(Contract):\n    pass",
+        "`contracts` offers no `path`",
+    ),
     "other base": ("$class B(object):\n    pass\nclass A(Contract):\n    pass", "a Contract or an Event"),
     "no base": ("$class B:\n    pass\nclass A(Contract):\n    pass", "a Contract or an Event"),
     "function outside": ("$def f(x):\n    pass\nclass A(Contract):\n    pass", "move this into a method"),
@@ -81,13 +90,22 @@ MODULE = {
     "constant of unknown": ("X = $Y + 1\nclass A(Contract):\n    pass", "must be known beforehand"),
     "constant division by zero": ("X = $1 // 0\nclass A(Contract):\n    pass", "divides by zero"),
     "constant overflow": (f"X = $2 * {2**254}\nclass A(Contract):\n    pass", "larger than 2^255"),
-    "constant of other type": ('X: int = $"a"\nclass A(Contract):\n    pass', "this is str, but int is needed"),
+    "constant of other type": (
+        'X: int = $"a"\nclass A(Contract):\n    pass',
+        "this is str, but int is needed",
+    ),
     "reserved name": ("$DAY = 1\nclass A(Contract):\n    pass", "has a meaning already"),
     "currency": ('X = $Money(1, "Euro")\nclass A(Contract):\n    pass', "Money(2500"),
     "percent": ('X = Percent($"1.00001")\nclass A(Contract):\n    pass', "at most 4 decimals"),
     "event with a value": ("class E(Event):\n    $x: int = 1\nclass A(Contract):\n    pass", "only fields"),
-    "event field twice": ("class E(Event):\n    x: int\n    $x: int\nclass A(Contract):\n    pass", "there twice"),
-    "event of lists": ("class E(Event):\n    x: $list[int]\nclass A(Contract):\n    pass", "cannot stand here"),
+    "event field twice": (
+        "class E(Event):\n    x: int\n    $x: int\nclass A(Contract):\n    pass",
+        "there twice",
+    ),
+    "event of lists": (
+        "class E(Event):\n    x: $list[int]\nclass A(Contract):\n    pass",
+        "cannot stand here",
+    ),
 }
 MEMBERS = {
     "no type": ("$x = 1", "give `x` a type and a value"),
@@ -133,13 +151,19 @@ SIGNATURES = {
     "phase not text": ("@action(phase=$1)\ndef f(self):\n    pass", "write a text in quotes"),
     "action returns": ("@action()\n$def f(self) -> int:\n    return 1", "this action returns nothing"),
     "query without result": ("@query\n$def f(self):\n    pass", "say what the query returns"),
-    "rule with parameter": ("@rule()\n$def f(self, x: int):\n    if True:\n        self.count = 1", "no parameters"),
+    "rule with parameter": (
+        "@rule()\n$def f(self, x: int):\n    if True:\n        self.count = 1",
+        "no parameters",
+    ),
     "report": ("@action()\n$def report(self):\n    pass", "what oracles call"),
     "private name outside": ("@action()\n$def _f(self):\n    pass", "seen from outside"),
     "method twice": ("def f(self):\n    pass\n$def f(self):\n    pass", "a method already"),
     "recursion": ("def f(self):\n    $self.f()", "calls itself again"),
     "mutual recursion": ("def f(self):\n    self.g()\ndef g(self):\n    $self.f()", "calls itself again"),
-    "writing query": ("@query\n$def f(self) -> int:\n    self.count = 1\n    return 1", "a query changes nothing"),
+    "writing query": (
+        "@query\n$def f(self) -> int:\n    self.count = 1\n    return 1",
+        "a query changes nothing",
+    ),
     "query that calls a writer": (
         "@query\n$def f(self) -> int:\n    self.g()\n    return 1\ndef g(self):\n    self.count = 1",
         "a query changes nothing",
@@ -159,9 +183,15 @@ RULES = {
     ),
     "no effect": ("if $self.count > 0:\n    x = 1", "changes nothing and would fire for ever"),
     "return": ("if self.count > 0:\n    self.count = 0\n    $return", "leave out `return`"),
-    "now computed": ("if days_started($now() - self.deadline) > 2:\n    self.count = 0", "compare now() directly"),
+    "now computed": (
+        "if days_started($now() - self.deadline) > 2:\n    self.count = 0",
+        "compare now() directly",
+    ),
     "now equals": ("if $now() == self.deadline:\n    self.count = 0", "compare now() with"),
-    "now in a comparison of bools": ("if ($now() > self.deadline) == True:\n    self.count = 0", "when to look again"),
+    "now in a comparison of bools": (
+        "if ($now() > self.deadline) == True:\n    self.count = 0",
+        "when to look again",
+    ),
     "changing condition": (
         "if $self.change():\n    self.count = 0\n\ndef change(self) -> bool:\n    self.count = 1\n    return True",
         "a rule's condition changes nothing",
@@ -202,7 +232,10 @@ STATEMENTS = {
         "if self.delivered:\n    pass\nelse:\n    x = $self.delivered",
         "may not be reported yet",
     ),
-    "fact after or": ("if self.delivered or $self.delivered > self.deadline:\n    pass", "may not be reported yet"),
+    "fact after or": (
+        "if self.delivered or $self.delivered > self.deadline:\n    pass",
+        "may not be reported yet",
+    ),
     "truth of a number": ("if $self.weight:\n    pass", "write reported(self.weight)"),
     "truth of an int": ("if $self.count:\n    pass", "this is int, not a condition"),
     "reported of a term": ("x = $reported(self.price)", "with a fact of this contract"),
@@ -251,14 +284,20 @@ STATEMENTS = {
     "pay an int": ("$self.pay(self.buyer, 1)", "`self.pay()` is not available for Party, int"),
     "currency": ("$self.currency.make(1)", "`self.currency.make()` is not available"),
     "emit a text": ('$emit("Paid")', "with an event class of this module"),
-    "event on its own": ("x = $Paid(to=self.buyer, amount=self.price)", "an event is made where it is emitted"),
+    "event on its own": (
+        "x = $Paid(to=self.buyer, amount=self.price)",
+        "an event is made where it is emitted",
+    ),
     "event field missing": ("emit($Paid(to=self.buyer))", "Paid(to=..., amount=...)"),
     "event by position": ("emit($Paid(self.buyer, self.price))", "Paid(to=..., amount=...)"),
     "event field unknown": (
         "emit(Paid(to=self.buyer, amount=self.price, why=$1))",
         "the event Paid has no field `why`",
     ),
-    "event field of another type": ("emit(Paid(to=self.buyer, amount=$1))", "this is int, but Money is needed"),
+    "event field of another type": (
+        "emit(Paid(to=self.buyer, amount=$1))",
+        "this is int, but Money is needed",
+    ),
     "require without text": ("$require(True)", 'require(condition, "what must hold")'),
     "require a number": ('require($1, "a")', "not a condition"),
     "unknown function": ("x = $open(1)", "there is no function `open`"),
@@ -318,7 +357,9 @@ def test_signatures(name: str) -> None:
 def test_rules(name: str) -> None:
     body, text = RULES[name]
     rule, _, helper = body.partition("\n\n")
-    refused(method(rule, "@rule()\ndef fires(self) -> None:") + "\n" + members(helper).removeprefix(HEADER), text)
+    refused(
+        method(rule, "@rule()\ndef fires(self) -> None:") + "\n" + members(helper).removeprefix(HEADER), text
+    )
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

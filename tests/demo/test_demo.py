@@ -114,7 +114,7 @@ def test_the_story_ends_well_and_leaves_nothing_running(home: Path) -> None:
 
 
 def test_a_contract_edited_for_the_worse_is_told_as_wrong(home: Path) -> None:
-    """Guards exit code 1, and that the demo deploys the very files the reader may edit, and keeps the edits."""
+    """Guards exit code 1, and that the demo deploys the files that the reader may edit, and keeps the edits."""
     contracts = home / "quorate-demo" / "contracts"
     contracts.mkdir(parents=True)
     (home / "quorate-demo" / "demo.json").write_text("{}")
@@ -159,6 +159,10 @@ def test_nodes_are_killed_restarted_and_falsified_and_the_others_go_on(home: Pat
         assert "instead of 5,0" in tampered.stdout
         assert "It stopped with exit code 1" in tampered.stdout
         assert "The other 3 go on" in tampered.stdout
+        assert quorate_demo("restart", "n2", cwd=home).returncode == 1
+        mended = quorate_demo("restart", "n2", "--fresh", cwd=home)
+        assert mended.returncode == 0, mended.stdout + mended.stderr
+        assert "executed what the others did" in mended.stdout
 
         assert quorate_demo("kill", "n9", cwd=home).returncode == 1
         stopped = quorate_demo("stop", cwd=home)

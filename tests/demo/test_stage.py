@@ -10,9 +10,10 @@ import pytest
 
 from node.demo.control import ControlServer, Say, ask, find_running, is_running
 from node.demo.processes import NodeProcess, stop_all
-from node.demo.stage import CAST, build, free_ports
+from node.demo.stage import CAST, build
 from node.errors import ConfigurationError
 from node.genesis import load_genesis
+from node.ports import free_ports
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,15 @@ class PowerLoss(BaseException):
     """The machine went off; nothing of the process runs any more."""
 
 
-class FailingDisk(Disk):
+class HastyDisk(Disk):
+    """Syncs nothing, where a test is not about power."""
+
+    def sync(self, descriptor: int) -> None: ...
+
+    def sync_folder(self, folder: Path) -> None: ...
+
+
+class FailingDisk(HastyDisk):
     """Reports an error at one operation, counted from 0; a write that fails has written half."""
 
     def __init__(self, fails_at: int, error: int) -> None:
@@ -55,7 +63,7 @@ class FailingDisk(Disk):
         super().sync_folder(folder)
 
 
-class MortalDisk(Disk):
+class MortalDisk(HastyDisk):
     """Loses power before one operation, counted from 0, and then shows what a real disk might have kept.
 
     Everything that was synced stays. Of the rest `lose` keeps what it is told to.
@@ -106,11 +114,11 @@ class MortalDisk(Disk):
         self._step()
         self._undo.clear()
 
-    def lose(self, *, names: bool, kept: str) -> None:
+    def lose(self, *, names: str, kept: str) -> None:
         """Turn the folder into what is found after power is back.
 
-        `names`: whether unsynced names are lost. `kept` of unsynced contents: "nothing", "half", "zeros"
-        (half, then zeros) or "all".
+        `names`, of unsynced changes of the folder: "all" are kept, "none", or only "removals", since a disk
+        may reorder them. `kept` of unsynced contents: "nothing", "half", "zeros" (after half) or "all".
         """
         for path, synced in self._synced_bytes.items():
             if path.exists():
@@ -124,15 +132,13 @@ class MortalDisk(Disk):
                         "all": data,
                     }[kept]
                 )
-        if not names:
-            return
-        for action, path, what in reversed(self._undo):
+        for action, path, what in reversed(self._undo) if names != "all" else ():
             if action == "create":
                 path.unlink()
             elif action == "rename":
                 assert isinstance(what, Path)
                 what.rename(path)
-            else:
+            elif names == "none":
                 assert isinstance(what, bytes)
                 path.write_bytes(what)
 

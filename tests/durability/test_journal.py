@@ -18,14 +18,14 @@ from node import journal as journal_module
 from node.disk import FolderLock
 from node.errors import ConfigurationError
 from node.journal import Journal, JournalFailed, JournalLost, parse_segment
-from tests.durability.disks import IO_ERROR, NO_SPACE, FailingDisk, MortalDisk, PowerLoss
+from tests.durability.disks import IO_ERROR, NO_SPACE, FailingDisk, HastyDisk, MortalDisk, PowerLoss
 
 FRAMES = ([b"a batch" * 5, b""], [b"a vote"], [b"\x00\x00\x00", b"its certificate", b"\x00"])
 """Records of three appends; some are zeros, which must not be taken for an unwritten end."""
 
 
 def reopen(folder: Path) -> list[bytes]:
-    journal, records = Journal.open(folder)
+    journal, records = Journal.open(folder, disk=HastyDisk())
     journal.close()
     return records
 
@@ -58,7 +58,7 @@ def test_records_come_back_in_order(
     tmp_path_factory: pytest.TempPathFactory, frames: list[list[bytes]]
 ) -> None:
     folder = tmp_path_factory.mktemp("journal")
-    journal, records = Journal.open(folder)
+    journal, records = Journal.open(folder, disk=HastyDisk())
     assert records == []
     for frame in frames:
         journal.append(frame)
@@ -172,6 +172,19 @@ def test_a_whole_segment_whose_first_frame_is_gone_is_damage(tmp_path: Path) -> 
             Journal.open(tmp_path)
 
 
+def test_of_two_segments_the_newer_one_counts(tmp_path: Path) -> None:
+    """A crash between the new segment and the removal of the old one leaves both."""
+    journal, _ = Journal.open(tmp_path)
+    journal.append([b"old"])
+    older = segment_of(tmp_path)
+    data = older.read_bytes()
+    journal.rotate([b"new"])
+    journal.close()
+    older.write_bytes(data)
+    assert reopen(tmp_path) == [b"new"]
+    assert not older.exists()
+
+
 def test_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reopen(tmp_path)
     monkeypatch.setattr(journal_module, "JOURNAL_FORMAT", 2)
@@ -221,10 +234,10 @@ def count_operations(folder: Path) -> int:
     return disk.operations
 
 
-@pytest.mark.parametrize("names", [False, True])
+@pytest.mark.parametrize("names", ["all", "none", "removals"])
 @pytest.mark.parametrize("kept", ["nothing", "half", "zeros", "all"])
 def test_power_loss_at_any_operation_loses_nothing_acknowledged(
-    tmp_path: Path, names: bool, kept: str
+    tmp_path: Path, names: str, kept: str
 ) -> None:
     """What is found is the last acknowledged state, or all of the one that was under way."""
     for dies_at in range(count_operations(tmp_path / "whole")):
@@ -234,7 +247,7 @@ def test_power_loss_at_any_operation_loses_nothing_acknowledged(
         with pytest.raises(PowerLoss):
             work(folder, disk, history)
         disk.lose(names=names, kept=kept)
-        journal, records = Journal.open(folder)
+        journal, records = Journal.open(folder, disk=HastyDisk())
         assert records in history[-2:], dies_at
         journal.append([b"life goes on"])
         journal.close()

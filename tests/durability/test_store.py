@@ -46,9 +46,8 @@ def commit_number(chain: MiniChain, number: int) -> BlockCommit:
         return chain.grow(writes)
     writes.append((b"account/%d" % (number - 1), None))
     envelopes = [b"tx %d.%d" % (number, n) for n in range(3)]
-    return chain.grow(
-        writes, envelopes=envelopes, events=[b"event %d.%d" % (number, n) for n in range(number % 3)]
-    )
+    events = [b"event %d.%d" % (number, n) for n in range(number % 3)]
+    return replace(chain.grow(writes, envelopes=envelopes, events=events), mentions=(("account/acme", 1),))
 
 
 @pytest.fixture
@@ -108,6 +107,18 @@ def test_events_are_read_in_pages_after_a_position(opened: Opened) -> None:
     assert read == all_events
 
 
+def test_transactions_are_listed_newest_first_all_or_by_subject(opened: Opened) -> None:
+    _, commits, store = opened
+    everything = [place for commit in commits for _, place in commit.transactions]
+    assert store.places_of(3) == [place for _, place in commits[3].transactions]
+    assert store.places_before(None, 100) == everything[::-1]
+    assert store.places_before((4, 1), 5) == [p for p in everything[::-1] if (p.height, p.index) < (4, 1)][:5]
+    mine = [place for place in everything[::-1] if place.index == 1]
+    assert store.mentions_before("account/acme", None, 100) == mine
+    assert store.mentions_before("account/acme", (mine[1].height, 1), 2) == mine[2:4]
+    assert store.mentions_before("account/acm", None, 100) == []
+
+
 def test_scan_keeps_to_prefix_order_and_limit(opened: Opened) -> None:
     chain, _, store = opened
     rows = sorted(chain.state.items())
@@ -133,6 +144,16 @@ def test_a_block_out_of_order_is_refused(opened: Opened) -> None:
         with pytest.raises(InvariantError):
             store.commit(wrong)
     assert store.height() == BLOCKS
+
+
+def test_a_fault_of_ours_in_the_middle_writes_nothing(opened: Opened) -> None:
+    chain, commits, store = opened
+    commit = replace(chain.grow(envelopes=[b"x"]), tree_writes=((b"page", "text"),))  # type: ignore[arg-type]
+    before = dict(store._source.iterator())
+    with pytest.raises(TypeError):
+        store.commit(commit)
+    assert dict(store._source.iterator()) == before
+    assert store.height() == len(commits) - 1
 
 
 def test_a_place_is_where_a_transaction_was_executed_else_where_it_was_first(opened: Opened) -> None:
@@ -194,15 +215,19 @@ def test_snapshots_in_other_threads_never_see_half_a_block(opened: Opened) -> No
     assert not failures
 
 
-def test_hot_state_is_what_is_stored_and_stays_within_its_bound(opened: Opened) -> None:
+@pytest.mark.parametrize("bytes_max", [0, 50, 100, 10_000])
+def test_hot_state_is_what_is_stored_and_stays_within_its_bound(opened: Opened, bytes_max: int) -> None:
     chain, _, store = opened
-    store.state = HotRows(store._source, b"S", bytes_max=200)
+    store.state = hot = HotRows(store._source, b"S", bytes_max)
+    hits = 0
     for number in range(10):
-        for n in range(20):
-            assert store.state.get(b"account/%d" % n) == chain.state.get(b"account/%d" % n)
-        assert 0 < store.state._size_bytes <= 200
+        for key in [b"account/%d" % (n % 7) for n in range(12)] + [b"account/%d" % n for n in range(20)]:
+            hits += key in hot._hot
+            assert store.state.get(key) == chain.state.get(key)
+            assert hot._size_bytes <= bytes_max
         store.commit(chain.grow([(b"account/%d" % n, b"%d" % number if n % 3 else None) for n in range(19)]))
-    assert store.state._size_bytes == sum(len(k) + len(v or b"") for k, v in store.state._hot.items())
+    assert hot._size_bytes == sum(len(key) + len(value or b"") for key, value in hot._hot.items())
+    assert hits >= {0: 0, 50: 0, 100: 40, 10_000: 250}[bytes_max]
 
 
 # ---------------------------------------------------------------- opening
@@ -410,9 +435,9 @@ def test_what_somebody_wrote_into_the_store_is_found(
 
 
 def test_a_block_or_a_batch_of_another_history_is_found(tmp_path: Path) -> None:
-    chain, commits = filled(tmp_path / "one")
-    assert commits[2].block is not None
-    block = encode(FINAL_BLOCK, commits[2].block)
+    chain, _ = filled(tmp_path / "one")
+    elsewhere = chain.finalise(replace(chain.headers[2], parent=bytes(32)))
+    block = encode(FINAL_BLOCK, elsewhere)
     falsify(tmp_path / "one", b"B" + bytes(7) + b"\x03", block)
     with pytest.raises(CorruptionError, match="block 3: its header does not follow"):
         check(tmp_path / "one", chain)

@@ -30,7 +30,7 @@ DELIVERY = (LIBRARY / "delivery_or_penalty.py").read_text()
 GENESIS_MS = 1_780_000_000_000
 MEMBERS = ("bank", "bigmarket", "greenfarm", "swiftship")
 NAME = "test"
-GAS_LIMIT = 2_000_000
+GAS_LIMIT = 10_000_000
 
 Call = tuple[str, str, Mapping[str, Any]]
 
@@ -174,14 +174,18 @@ class Chain:
         self.outcomes.append(outcome)
         return outcome
 
-    def perform(self, sender: str, *calls: Call, cosigners: Sequence[str] = (), after_ms: int = 1_000) -> Receipt:
+    def perform(
+        self, sender: str, *calls: Call, cosigners: Sequence[str] = (), after_ms: int = 1_000
+    ) -> Receipt:
         """The receipt of one transaction in a block of its own, before which all due timers have run."""
         expires_ms = self.now_ms + after_ms + 60_000
         transaction = self.transaction(sender, *calls, cosigners=cosigners, expires_ms=expires_ms)
         outcome = self.block(transaction, after_ms=after_ms)
         return next(receipt for receipt in outcome.receipts if receipt.id == transaction.id)
 
-    def succeed(self, sender: str, *calls: Call, cosigners: Sequence[str] = (), after_ms: int = 1_000) -> Receipt:
+    def succeed(
+        self, sender: str, *calls: Call, cosigners: Sequence[str] = (), after_ms: int = 1_000
+    ) -> Receipt:
         """As `perform`, for what must not fail."""
         receipt = self.perform(sender, *calls, cosigners=cosigners, after_ms=after_ms)
         assert receipt.status == "ok", f"{receipt.code}: {receipt.text}"
@@ -207,6 +211,9 @@ class Chain:
         assert found is not None
         return found
 
+    def receipts(self) -> list[Receipt]:
+        return [receipt for outcome in self.outcomes for receipt in outcome.receipts]
+
     def events(self) -> list[Event]:
         return [event for outcome in self.outcomes for event in outcome.events]
 
@@ -223,7 +230,9 @@ class Chain:
         for account, amount in holdings.items():
             self.succeed("bank", ("euro", "mint", {"to": account, "amount": amount}))
 
-    def delivery(self, name: str, *, price: int = 10_000, days: int = 10, signed: bool = True, **terms: Any) -> str:
+    def delivery(
+        self, name: str, *, price: int = 10_000, days: int = 10, signed: bool = True, **terms: Any
+    ) -> str:
         """A DeliveryOrPenalty between bigmarket and greenfarm, with a deadline in `days`; its terms hash."""
         given = {
             "buyer": "bigmarket",
@@ -234,4 +243,5 @@ class Chain:
             **terms,
         }
         create = {"code": self.deploy(DELIVERY), "name": name, "terms": given, "sign": signed}
-        return str(self.succeed("bigmarket", ("contracts", "create", create), cosigners=["greenfarm"]).results[0])
+        receipt = self.succeed("bigmarket", ("contracts", "create", create), cosigners=["greenfarm"])
+        return str(receipt.results[0])

@@ -1,4 +1,4 @@
-"""Programs written by hand against `contracts.program.Program`: what the compiler does not offer yet, and attacks."""
+"""Programs written by hand against `contracts.program.Program`: attacks, and what the compiler lacks yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two processes that share nothing but the blocks come to the same bytes, whatever their hash seed and Python."""
+"""Two processes come to the same bytes from the same blocks, whatever their hash seed and Python."""
 
 from __future__ import annotations
 

@@ -32,7 +32,9 @@ scalars = st.one_of(
 keys = st.one_of(integers, names, st.binary(max_size=20), st.booleans())
 values = st.recursive(
     scalars,
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.integers() | names, inner, max_size=4)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.integers() | names, inner, max_size=4)
+    ),
     max_leaves=10,
 )
 key_pairs = st.one_of(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def chain_with(programs: Sequence[HandWritten], instances: Mapping[str, str]) ->
 
 
 def relay() -> HandWritten:
-    """Calls the next of a chain of instances: relay-3 calls relay-2, which calls relay-1, which calls relay-0."""
+    """Calls the next of a chain of instances: relay-2 calls relay-1, which calls relay-0."""
 
     def call(host: Host, _: Sequence[Any]) -> int:
         number = int(host.instance.removeprefix("relay-"))
@@ -70,7 +71,7 @@ def test_nor_is_it_asked_while_it_is_at_work() -> None:
     """What is half done must not be seen from outside."""
     chain = chain_with([relay()], {"relay-0": "relay", "relay-1": "relay"})
     with pytest.raises(Revert, match="at work already"):
-        chain.engine.query(chain.ledger.state, "relay-0", "ask", {"other": "relay-1"}, chain.height, chain.now_ms)
+        chain.engine.query(chain.ledger.state, "relay-0", "ask", {"other": "relay-1"}, 1, chain.now_ms)
 
 
 def purse() -> HandWritten:
@@ -91,7 +92,7 @@ def purse() -> HandWritten:
         "purse",
         actions={
             "take": (account, take),
-            "pass_on": ({"other": STR, **account}, pass_on),
+            "pass_on": ({"other": STR, "account": STR, "amount": INT}, pass_on),
             "rob": (account, rob),
         },
     )
@@ -125,8 +126,7 @@ def test_a_called_contract_can_not_use_the_signature_under_the_transaction(purse
 def test_a_calling_contract_gives_of_its_own(purses: Chain) -> None:
     purses.succeed("bigmarket", ("good", "take", {"account": "bigmarket", "amount": 10}))
     own = ("good", "pass_on", {"other": "thief", "account": "contract:good", "amount": 7})
-    refused = purses.perform("bigmarket", own)
-    assert refused.status == "ok", refused.text
+    purses.succeed("bigmarket", own)
     assert (purses.balance("contract:good"), purses.balance("contract:thief")) == (3, 7)
 
 
@@ -161,7 +161,7 @@ def keeper() -> HandWritten:
 
 
 def test_lists_are_never_shared() -> None:
-    """Neither between caller and called, nor between what is stored and what was loaded, nor with a default."""
+    """Neither between caller and called, nor between stored and loaded, nor with a default."""
     chain = chain_with([keeper()], {"one": "keeper", "other": "keeper"})
 
     def kept(name: str) -> Any:
@@ -175,7 +175,7 @@ def test_lists_are_never_shared() -> None:
 def test_a_calling_contract_can_not_pass_what_does_not_fit() -> None:
     chain = chain_with([keeper()], {"one": "keeper", "other": "keeper"})
     receipt = chain.perform("bank", ("one", "give_wrong", {}))
-    assert (receipt.code, receipt.text) == ("arguments", "items must be an integer, written as text beyond 2^53 - 1")
+    assert (receipt.code, receipt.text.startswith("items must be an integer")) == ("arguments", True)
 
 
 def listener() -> tuple[HandWritten, HandWritten]:
@@ -205,16 +205,21 @@ def test_rules_of_a_called_contract_fire_once_the_call_is_over() -> None:
     chain = chain_with(listener(), {"bell": "bell", "listener": "listener"})
     receipt = chain.succeed("bank", ("bell", "ring", {}), ("bell", "ring", {}))
     [first, _] = chain.engine.describe_receipt(receipt, chain.ledger.aux)["firings"]
-    assert (first["instance"], first["rule"], first["reads"]) == ("listener", "count", {"heard": True, "count": 0})
+    assert (first["instance"], first["rule"]) == ("listener", "count")
+    assert first["reads"] == {"heard": True, "count": 0}
     assert [field["value"] for field in chain.instance("listener")["fields"]] == [False, 2]
 
 
 # ---------------------------------------------------------------- queries, rules and what they may not
 
 
+def _without_arguments(change: Callable[[Host], Any], host: Host, _: Sequence[Any]) -> Any:
+    return change(host)
+
+
 def meddler() -> HandWritten:
     """Tries every change, in a query and in a rule."""
-    changes: dict[str, Any] = {
+    changes: dict[str, Callable[[Host], Any]] = {
         "set_phase": lambda host: host.set_phase("closed"),
         "store": lambda host: host.store("x", 1),
         "table_set": lambda host: host.table_set("t", 1, 1),
@@ -230,7 +235,7 @@ def meddler() -> HandWritten:
     return HandWritten(
         "meddler",
         actions={"nothing": ({}, lambda host, _: None)},
-        queries={name: ({}, INT, lambda host, _, do=do: do(host)) for name, do in changes.items()},
+        queries={name: ({}, INT, partial(_without_arguments, change)) for name, change in changes.items()},
     )
 
 
@@ -352,7 +357,11 @@ def shelf() -> HandWritten:
     numbers = {"numbers": INTS}
     return HandWritten(
         "shelf",
-        actions={"put": (numbers, put), "drop": (numbers, drop), "list": ({"after": INT, "limit": INT}, listed)},
+        actions={
+            "put": (numbers, put),
+            "drop": (numbers, drop),
+            "list": ({"after": INT, "limit": INT}, listed),
+        },
     )
 
 

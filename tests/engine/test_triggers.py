@@ -1,8 +1,7 @@
-"""Rules fire by themselves until quiet; timers wake them in order, within a budget, and never stop the chain."""
+"""Rules fire by themselves until quiet; timers wake them in order and within a budget."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -88,12 +87,18 @@ class Counter(Contract):
 '''
 
 
-def chain_of(parameters: Parameters | None = None, *, alarms: Sequence[tuple[str, dict[str, Any]]] = ()) -> Chain:
+def create(chain: Chain, source: str, name: str, **terms: Any) -> None:
+    code = chain.deploy(source)
+    chain.succeed("bank", ("contracts", "create", {"code": code, "name": name, "terms": terms}))
+
+
+def alarms(*names: str, parameters: Parameters | None = None, **terms: Any) -> tuple[Chain, int]:
+    """A chain with alarms that all ring at a time 10 s ahead, and this time."""
     chain = Chain(parameters)
-    code = chain.deploy(ALARM)
-    for name, terms in alarms:
-        chain.succeed("bank", ("contracts", "create", {"code": code, "name": name, "terms": terms}))
-    return chain
+    at_ms = chain.now_ms + 10_000
+    for name in names:
+        create(chain, ALARM, name, at=at_ms, **terms)
+    return chain, at_ms
 
 
 def timers(outcome: Outcome) -> list[tuple[Timer | None, Status]]:
@@ -107,8 +112,7 @@ def field(chain: Chain, instance: str, name: str) -> Any:
 @pytest.fixture
 def counter() -> Chain:
     chain = Chain()
-    code = chain.deploy(COUNTER)
-    chain.succeed("bank", ("contracts", "create", {"code": code, "name": "counter", "terms": {}}))
+    create(chain, COUNTER, "counter")
     return chain
 
 
@@ -138,12 +142,9 @@ def test_the_cap_of_firings_at_its_edge(counter: Chain) -> None:
 
 
 def test_timers_run_by_time_and_then_by_name_before_transactions() -> None:
-    chain = chain_of()
-    at_ms = chain.now_ms + 10_000
-    code = chain.deploy(ALARM)
+    chain, at_ms = alarms()
     for name, late_ms in (("b", 0), ("c", -1), ("a", 0)):
-        create = {"code": code, "name": name, "terms": {"at": at_ms + late_ms}}
-        chain.succeed("bank", ("contracts", "create", create))
+        create(chain, ALARM, name, at=at_ms + late_ms)
     touch = chain.transaction("bank", ("b", "touch", {}), expires_ms=at_ms + 60_000)
     outcome = chain.block(touch, after_ms=20_000)
     expected = [(Timer(name, at_ms + 1 + late), Status.OK) for name, late in (("c", -1), ("a", 0), ("b", 0))]
@@ -152,20 +153,14 @@ def test_timers_run_by_time_and_then_by_name_before_transactions() -> None:
 
 
 def test_not_a_millisecond_early() -> None:
-    chain = chain_of()
-    at_ms = chain.now_ms + 10_000
-    chain.succeed("bank", ("contracts", "create", {"code": chain.deploy(ALARM), "name": "a", "terms": {"at": at_ms}}))
+    chain, at_ms = alarms("a")
     assert chain.outcomes[-1].next_wakeup_ms == at_ms + 1
     assert chain.block(after_ms=at_ms - chain.now_ms).receipts == ()
     assert timers(chain.block(after_ms=1)) == [(Timer("a", at_ms + 1), Status.OK)]
 
 
 def test_the_rest_of_the_timers_waits_for_the_next_block() -> None:
-    chain = chain_of(Parameters(timers_per_block_max=2))
-    at_ms = chain.now_ms + 10_000
-    code = chain.deploy(ALARM)
-    for name in "abc":
-        chain.succeed("bank", ("contracts", "create", {"code": code, "name": name, "terms": {"at": at_ms}}))
+    chain, at_ms = alarms("a", "b", "c", parameters=Parameters(timers_per_block_max=2))
     first = chain.block(after_ms=10_000)
     assert ([timer for timer, _ in timers(first)], first.next_wakeup_ms) == (
         [Timer("a", at_ms + 1), Timer("b", at_ms + 1)],
@@ -175,18 +170,14 @@ def test_the_rest_of_the_timers_waits_for_the_next_block() -> None:
 
 
 def test_a_block_that_must_stay_empty_runs_no_timer() -> None:
-    chain = chain_of()
-    at_ms = chain.now_ms + 10_000
-    chain.succeed("bank", ("contracts", "create", {"code": chain.deploy(ALARM), "name": "a", "terms": {"at": at_ms}}))
+    chain, at_ms = alarms("a")
     held = chain.block(after_ms=20_000, run_timers=False)
     assert (held.receipts, held.changed, held.next_wakeup_ms) == ((), False, at_ms + 1)
     assert len(chain.block().receipts) == 1
 
 
 def broken_alarm() -> Chain:
-    chain = chain_of()
-    at_ms = chain.now_ms + 10_000
-    chain.succeed("bank", ("contracts", "create", {"code": chain.deploy(ALARM), "name": "a", "terms": {"at": at_ms}}))
+    chain, _ = alarms("a")
     chain.succeed("bank", ("a", "mend", {"broken": True}))
     return chain
 
@@ -212,22 +203,16 @@ def test_an_action_arms_a_disarmed_timer_again_or_fires_at_once() -> None:
 
 
 def test_a_timer_out_of_gas_fails_alone() -> None:
-    chain = chain_of(Parameters(timer_gas_max=30))
-    at_ms = chain.now_ms + 10_000
-    code = chain.deploy(ALARM)
-    for name in "ab":
-        chain.succeed("bank", ("contracts", "create", {"code": code, "name": name, "terms": {"at": at_ms}}))
-    outcome = chain.block(chain.transaction("bank", ("euro", "x", {}), expires_ms=at_ms + 60_000), after_ms=20_000)
-    assert [(receipt.code, receipt.gas_used) for receipt in outcome.receipts[:2]] == [("gas", 30), ("gas", 30)]
+    chain, _ = alarms("a", "b", parameters=Parameters(timer_gas_max=30))
+    outcome = chain.block(chain.transaction("bank", ("euro", "x", {})), after_ms=20_000)
+    used = [(receipt.code, receipt.gas_used) for receipt in outcome.receipts[:2]]
+    assert used == [("gas", 30), ("gas", 30)]
     assert outcome.receipts[2].code == "unknown"
 
 
 def test_a_timer_rests_after_each_firing() -> None:
     """A rule that wants to fire every millisecond must not keep an idle chain busy for ever."""
-    chain = chain_of()
-    at_ms = chain.now_ms + 10_000
-    create = {"code": chain.deploy(ALARM), "name": "a", "terms": {"at": at_ms, "every": 20_000, "repeats": True}}
-    chain.succeed("bank", ("contracts", "create", create))
+    chain, at_ms = alarms("a", every=20_000, repeats=True)
     outcome = chain.block(after_ms=at_ms + 19_999 - chain.now_ms)
     assert (field(chain, "a", "rings"), outcome.next_wakeup_ms) == (1, chain.now_ms + TIMER_REST_MS)
     assert chain.block(after_ms=TIMER_REST_MS - 1).receipts == ()
@@ -245,15 +230,3 @@ def test_an_action_moves_the_timer() -> None:
     assert not any(key.startswith(b"due/") for key in chain.ledger.state.rows)
     assert chain.outcomes[-1].next_wakeup_ms is None
     assert chain.engine.next_wakeup_ms(chain.ledger.state) is None
-
-
-def test_a_timer_that_an_earlier_one_of_its_block_settled_does_not_run() -> None:
-    """Two timers due together, and an action of the first block moved neither: each runs exactly once."""
-    chain = chain_of()
-    at_ms = chain.now_ms + 10_000
-    code = chain.deploy(ALARM)
-    for name in "ab":
-        chain.succeed("bank", ("contracts", "create", {"code": code, "name": name, "terms": {"at": at_ms}}))
-    chain.block(after_ms=30_000)
-    assert (field(chain, "a", "rings"), field(chain, "b", "rings")) == (1, 1)
-    assert chain.block(after_ms=30_000).receipts == ()

@@ -17,6 +17,7 @@ from node.network import Network, NetworkLimits, Peer, PeerStatus
 from node.network.network import Started
 from node.network.secure import Identity, SecureChannel, secure_outbound
 from node.network.sockets import connect
+from node.network.yamux import Stream
 from node.wire import StreamClass
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,7 @@ NOWHERE = "/ip4/127.0.0.1/tcp/1"  # nothing listens there, and nothing can witho
 
 QUICK = NetworkLimits(
     heartbeat_ms=100,
-    stale_after_ms=1_000,
+    stale_after_ms=2_000,
     dial_grace_ms=500,
     backoff_min_ms=50,
     backoff_max_ms=400,
@@ -65,6 +66,12 @@ def run(main: Callable[[], Awaitable[Result]], timeout_s: float = 20) -> Result:
             return await main()
 
     return trio.run(bounded)
+
+
+async def read_for_ever(source: SecureChannel | Stream) -> None:
+    """Read until that raises what there is to raise."""
+    while True:
+        await source.read()
 
 
 async def until(condition: Callable[[], object], timeout_s: float = 5) -> None:

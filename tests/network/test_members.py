@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.lowlevel
 from libp2p.peer.id import ID
 from nacl.signing import SigningKey
 
 from node.network import ListenFailed, Network, Peer, peer_id
 from node.network.errors import ConnectFailed, ConnectionLost
+from node.network.secure import Socket
+from node.network.sockets import address_of
 from node.wire import StreamClass
 from tests.network.support import (
     ANY_PORT,
@@ -24,6 +27,7 @@ from tests.network.support import (
     introduce,
     network_key,
     peer,
+    read_for_ever,
     run,
     seed,
     started,
@@ -184,8 +188,7 @@ def test_the_connection_dialled_by_the_lower_key_wins() -> None:
                 assert higher.changes == [(0, True)]
                 async with channel_to(higher, as_member=0) as third:  # and of two such, the newer
                     with pytest.raises(ConnectionLost):
-                        while True:
-                            await second.read()
+                        await read_for_ever(second)
                     assert await third.read()  # it is being served
 
     run(main)
@@ -257,7 +260,7 @@ def test_cancelling_closes_everything_within_a_second() -> None:
     async def flood(node: Node) -> None:
         while True:
             node.network.broadcast(StreamClass.VOTES, bytes(1000))
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
 
     run(main)
 
@@ -328,5 +331,59 @@ def test_names_are_dialled_too() -> None:
             other.network.set_peers([peer(0, NOWHERE)])
             node.network.set_peers([peer(1, f"/dns4/localhost/tcp/{port}")])
             await until(lambda: node.connected() == [1])
+
+    run(main)
+
+
+def test_attempts_to_dial_become_rarer_and_begin_anew_after_a_connection_that_lasted() -> None:
+    async def main() -> None:
+        attempts = 0
+
+        async def hang_up(stream: trio.SocketStream) -> None:
+            nonlocal attempts
+            attempts += 1
+            await stream.aclose()
+
+        node = Node(0)
+        async with started(node) as nursery:
+            (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            address = address_of(listener)
+            async with trio.open_nursery() as listening:
+                listening.start_soon(trio.serve_listeners, hang_up, [listener])
+                node.network.set_peers([peer(1, address)])
+                await trio.sleep(1.5)
+                listening.cancel_scope.cancel()
+            assert 4 <= attempts <= 12  # 40 without backing off
+            other = Node(1, listen=address)
+            await other.start(nursery)
+            introduce(node, other)
+            await all_connected(node, other)
+            await trio.sleep(QUICK.backoff_max_ms / 1000)
+            await other.stop()
+            await until(lambda: not node.connected())
+            assert node.network._supervisors[1]._backoff_s <= 4 * QUICK.backoff_min_ms / 1000
+
+    run(main)
+
+
+def test_a_connection_that_comes_in_single_bytes_is_read() -> None:
+    """Trap: py-libp2p gives up on a message that the network has cut into more than a hundred pieces."""
+
+    async def main() -> None:
+        near, far = socket.socketpair()
+        pieces = Socket(trio.SocketStream(trio.socket.from_stdlib_socket(near)), is_initiator=False)
+        sent = bytes(range(250)) * 2
+
+        async def dribble() -> None:
+            for octet in sent:
+                await trio.to_thread.run_sync(far.send, bytes([octet]))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(dribble)
+            assert await pieces.read(len(sent)) == sent
+        far.close()
+        with pytest.raises(ConnectionLost, match="closed"):
+            await pieces.read(1)
+        pieces.abort()
 
     run(main)

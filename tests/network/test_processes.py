@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from tests.network import echo_node
 from tests.network.support import (
     NOWHERE,
     QUICK,
+    ROOT,
     Node,
     all_connected,
     channel_to,
@@ -50,11 +53,9 @@ def test_a_stopped_process_is_dropped_in_time_and_found_again() -> None:
             await until(lambda: node.connected() == [ECHO])
             await echoes(node, b"before")
             other.signal(signal.SIGSTOP)
-            began = trio.current_time()
-            while node.network.send(ECHO, StreamClass.BATCHES, bytes(MEBIBYTE)):  # returns, always
-                assert trio.current_time() - began < 1
+            while node.network.send(ECHO, StreamClass.BATCHES, bytes(MEBIBYTE)):
+                pass  # never waits, and is refused when the queue is full
             await until(lambda: node.connected() == [])
-            assert trio.current_time() - began < (QUICK.stale_after_ms + QUICK.heartbeat_ms) / 1000 + 0.5
             assert "heartbeat" in str(node.status_of(ECHO).last_error)
             other.signal(signal.SIGCONT)
             await until(lambda: node.connected() == [ECHO])
@@ -72,7 +73,8 @@ def test_a_killed_process_is_noticed_at_once_and_its_successor_is_found() -> Non
                 node.network.set_peers([peer(ECHO, address)])
                 await until(lambda: node.connected() == [ECHO])
                 other.signal(signal.SIGKILL)
-                await until(lambda: node.connected() == [], 0.5)
+                await until(lambda: node.connected() == [])
+                assert "heartbeat" not in str(node.status_of(ECHO).last_error)  # its system told us
             async with program(echo_node.__name__, address) as other:
                 assert await other.line() == address
                 await until(lambda: node.connected() == [ECHO])
@@ -82,7 +84,7 @@ def test_a_killed_process_is_noticed_at_once_and_its_successor_is_found() -> Non
 
 
 def test_a_stopped_process_that_is_replaced_does_not_leave_a_black_hole() -> None:
-    """Trap: a member that lost its power, as its peers see it, and starts again with the same key elsewhere."""
+    """Trap: a member lost its power, as its peers see it, and starts again with the same key elsewhere."""
 
     async def main() -> None:
         node = Node(0)
@@ -104,13 +106,13 @@ def test_bulk_in_both_directions_goes_on() -> None:
 
     async def main() -> None:
         node = Node(0)
-        total = 128
+        total = 64
         async with started(node), program(echo_node.__name__) as other:
             node.network.set_peers([peer(ECHO, await other.line())])
             await until(lambda: node.connected() == [ECHO])
             sent = 0
             with trio.fail_after(15):
-                while len(node.received) < total:  # noqa: ASYNC110 - a limited number is under way
+                while len(node.received) < total:
                     while sent < total and sent - len(node.received) < 12:
                         assert node.network.send(ECHO, StreamClass.BATCHES, bytes(MEBIBYTE))
                         sent += 1
@@ -121,7 +123,7 @@ def test_bulk_in_both_directions_goes_on() -> None:
 
 
 def test_hundreds_of_connections_over_a_nodes_life_leave_nothing_behind() -> None:
-    """Trap: after 250 inbound connections a stock host refuses every further one, and keeps a task of each."""
+    """Trap: after 250 inbound connections a stock host refuses all others, and keeps a task of each."""
 
     async def main() -> None:
         node, other = Node(1, replace(QUICK, handshakes_per_s=10_000)), Node(2)
@@ -159,9 +161,9 @@ def test_a_member_cannot_fill_our_memory() -> None:
             await echoes(attacker, bytes(4 * MEBIBYTE))
             resident = resident_bytes(victim.process.pid)
             attacker.network.set_peers([])  # or it would replace the connections that follow
-            for _ in range(10):
+            for _ in range(5):
                 await fill(address)
-            assert resident_bytes(victim.process.pid) - resident < 40 * MEBIBYTE
+            assert resident_bytes(victim.process.pid) - resident < 30 * MEBIBYTE
             attacker.network.set_peers([peer(ECHO, address)])
             await until(lambda: attacker.connected() == [ECHO])
             await echoes(attacker, b"it lives")
@@ -199,3 +201,12 @@ async def fill(address: str) -> None:
 
 def resident_bytes(process_id: int) -> int:
     return int(Path(f"/proc/{process_id}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def test_what_libp2p_logs_does_not_reach_the_terminal() -> None:
+    """Its logger has no handler, so Python would print its errors."""
+    script = "import logging, node.network; logging.getLogger('libp2p.anything').error('a peer is odd')"
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert (result.stdout, result.stderr) == ("", "")

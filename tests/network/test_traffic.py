@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.lowlevel
 
 from consensus.errors import InvalidMessage
 from node.network import RequestFailed, RequestRefused
@@ -52,7 +53,7 @@ def test_messages_arrive_in_order_from_the_member_that_sent_them() -> None:
                     if number % 10 == 0:
                         node.network.broadcast(BATCHES, b"batch %d" % number + bytes(10_000))
                 if number % 100 == 0:
-                    await trio.sleep(0)
+                    await trio.lowlevel.checkpoint()
             for node in nodes:
                 for other in (other.member for other in nodes if other is not node):
                     await node.until_received(1_000, other, VOTES)
@@ -126,7 +127,7 @@ def test_a_member_that_reads_nothing_fills_only_its_own_queues() -> None:
                 queued = 0
                 while a.network.send(0, BATCHES, body):
                     queued += 1
-                    await trio.sleep(0)
+                    await trio.lowlevel.checkpoint()
                 assert QUICK.batches_queue_bytes_max // len(body) - 1 <= queued < 40
                 for _ in range(20):
                     assert a.network.send(0, VOTES, bytes(100_000))
@@ -215,20 +216,22 @@ def test_requests_of_many_callers_get_their_own_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"),
+    ("body", "timeout_ms", "reason"),
     [
-        (b"decline", "not today"),
-        (b"junk", "a height below zero"),
-        (b"bytes %d" % (SYNC_RESPONSE_BYTES_MAX + 1), "too long"),
-        (b"sleep 400", "no answer within 200 ms"),
+        (b"decline", 5_000, "not today"),
+        (b"junk", 5_000, "a height below zero"),
+        (b"bytes %d" % (SYNC_RESPONSE_BYTES_MAX + 1), 5_000, "too long"),
+        (b"sleep 400", 200, "no answer within 200 ms"),
     ],
 )
-def test_a_request_that_fails_says_why_and_the_next_one_works(body: bytes, reason: str) -> None:
+def test_a_request_that_fails_says_why_and_the_next_one_works(
+    body: bytes, timeout_ms: int, reason: str
+) -> None:
     async def main() -> None:
         async with two(b=Responder(1)) as (a, b):
             with pytest.raises(RequestFailed, match=reason):
-                await a.network.request(1, body, 200)
-            assert await a.network.request(1, b"next", 1_000) == b"0:next"
+                await a.network.request(1, body, timeout_ms)
+            assert await a.network.request(1, b"next", 5_000) == b"0:next"
             assert b.status_of(0).bad_messages == (1 if body == b"junk" else 0)
 
     run(main)

@@ -94,7 +94,9 @@ def test_encodings_that_are_not_canonical() -> None:
     signature = signer.sign(MESSAGE)
     scalar = int.from_bytes(signature[32:], "little")
     assert not both(signer.public_key, MESSAGE, signature[:32] + (scalar + s.ORDER).to_bytes(32, "little"))
-    for y in (1, s.P, s.P + 1, 2**255 - 1, s.P - 1 | 1 << 255, 1 | 1 << 255):
-        encoded = (y % 2**256).to_bytes(32, "little")
+    small = next(y for y in range(2, 19) if s.decode_point(y.to_bytes(32, "little")) is not None)
+    for encoding in (small + s.P, 1 + s.P, 1 | 1 << 255, s.P - 1 | 1 << 255, 2**256 - 1):
+        encoded = encoding.to_bytes(32, "little")
+        assert s.decode_point(encoded) is None
         assert not both(encoded, MESSAGE, signature)
         assert not both(signer.public_key, MESSAGE, encoded + signature[32:])

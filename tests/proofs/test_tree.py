@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 
@@ -11,21 +12,9 @@ from hypothesis import strategies as st
 
 from contracts.errors import StateCorruption
 from contracts.merkle import DEPTH_MAX, EMPTY, PageCache, StateProof, Tree, check_proof
+from tests.proofs.minichain import Pages
 from tests.proofs.reference import reference_root
-
-
-class Pages(dict[bytes, bytes]):
-    """A store of pages."""
-
-    def get_page(self, key: bytes) -> bytes | None:
-        return self.get(key)
-
-    def write(self, writes: tuple[tuple[bytes, bytes | None], ...]) -> None:
-        for key, page in writes:
-            if page is None:
-                self.pop(key, None)
-            else:
-                self[key] = page
+from tests.proofs.standalone import standalone
 
 
 def twins(count: int, same_bits: int) -> list[bytes]:
@@ -140,21 +129,41 @@ def test_a_changed_proof_proves_nothing() -> None:
     )
 
 
-def test_a_foreign_leaf_proves_absence_only_on_the_way_to_the_key() -> None:
-    """A leaf from elsewhere, with siblings that lead to the root, is no proof that a key is absent."""
-    state = {b"a": b"1", b"b": b"2"}
-    pages = Pages()
-    root, page_writes = Tree(pages).update(state.items())
-    pages.write(page_writes)
-    present = Tree(pages, root).prove(b"a")
-    leaf = (sha256(b"a").digest(), sha256(b"1").digest())
-    assert not check_proof(root, b"a", None, StateProof(present.siblings, leaf))
-    wrong_side = next(
-        key
-        for key in KEYS
-        if sha256(key).digest()[0] >> 7 != sha256(b"a").digest()[0] >> 7 and key not in state
+def by_stranger(root: bytes, key: bytes, value: bytes | None, proof: StateProof) -> bool:
+    """The standalone verifier, which must agree."""
+    other = (
+        None
+        if proof.other is None
+        else dict(zip(("path", "value_hash"), map(bytes.hex, proof.other), strict=True))
     )
-    assert not check_proof(root, wrong_side, None, StateProof(present.siblings, leaf))
+    state = {"siblings": [sibling.hex() for sibling in proof.siblings], "other": other}
+    try:
+        return bool(standalone.state_root(key, value, state) == root)
+    except standalone.Invalid:
+        return False
+
+
+@pytest.mark.parametrize("check", [check_proof, by_stranger])
+def test_a_leaf_proves_absence_only_on_the_way_to_another_key(check: Callable[..., bool]) -> None:
+    """Neither the key's own leaf nor one from elsewhere, with siblings that lead to the root, will do."""
+    pages = Pages()
+    root, page_writes = Tree(pages).update([(b"a", b"1"), (b"b", b"2")])
+    pages.write(page_writes)
+    siblings = Tree(pages, root).prove(b"a").siblings
+    own = StateProof(siblings, (sha256(b"a").digest(), sha256(b"1").digest()))
+    assert check(root, b"a", b"1", StateProof(siblings, None))
+    assert not check(root, b"a", b"1", own)
+    assert not check(root, b"a", None, own)
+    depth = len(siblings)
+    near = [key for key in KEYS if _first_bits(key, depth) == _first_bits(b"a", depth)]
+    far = [key for key in KEYS if _first_bits(key, depth) != _first_bits(b"a", depth)]
+    assert near
+    assert all(check(root, key, None, own) for key in near)
+    assert not any(check(root, key, None, own) for key in far)
+
+
+def _first_bits(key: bytes, count: int) -> int:
+    return int.from_bytes(sha256(key).digest(), "big") >> 256 - count
 
 
 def test_a_proof_is_at_most_as_long_as_a_path() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from consensus.committee import Committee
@@ -27,7 +26,6 @@ class Checks:
     """Sees every promise that an honest machine makes, across its restarts."""
 
     def __init__(self, swarm: Swarm, committee: Committee) -> None:
-        self.genesis_exec_hash: Digest = sha256(b"simulated state at height 0").digest()
         self._swarm = swarm
         self._committee = committee
         self._blocks: dict[int, tuple[Digest | None, tuple[Digest, ...]]] = {}
@@ -72,9 +70,8 @@ class Checks:
                 for vote in message.votes:
                     self._on_vote(machine, vote)
             case Batch():
-                if message.header.lane == machine.number and encode_record(message) not in machine.disk.durable:
-                    if message not in machine.ledger.batches.values():
-                        raise Failed(f"{machine.name} sends its batch {message.header.seq} before it is durable")
+                if message.header.lane == machine.number and not machine.has_durably(message):
+                    raise Failed(f"{machine.name} sends its batch {message.header.seq} before it is durable")
             case _:
                 pass
 
@@ -105,7 +102,9 @@ class Checks:
             if vote.kind is F and (notarised is None or encode_record(notarised) not in durable):
                 missing.append("the notarisation")
         if missing and not (vote.view <= state.certificates.final_view):
-            raise Failed(f"{machine.name} sends {vote.kind.name} of view {vote.view} before {missing} are durable")
+            raise Failed(
+                f"{machine.name} sends {vote.kind.name} of view {vote.view} before {missing} are durable"
+            )
 
     # -- blocks -------------------------------------------------------------------------------------
     def on_finalise(self, machine: Machine, finalised: Finalise) -> None:
@@ -121,9 +120,10 @@ class Checks:
             raise Failed(f"height {header.height} orders a batch twice")
 
     def on_executed(self, machine: Machine, height: int, exec_hash: Digest) -> None:
-        if machine.honest and machine.ledger.corrupt_from is None:
-            if self._hashes.setdefault(height, exec_hash) != exec_hash:
-                raise Failed(f"{machine.name} executes height {height} differently")
+        if not machine.honest or machine.ledger.corrupt_from is not None:
+            return
+        if self._hashes.setdefault(height, exec_hash) != exec_hash:
+            raise Failed(f"{machine.name} executes height {height} differently")
 
     def on_acknowledged(self, machine: Machine, acknowledged: Acknowledged) -> None:
         if machine.honest:

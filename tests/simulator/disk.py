@@ -7,7 +7,7 @@ from consensus.replica import Anchor
 from consensus.rules import lag_allows_content
 from consensus.transactions import Transaction
 from consensus.types import Batch, Digest, FinalBlock
-from tests.simulator.swarm import PARAMETERS
+from tests.simulator.genesis import EXEC_HASH, PARAMETERS
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Disk:
 class Ledger:
     """An executor and its store: counts every transaction once, and keeps timers that transactions set."""
 
-    hashes: list[Digest]
+    hashes: list[Digest] = field(default_factory=lambda: [EXEC_HASH])
     blocks: dict[int, tuple[FinalBlock, tuple[Batch, ...]]] = field(default_factory=dict)
     batches: dict[Digest, Batch] = field(default_factory=dict)
     executed: dict[Digest, int] = field(default_factory=dict)

@@ -1,12 +1,13 @@
 """Signers for simulated validators: hashes in most runs, because they are fast; Ed25519 in some."""
 
+from collections.abc import Callable
 from hashlib import sha256
 
 from consensus.keys import Ed25519Signer, Signer, Verifier, verify_ed25519
 
 
 class HashSigner:
-    """A signature that anyone could make: enough where no simulated node tries to forge one by computing it."""
+    """Signatures that anyone could make: enough where no simulated node tries to."""
 
     def __init__(self, seed: bytes) -> None:
         self.public_key = sha256(b"public key of " + seed).digest()
@@ -24,6 +25,6 @@ def verify_hash(public_key: bytes, message: bytes, signature: bytes) -> bool:
     return signature == _tag(public_key, message)
 
 
-def scheme(ed25519: bool) -> tuple[type[Signer], Verifier]:
+def scheme(ed25519: bool) -> tuple[Callable[[bytes], Signer], Verifier]:
     """A way to make signers from a seed, and its verifier."""
     return (Ed25519Signer, verify_ed25519) if ed25519 else (HashSigner, verify_hash)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from consensus.batches import CheckedBatch, open_batch
+from consensus.batches import open_batch
 from consensus.effects import (
     Acknowledged,
     Broadcast,
@@ -14,20 +15,20 @@ from consensus.effects import (
     Finalise,
     Persist,
     Report,
-    ReportKind,
     Send,
     SetTimer,
     SyncNeeded,
 )
 from consensus.errors import InvalidMessage
 from consensus.messages import Message
+from consensus.records import encode_record
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
 from consensus.types import Batch, FinalBlock
 from tests.simulator.byzantine import BEHAVIOURS, Behaviour
 from tests.simulator.checks import Failed
 from tests.simulator.disk import Disk, Ledger
-from tests.simulator.swarm import WALL_START_MS
+from tests.simulator.genesis import CHAIN, CHAIN_ID, WALL_START_MS
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
@@ -66,7 +67,7 @@ class Machine:
         self.number = number
         self.twin = twin
         self.disk = Disk()
-        self.ledger = Ledger(hashes=[world.checks.genesis_exec_hash])
+        self.ledger = Ledger()
         self.replica: Replica | None = None
         self._life = 0
         self._paused: list[Callable[[], None]] | None = None
@@ -74,6 +75,8 @@ class Machine:
         self._executing: deque[Finalise] = deque()
         self._mono_start_ms = 0
         self._busy = False
+        self._timer = 0
+        """Counts SetTimer effects: the last one alone is in force."""
         self._behaviour: Behaviour | None = None
 
     @property
@@ -90,6 +93,10 @@ class Machine:
         progress = self.replica._state.certificates.progress
         return f"{self.name} at {progress}, executed {self.ledger.height}: {self.replica._voting.waiting_for}"
 
+    def has_durably(self, batch: Batch) -> bool:
+        """Whether a batch is in the journal, or executed and in the store."""
+        return encode_record(batch) in self.disk.durable or batch in self.ledger.batches.values()
+
     # -- life ---------------------------------------------------------------------------------------
     def now(self) -> Now:
         skews = self.world.swarm.skews_ms
@@ -101,8 +108,6 @@ class Machine:
         self._mono_start_ms = self.world.now_ms - self.world.chance.below(1_000_000)
         self._paused, self._buffered, self._executing, self._busy = None, [], deque(), False
         world = self.world
-        from tests.simulator.world import CHAIN, CHAIN_ID
-
         try:
             self.replica = Replica(
                 chain_id=CHAIN_ID,
@@ -120,7 +125,9 @@ class Machine:
             )
             behaviour = dict(world.swarm.behaviours).get(self.number)
             if behaviour is not None:
-                self._behaviour = BEHAVIOURS[behaviour](self.replica, world.signers[self.number], world.chance)
+                self._behaviour = BEHAVIOURS[behaviour](
+                    self.replica, world.signers[self.number], world.chance
+                )
             self._perform(self.replica.effects())
         except Crash:
             self._die()
@@ -130,7 +137,11 @@ class Machine:
     def connect_all(self) -> None:
         for other in self.world.committee.numbers:
             if other != self.number:
-                self.tick(lambda replica, now, other=other: replica.on_connected(other, now))
+                self.tick(partial(self._connect, other))
+
+    @staticmethod
+    def _connect(other: int, replica: Replica, now: Now) -> None:
+        replica.on_connected(other, now)
 
     def _die(self) -> None:
         self.world.count("crash")
@@ -191,7 +202,9 @@ class Machine:
         if isinstance(message, Batch):
             self.tick(lambda replica, now: self._receive_batch(replica, sender, message, now))
         else:
-            self.tick(lambda replica, now: self._blaming(sender, lambda: replica.on_message(sender, message, now)))
+            self.tick(
+                lambda replica, now: self._blaming(sender, lambda: replica.on_message(sender, message, now))
+            )
 
     def _receive_batch(self, replica: Replica, sender: int, batch: Batch, now: Now) -> None:
         if replica.expects(batch.header):
@@ -261,21 +274,22 @@ class Machine:
             self.world.send(self, to, word)
 
     def _set_timer(self, deadline_ms: int | None) -> None:
-        self._timer_serial = serial = getattr(self, "_timer_serial", 0) + 1
+        self._timer += 1
         if deadline_ms is not None:
+            self.world.after(deadline_ms - self.now().mono_ms, self._alive(partial(self._fire, self._timer)))
 
-            def fire() -> None:
-                if serial == self._timer_serial:
-                    self.tick(lambda replica, now: replica.on_timer(now))
-
-            self.world.after(deadline_ms - self.now().mono_ms, self._alive(fire))
+    def _fire(self, timer: int) -> None:
+        if timer == self._timer:
+            self.tick(lambda replica, now: replica.on_timer(now))
 
     # -- execution ----------------------------------------------------------------------------------
     def _plan_execution(self) -> None:
         if self._busy or not self._executing:
             return
         self._busy = True
-        self.world.after(self.world.chance.between(*self.world.swarm.execution_ms), self._alive(self._execute))
+        self.world.after(
+            self.world.chance.between(*self.world.swarm.execution_ms), self._alive(self._execute)
+        )
 
     def _execute(self) -> None:
         if self.replica is None:
@@ -305,8 +319,7 @@ class Machine:
         peer = self.world.chance.pick(needed.peers)
         for target in self.world.machines:
             if target.number == peer:
-                request = self._alive(lambda target=target: target.serve(self, needed.from_height))
-                self.world.carry(self, target, request)
+                self.world.carry(self, target, partial(target.serve, self, needed.from_height))
 
     def serve(self, client: Machine, from_height: int) -> None:
         if self.replica is None:
@@ -319,17 +332,12 @@ class Machine:
             self.world.carry(self, client, lambda: client.take_blocks(self.number, blocks))
 
     def take_blocks(self, sender: int, blocks: list[tuple[FinalBlock, tuple[Batch, ...]]]) -> None:
-        from tests.simulator.world import CHAIN, CHAIN_ID
-
         self.world.count("sync answered")
         for block, batches in blocks:
-            opened: list[CheckedBatch] = [open_batch(batch, CHAIN_ID, CHAIN) for batch in batches]
-            self.tick(
-                lambda replica, now, block=block, opened=opened: self._blaming(
-                    sender, lambda: replica.on_synced(block, opened, now)
-                )
-            )
+            self.tick(partial(self._take_block, sender, block, batches))
 
-
-def is_alarm(report: Report) -> bool:
-    return report.kind is ReportKind.DIVERGED
+    def _take_block(
+        self, sender: int, block: FinalBlock, batches: tuple[Batch, ...], replica: Replica, now: Now
+    ) -> None:
+        opened = [open_batch(batch, CHAIN_ID, CHAIN) for batch in batches]
+        self._blaming(sender, lambda: replica.on_synced(block, opened, now))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from consensus import ballot, rules, state, voting
+from consensus import ballot, dissemination, records, rules, state, voting
 from consensus.certificates import Certificates
 from consensus.committee import Committee
 from consensus.dissemination import Dissemination
@@ -69,7 +69,7 @@ def _amnesia() -> list[Patch]:
 
 def _without(wanted: Callable[[Any], bool]) -> list[Patch]:
     """Leave out the Persist of some records."""
-    add, encode = Outgoing.add, voting.encode_record
+    add, encode = Outgoing.add, records.encode_record
     dropped: set[bytes] = set()
 
     def encode_record(record: Any) -> bytes:
@@ -81,8 +81,6 @@ def _without(wanted: Callable[[Any], bool]) -> list[Patch]:
     def forgetful(self: Outgoing, effect: Any) -> None:
         if not (isinstance(effect, Persist) and effect.record in dropped):
             add(self, effect)
-
-    from consensus import dissemination
 
     return [
         (Outgoing, "add", forgetful),
@@ -104,11 +102,14 @@ def _batch_not_persisted() -> list[Patch]:
 
 
 def _no_retry() -> list[Patch]:
-    return [(Pacemaker, "take_retry", lambda self, now_ms: False)]
+    take_retry = Pacemaker.take_retry
+    return [(Pacemaker, "take_retry", lambda self, now_ms: take_retry(self, now_ms) and False)]
 
 
 def _constant_timer() -> list[Patch]:
-    return [(state, "timeout_ms", lambda view, final_view, faults_max, parameters: parameters.base_timeout_ms)]
+    return [
+        (state, "timeout_ms", lambda view, final_view, faults_max, parameters: parameters.base_timeout_ms)
+    ]
 
 
 def _skips_not_required() -> list[Patch]:
@@ -161,7 +162,17 @@ MUTANTS = (
     Mutant("constant-timer", "views never last longer", _constant_timer, 60),
     Mutant("skips-not-required", "a parent may be older than an unskipped view", _skips_not_required, 60),
     Mutant("votes-without-data", "N and F for batches that are not held", _votes_without_data, 5),
-    Mutant("executes-at-notarisation", "a notarised block is delivered as if final", _executes_at_notarisation, 40),
-    Mutant("rivals-not-fetched", "a batch in conflict with the one seen first is never held", _rivals_not_fetched, 60),
+    Mutant(
+        "executes-at-notarisation",
+        "a notarised block is delivered as if final",
+        _executes_at_notarisation,
+        40,
+    ),
+    Mutant(
+        "rivals-not-fetched",
+        "a batch in conflict with the one seen first is never held",
+        _rivals_not_fetched,
+        60,
+    ),
     Mutant("no-pull", "what was lost on the way is never asked for", _no_pull, 20),
 )

@@ -4,21 +4,14 @@ from dataclasses import dataclass, field, replace
 
 from consensus.parameters import Parameters
 from tests.simulator.chance import Chance
+from tests.simulator.genesis import PARAMETERS
 
-PARAMETERS = Parameters(
-    base_timeout_ms=1_000,
-    heartbeat_ms=0,
-    batch_count_max=8,
-    lane_ahead_batches_max=16,
-    exec_lag_max=6,
-)
 BEHAVIOURS = ("withhold", "old-parent", "forge", "misdate", "pick-and-choose", "wrong-execution")
-WALL_START_MS = 1_800_000_000_000
 
 
 @dataclass(frozen=True)
 class Swarm:
-    """The faults of one run. Probabilities are per message or per crash point; times in ms of simulated time."""
+    """The faults of one run. Probabilities are per message or crash point; times in simulated ms."""
 
     seed: int = 0
     size: int = 4
@@ -94,8 +87,8 @@ def draw(seed: int, *, ed25519: bool = False) -> Swarm:
         healed_delay_ms=chance.pick([(1, 50), (1, 50), (1, 50), (700, 1_500)]),
         timers=chance.happens(0.3),
     )
-    if chance.happens(0.2):
-        swarm = replace(swarm, size=1, twins=(), behaviours=(), skews_ms=(0,), slow=None, pause=None) if (
-            chance.happens(0.2)
-        ) else replace(swarm, loss=0.0, crash=0.02, partition_every_ms=0, delay_ms=(1, 20))
+    if chance.happens(0.04):
+        return replace(swarm, size=1, twins=(), behaviours=(), skews_ms=(0,), slow=None, pause=None)
+    if chance.happens(0.15):  # crashes alone, many of them
+        return replace(swarm, loss=0.0, crash=0.02, partition_every_ms=0, delay_ms=(1, 20))
     return swarm

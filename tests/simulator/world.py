@@ -3,6 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 
 from consensus.batches import CheckedBatch, check_batch
@@ -13,15 +14,14 @@ from consensus.transactions import Transaction, envelope_from_json, parse_transa
 from consensus.types import Batch
 from tests.simulator.chance import Chance
 from tests.simulator.checks import Checks, Failed
+from tests.simulator.genesis import CHAIN, CHAIN_ID, WALL_START_MS
 from tests.simulator.keys import scheme
 from tests.simulator.machine import Crashes, Machine, NoCrashes
-from tests.simulator.swarm import WALL_START_MS, Swarm
+from tests.simulator.swarm import Swarm
 
-CHAIN = "simulated-0123456789abcdef"
-CHAIN_ID = sha256(b"simulated genesis").digest()
-HEAL_LIMIT_MS = 900_000
+HEAL_LIMIT_MS = 400_000
 """Simulated time within which everything must be well after the faults end."""
-EVENTS_MAX = 2_000_000
+EVENTS_MAX = 500_000
 
 
 class World:
@@ -49,7 +49,7 @@ class World:
             for number in range(swarm.size)
             for twin in range(2 if number in swarm.twins else 1)
         ]
-        self._sides = {machine: 0 for machine in self.machines}
+        self._sides = dict.fromkeys(self.machines, 0)
         self._mute: set[tuple[Machine, Machine]] = set()
         self._salt = 0
         self._checked: dict[bytes, CheckedBatch] = {}
@@ -87,14 +87,10 @@ class World:
     # -- network ------------------------------------------------------------------------------------
     def send(self, source: Machine, to: int, message: Message) -> None:
         """Every machine of the member gets it, if the network lets it through."""
-        data = encode_message(message) if self.swarm.ed25519 else None
+        word = decode_message(encode_message(message)) if self.swarm.ed25519 else message
         for target in self.machines:
             if target.number == to and target is not source:
-                self.carry(source, target, lambda target=target: target.receive(source.number, self._open(message, data)))
-
-    @staticmethod
-    def _open(message: Message, data: bytes | None) -> Message:
-        return message if data is None else decode_message(data)
+                self.carry(source, target, partial(target.receive, source.number, word))
 
     def carry(self, source: Machine, target: Machine, deliver: Callable[[], None]) -> None:
         """Take one message over the network; `deliver` runs when and if it arrives."""

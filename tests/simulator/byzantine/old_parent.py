@@ -1,4 +1,4 @@
-"""Proposes, as leader, on the last final block it knows, whatever was notarised since, and votes for everything."""
+"""Proposes on the last final block it knows, whatever was notarised since, and votes for everything."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,9 @@ class OldParent(Behaviour):
                 if proposed is None:
                     return (message,)
                 digest = proposed.link.digest
-                return message, *(self.vote(kind, message.view, digest) for kind in VoteKind if kind != message.kind)
+                return message, *(
+                    self.vote(kind, message.view, digest) for kind in VoteKind if kind != message.kind
+                )
             case _:
                 return (message,)
 

@@ -1,0 +1,74 @@
+"""Does what docs/partners.md tells four partners to type, on four data folders."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from node.demo.partner import wait_until
+from node.ports import free_ports
+from tests.cli.support import Shell, running
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs" / "partners.md"
+BLOCK = re.compile(r"<!-- (run|start) -->\n```console\n(.*?)```", re.DOTALL)
+PORT = re.compile(r"(?<=/tcp/)41\d\d\b|(?<=--api-port )78\d\d\b")
+
+
+def steps() -> list[tuple[str, list[str]]]:
+    """The guide's commands in order, each with what to do with it; ports are replaced by free ones."""
+    text = GUIDE.read_text()
+    written = sorted(set(PORT.findall(text)))
+    chosen = dict(zip(written, map(str, free_ports(len(written))), strict=True))
+    found = []
+    for kind, block in BLOCK.findall(PORT.sub(lambda match: chosen[match[0]], text)):
+        for line in block.splitlines():
+            assert line.startswith("$ "), line
+            found.append((kind, shlex.split(line[2:])))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_four_partners_start_by_hand(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards the guide, word for word: every command succeeds, and in the end all four nodes agree."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "contracts" / "library" / "token.py", tmp_path)
+    urls: dict[str, str] = {}
+    last: list[str] = []
+    with ExitStack() as nodes:
+        for kind, words in steps():
+            if kind == "start":
+                data = Path(words[words.index("--data") + 1])
+                port = re.search(r"^api_port = (\d+)", (data / "config.toml").read_text(), re.MULTILINE)
+                assert port is not None
+                urls[data.name] = f"http://127.0.0.1:{port[1]}"
+                nodes.enter_context(running(*words[1:], url=urls[data.name], log=tmp_path / f"{data}.log"))
+            elif words[0] == "quorate":
+                shell.ok(*words[1:])
+                last = words[1:]
+            else:
+                subprocess.run(words, check=True)
+        assert len(urls) == 4
+        # The last command asks another node than the one that took the transfer: it may be a moment behind.
+        assert wait_until(lambda: re.search(r"euro +2500", shell.ok(*last)) is not None, 10)
+
+        def executed() -> set[tuple[int, str]]:
+            nodes = [httpx.get(f"{url}/v1/status").json() for url in urls.values()]
+            return {(node["height"], node["exec_hash"]) for node in nodes}
+
+        assert wait_until(lambda: len(executed()) == 1, 20), executed()
+
+
+def test_the_guide_has_all_its_steps() -> None:
+    """Guards the test above against a guide whose commands it no longer finds."""
+    kinds = [kind for kind, _ in steps()]
+    assert kinds.count("start") == 4
+    assert kinds.count("run") >= 20

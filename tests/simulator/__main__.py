@@ -1,0 +1,73 @@
+"""The simulator from the command line.
+
+python -m tests.simulator --seeds 0 1000      a thousand schedules; a failing one with its replay command
+python -m tests.simulator --seeds 7 8         one schedule again, in full
+python -m tests.simulator --long              from a new seed on until interrupted, a line a minute
+python -m tests.simulator --crashes           a crash at every persist and send point
+python -m tests.simulator --mutants           whether every planted bug is found
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Iterable
+
+from tests.simulator.mutants import MUTANTS
+from tests.simulator.runs import Outcome, crashes_in_parallel, find, in_parallel, stopwatch, summary
+
+REPORT_EVERY_S = 60
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", nargs=2, type=int, metavar=("FROM", "TO"), default=(0, 200))
+    parser.add_argument("--long", action="store_true", help="go on from FROM until interrupted")
+    parser.add_argument("--crashes", action="store_true", help="a crash at every persist and send point")
+    parser.add_argument("--mutants", action="store_true", help="look for the planted bugs")
+    parser.add_argument("--jobs", type=int, default=None, help="processes; default: one for each processor")
+    options = parser.parse_args()
+    if options.mutants:
+        return _mutants()
+    if options.crashes:
+        return _watch(crashes_in_parallel(1, options.jobs))
+    first, last = options.seeds
+    seeds: Iterable[int] = range(first, last)
+    if options.long:
+        seeds = itertools.chain.from_iterable(range(s, s + 64) for s in itertools.count(first, 64))
+        while True:
+            block = list(itertools.islice(seeds, 2048))
+            if _watch(in_parallel(block, options.jobs)):
+                return 1
+    return _watch(in_parallel(seeds, options.jobs))
+
+
+def _watch(outcomes: Iterable[Outcome]) -> int:
+    """Print progress, every failure with its replay, and a summary; the exit code."""
+    begun = said = stopwatch()
+    seen: list[Outcome] = []
+    for outcome in outcomes:
+        seen.append(outcome)
+        if outcome.failure is not None:
+            print(f"FAILED {outcome.failure}\n  {outcome.replay}", flush=True)
+        if stopwatch() - said > REPORT_EVERY_S:
+            said = stopwatch()
+            print(f"{len(seen)} schedules, {len(seen) / (said - begun):.1f}/s", flush=True)
+    print(summary(seen, stopwatch() - begun), flush=True)
+    return 1 if any(outcome.failure is not None for outcome in seen) else 0
+
+
+def _mutants() -> int:
+    missed = 0
+    for mutant in MUTANTS:
+        begun = stopwatch()
+        outcome = find(mutant)
+        verdict = "NOT FOUND" if outcome is None else f"seed {outcome.seed}: {(outcome.failure or '')[:100]}"
+        print(f"{mutant.name:26} {stopwatch() - begun:6.1f} s  {verdict}", flush=True)
+        missed += outcome is None
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Running seeds, one or many, and saying what came out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from consensus.errors import ConsensusError
+from tests.simulator import exhaustive
+from tests.simulator.checks import Failed
+from tests.simulator.mutants import Mutant
+from tests.simulator.swarm import draw
+from tests.simulator.world import World
+
+ED25519_EVERY = 20
+"""Every so many seeds one runs with real signatures and with every message encoded and decoded."""
+SEEDS_FILE = Path(__file__).with_name("seeds.txt")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one seed came to."""
+
+    seed: int
+    failure: str | None
+    recovery_ms: int
+    events: int
+    trace: str
+    counts: Counter[str]
+
+    @property
+    def replay(self) -> str:
+        """The command that shows the failure again."""
+        return f"python -m tests.simulator --seeds {self.seed} {self.seed + 1}"
+
+
+def run_seed(seed: int) -> Outcome:
+    """One run; whatever the core raises is a failure of this seed."""
+    world = World(draw(seed, ed25519=seed % ED25519_EVERY == 0))
+    failure, recovery_ms = None, 0
+    try:
+        recovery_ms = world.run()
+    except (Failed, ConsensusError, LookupError, ValueError, TypeError, AttributeError) as error:
+        failure = f"{type(error).__name__}: {error}"
+    return Outcome(seed, failure, recovery_ms, world.events, world.trace_hash, world.counts)
+
+
+def run_crash(case: tuple[int, int]) -> Outcome:
+    """One run with one crash: (member, point)."""
+    try:
+        exhaustive.run(*case)
+    except (Failed, ConsensusError) as error:
+        return Outcome(case[1], f"crash of member {case[0]} at point {case[1]}: {error}", 0, 0, "", Counter())
+    return Outcome(case[1], None, 0, 0, "", Counter())
+
+
+def in_parallel(seeds: Iterable[int], jobs: int | None = None) -> Iterator[Outcome]:
+    """Outcomes in the order of the seeds, on all processors."""
+    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+        yield from pool.map(run_seed, seeds, chunksize=4)
+
+
+def crashes_in_parallel(stride: int, jobs: int | None = None) -> Iterator[Outcome]:
+    """Every `stride`-th crash point of every member of the short run."""
+    cases = [
+        (member, index)
+        for member in range(exhaustive.SHORT.size)
+        for index in range(member % stride, exhaustive.points(member), stride)
+    ]
+    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+        yield from pool.map(run_crash, cases, chunksize=8)
+
+
+def kept_seeds() -> list[int]:
+    """Seeds that failed once and must never fail again."""
+    lines = SEEDS_FILE.read_text().splitlines()
+    return [int(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def find(mutant: Mutant) -> Outcome | None:
+    """The first seed that notices a planted bug, within its budget."""
+    with mutant.planted():
+        for seed in range(mutant.seeds_max):
+            outcome = run_seed(seed)
+            if outcome.failure is not None:
+                return outcome
+    return None
+
+
+def summary(outcomes: list[Outcome], seconds: float) -> str:
+    """A line on many runs."""
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        counts.update(outcome.counts)
+    times = sorted(outcome.recovery_ms for outcome in outcomes if outcome.failure is None) or [0]
+    seen = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+    return (
+        f"{len(outcomes)} schedules, {len(outcomes) / max(seconds, 0.001):.1f}/s; "
+        f"simulated recovery after healing: median {times[len(times) // 2]} ms, "
+        f"99% {times[len(times) * 99 // 100]} ms, worst {times[-1]} ms; {seen}"
+    )
+
+
+def stopwatch() -> float:
+    """Seconds of a clock that never jumps."""
+    return time.monotonic()
