@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api import schemas
+from api import bodies, schemas
 from api.access import read_json
 from api.errors import ApiError
 from api.gateway import JsonObject
@@ -104,7 +104,7 @@ async def query(request: Request, node: Node, name: Name, query: QueryName) -> R
     "/v1/instances/{name}/query/{query}",
     response_model=schemas.QueryAnswer,
     summary="Ask a query, arguments in the body",
-    openapi_extra=body_of(schemas.QueryBody),
+    openapi_extra=body_of(bodies.QueryBody),
     responses=_QUERY_PROBLEMS,
 )
 async def query_with_body(request: Request, node: Node, name: Name, query: QueryName) -> Response:

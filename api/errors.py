@@ -26,22 +26,17 @@ RETRY_AFTER_S = 1
 class ApiError(Exception):
     """Ends a request with the problem `code` of the catalogue; `fields` are added to the answer."""
 
-    def __init__(
-        self, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **fields: Any
-    ) -> None:
+    def __init__(self, code: str, detail: str, **fields: Any) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
-        self.headers = headers
         self.fields = fields
 
 
-def problem_body(
-    code: str, detail: str, instance: str | None = None, status: int | None = None, **fields: Any
-) -> dict[str, Any]:
+def problem_body(code: str, detail: str, status: int | None = None) -> dict[str, Any]:
     """The members of a problem document; a code outside the catalogue is explained as `refused`."""
     known = CATALOGUE.get(code) or CATALOGUE["refused"]
-    body: dict[str, Any] = {
+    return {
         "type": f"/problems/{known.code}",
         "title": known.title,
         "status": status or known.status,
@@ -49,26 +44,35 @@ def problem_body(
         "code": code,
         "hint": known.remedy,
     }
-    if instance is not None:
-        body["instance"] = instance
-    return body | fields
 
 
 def problem(
     request: Request,
     code: str,
     detail: str,
+    fields: Mapping[str, Any] | None = None,
     *,
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
-    **fields: Any,
 ) -> Response:
     """The answer that ends `request` with a problem; 429 and 503 always say when to come back."""
-    body = problem_body(code, detail, request.url.path, status, **fields)
+    body = problem_body(code, detail, status) | {"instance": request.url.path} | _subject(request)
+    body |= {name: value for name, value in (fields or {}).items() if name == "hint" or name not in body}
     answer_headers = dict(headers or {})
     if body["status"] in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         answer_headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     return Response(orjson.dumps(body), body["status"], answer_headers, MEDIA_TYPE)
+
+
+def name_transaction(request: Request, transaction: str) -> None:
+    """Say which transaction (id, hex) a request is about; whatever goes wrong later names it."""
+    request.state.transaction = transaction
+
+
+def _subject(request: Request) -> dict[str, str]:
+    """The transaction that a request is about, as its handler or its path names it."""
+    transaction = getattr(request.state, "transaction", None) or request.path_params.get("transaction")
+    return {} if transaction is None else {"transaction": transaction}
 
 
 def install(app: FastAPI, methods_of: Callable[[str], Sequence[str]]) -> None:
@@ -76,20 +80,12 @@ def install(app: FastAPI, methods_of: Callable[[str], Sequence[str]]) -> None:
 
     @app.exception_handler(ApiError)
     async def _api_error(request: Request, error: ApiError) -> Response:
-        return problem(request, error.code, error.detail, headers=error.headers, **error.fields)
+        return problem(request, error.code, error.detail, error.fields)
 
     @app.exception_handler(Refused)
     async def _refused(request: Request, error: Refused) -> Response:
         headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-        return problem(
-            request,
-            error.code,
-            error.detail,
-            status=error.status,
-            headers=headers,
-            **_subject(request),
-            **error.fields,
-        )
+        return problem(request, error.code, error.detail, error.fields, status=error.status, headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -97,7 +93,7 @@ def install(app: FastAPI, methods_of: Callable[[str], Sequence[str]]) -> None:
             {"where": ".".join(map(str, item["loc"])), "problem": str(item["msg"])} for item in error.errors()
         ]
         detail = "; ".join(f"{item['where']}: {item['problem']}" for item in errors)
-        return problem(request, "invalid_parameter", detail, errors=errors)
+        return problem(request, "invalid_parameter", detail, {"errors": errors})
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
@@ -113,9 +109,3 @@ def install(app: FastAPI, methods_of: Callable[[str], Sequence[str]]) -> None:
     @app.exception_handler(Exception)
     async def _fault(request: Request, error: Exception) -> Response:
         return problem(request, "internal", f"{type(error).__name__} while answering")
-
-
-def _subject(request: Request) -> dict[str, str]:
-    """The transaction that a request is about, as its path names it."""
-    transaction = request.path_params.get("transaction")
-    return {} if transaction is None else {"transaction": str(transaction)}

@@ -21,9 +21,8 @@ HEIGHT_MAX = 2**53 - 1
 WAIT_S_MAX = 60.0
 """Longest wait within a request, in seconds."""
 
-POSITION_PATTERN = r"^(0|[1-9][0-9]{0,14})\.(0|[1-9][0-9]{0,8})$"
+_POSITION = re.compile(r"(0|[1-9][0-9]{0,14})\.(0|[1-9][0-9]{0,8})\Z")
 """A transaction's or an event's place in the chain, `height.index`."""
-_POSITION = re.compile(POSITION_PATTERN.replace("$", r"\Z"))
 
 
 class Json(Response):

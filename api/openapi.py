@@ -14,17 +14,17 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import schemas
+from api import bodies, schemas
 from api.catalogue import CATALOGUE
 from api.errors import MEDIA_TYPE, problem_body
 
 _REFERENCE = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (
-    schemas.SubmitBody,
-    schemas.BatchBody,
-    schemas.DraftBody,
-    schemas.QueryBody,
-    schemas.ClockBody,
+    bodies.SubmitBody,
+    bodies.BatchBody,
+    bodies.DraftBody,
+    bodies.QueryBody,
+    bodies.ClockBody,
     schemas.Problem,
     schemas.Event,
 )

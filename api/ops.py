@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import schemas
+from api import bodies, schemas
 from api.access import read_json
 from api.errors import ApiError, problem
 from api.gateway import Gateway, JsonObject, Refused
@@ -41,7 +41,7 @@ async def ready(request: Request, node: Node) -> Response:
     checks = await _checks(node, stopping=request.app.state.closing.is_set())
     missing = [check["detail"] for check in checks if not check["ok"]]
     if missing:
-        return problem(request, "unavailable", "; ".join(missing), ready=False, checks=checks)
+        return problem(request, "unavailable", "; ".join(missing), {"ready": False, "checks": checks})
     return Json({"ready": True, "checks": checks})
 
 
@@ -70,7 +70,7 @@ async def metrics(request: Request, node: Node) -> Response:
     "/v1/dev/clock",
     response_model=schemas.Clock,
     summary="Move a development node's clock",
-    openapi_extra=body_of(schemas.ClockBody),
+    openapi_extra=body_of(bodies.ClockBody),
     responses=problems(
         "not_a_development_node",
         "malformed_json",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api import schemas
-from api.access import read_json
+from api import bodies, schemas
+from api.access import Slots, read_json
 from api.catalogue import CATALOGUE
-from api.errors import RETRY_AFTER_S, ApiError
+from api.errors import RETRY_AFTER_S, ApiError, name_transaction
 from api.gateway import JsonObject, TransactionState, TransactionStatus
 from api.http import (
     ITEMS_DEFAULT,
@@ -73,7 +74,7 @@ router = APIRouter(tags=["transactions"])
     status_code=202,
     response_model=schemas.Status,
     summary="Submit a signed transaction",
-    openapi_extra=body_of(schemas.SubmitBody),
+    openapi_extra=body_of(bodies.SubmitBody),
     responses={
         200: {
             "model": schemas.Status,
@@ -96,14 +97,16 @@ async def submit(
     is 200 once it is that far; when time is up first, 202 with the status it has, and the id.
     """
     envelope, identifier = _read_submission(await read_json(request, SUBMIT_BYTES_MAX), "body")
-    status = (await node.submit([envelope]))[0]
-    known = status.known
-    if status.state is TransactionState.REJECTED:
-        raise rejection(status, identifier)
-    if wait is not None and not _is_reached(status, wait):
-        with request.app.state.waits.take():
+    name_transaction(request, identifier)
+    # A place to wait is taken before anything is accepted, so that a refusal means what it says.
+    with _place_to_wait(request, wait):
+        status = (await node.submit([envelope]))[0]
+        known = status.known
+        if status.state is TransactionState.REJECTED:
+            raise _rejection(status)
+        if wait is not None and not _is_reached(status, wait):
             status = await node.wait(identifier, wait, timeout_s)
-        known = known or _is_reached(status, wait)
+            known = known or _is_reached(status, wait)
     return Json(status_body(status), 200 if known else 202, {"Location": f"/v1/transactions/{identifier}"})
 
 
@@ -111,7 +114,7 @@ async def submit(
     "/v1/transactions:batch",
     response_model=schemas.BatchAnswer,
     summary="Submit many transactions",
-    openapi_extra=body_of(schemas.BatchBody),
+    openapi_extra=body_of(bodies.BatchBody),
     responses=problems(
         "malformed_json",
         "invalid_body",
@@ -158,7 +161,7 @@ async def submit_batch(request: Request, node: Node) -> Response:
     "/v1/transactions/explain",
     response_model=schemas.Explanation,
     summary="What would I sign?",
-    openapi_extra=body_of(schemas.DraftBody),
+    openapi_extra=body_of(bodies.DraftBody),
     responses=problems(*_DRAFTING),
 )
 async def explain(request: Request, node: Node) -> Response:
@@ -170,7 +173,7 @@ async def explain(request: Request, node: Node) -> Response:
     "/v1/transactions/simulate",
     response_model=dict[str, Any],
     summary="What would it do?",
-    openapi_extra=body_of(schemas.DraftBody),
+    openapi_extra=body_of(bodies.DraftBody),
     responses=problems(*_DRAFTING),
 )
 async def simulate(request: Request, node: Node) -> Response:
@@ -214,13 +217,11 @@ async def transaction_status(
     timeout_s: Timeout = WAIT_S_DEFAULT,
 ) -> Response:
     """Its status; once it is committed, with the transaction, its sentence and its receipt."""
-    status = await node.status(transaction)
-    if wait is not None and not _is_reached(status, wait):
-        with request.app.state.waits.take():
-            status = await node.wait(transaction, wait, timeout_s)
+    with _place_to_wait(request, wait):
+        status = await (node.status(transaction) if wait is None else node.wait(transaction, wait, timeout_s))
     if status.state is TransactionState.UNKNOWN:
         detail = f"{transaction} is neither executed nor waiting here"
-        raise ApiError("unknown_transaction", detail, transaction=transaction, state=status.state)
+        raise ApiError("unknown_transaction", detail, state=status.state)
     body = status_body(status)
     if status.state is TransactionState.COMMITTED:
         body = await node.transaction(transaction) | body
@@ -237,13 +238,16 @@ def status_body(status: TransactionStatus) -> JsonObject:
     return body if status.code is None else _with_hint(body, status.code)
 
 
-def rejection(status: TransactionStatus, identifier: str) -> ApiError:
+def _rejection(status: TransactionStatus) -> ApiError:
     """The error that answers the submission of a transaction that was not admitted."""
     code = status.code or "refused"
-    error = ApiError(code, status.detail or code, transaction=identifier, state=status.state)
-    if status.hint is not None:
-        error.fields["hint"] = status.hint
-    return error
+    hint = {} if status.hint is None else {"hint": status.hint}
+    return ApiError(code, status.detail or code, state=status.state, **hint)
+
+
+def _place_to_wait(request: Request, wait: str | None) -> AbstractContextManager[None]:
+    slots: Slots = request.app.state.waits
+    return nullcontext() if wait is None else slots.take()
 
 
 def _is_reached(status: TransactionStatus, wanted: str) -> bool:

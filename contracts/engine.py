@@ -173,7 +173,7 @@ class _BlockExecution:
             self.context.overlay.commit()
 
     def run_transaction(self, transaction: Transaction, *, signed: bool = False) -> None:
-        """Execute a transaction, unless it was executed before, came too late, or lacks a signature.
+        """Execute a transaction, unless it was executed before, has expired, lives too long or is not signed.
 
         Only what was executed uses up its id: anyone can make a copy that lacks a signature. `signed` takes
         for granted that all who are named have signed.
@@ -185,6 +185,10 @@ class _BlockExecution:
             valid, now = time_text(transaction.expires_ms), time_text(self.context.time_ms)
             text = f"valid until {valid}, the block is of {now}"
             self.receipts.append(_not_executed(transaction, Status.EXPIRED, "expired", text))
+        elif transaction.expires_ms > (latest_ms := self.context.time_ms + self._parameters.expiry_ms_max):
+            # Its id is not used up, because it would have to be remembered beyond the window.
+            text = f"expires_ms may be at most {latest_ms} in this block, it is {transaction.expires_ms}"
+            self.receipts.append(_not_executed(transaction, Status.FAILED, "expiry_too_far", text))
         elif not signed and (account := self._unsigned(transaction)) is not None:
             text = f"no key of {account} signed this transaction"
             self.receipts.append(_not_executed(transaction, Status.FAILED, "unauthorised", text))
@@ -199,10 +203,6 @@ class _BlockExecution:
 
     def _perform_calls(self, run: Run, transaction: Transaction) -> tuple[Value, ...]:
         run.meter.spend(TRANSACTION_GAS + bytes_gas(len(transaction.body)))
-        latest_ms = self.context.time_ms + self._parameters.expiry_ms_max
-        if transaction.expires_ms > latest_ms:
-            text = f"expires_ms may be at most {latest_ms} in this block, it is {transaction.expires_ms}"
-            raise Revert("expiry_too_far", text, consumes_all=False)
         results = []
         for call in transaction.calls:
             run.meter.spend(CALL_GAS)

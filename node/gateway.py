@@ -142,15 +142,17 @@ class NodeGateway(Reader):
         return transaction
 
     def _known(self, identifier: bytes) -> TransactionStatus | None:
+        """What became, or is becoming, of a transaction; a refused copy does not stand for all copies."""
         tracked = self._pending.state(identifier, self.time_ms)
         settled = self.settled(identifier)
-        if settled is not None:
+        if settled is not None and settled.state is not TransactionState.REJECTED:
             return settled
         return None if tracked is None else TransactionStatus(identifier.hex(), tracked, known=True)
 
     # -- status and waiting -------------------------------------------------------------------------
     async def status(self, transaction: str) -> TransactionStatus:
-        known = self._known(bytes.fromhex(transaction))
+        identifier = bytes.fromhex(transaction)
+        known = self._known(identifier) or self.settled(identifier)
         return known or TransactionStatus(transaction, TransactionState.UNKNOWN)
 
     async def wait(

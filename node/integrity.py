@@ -19,16 +19,12 @@ from consensus.types import Digest
 from contracts.errors import StateCorruption
 from contracts.merkle import Tree
 from node.proof import before_genesis
-from node.store import View
+from node.store import REMEDY, View
 
 START_BLOCKS_MAX = 100
 """Blocks, the newest, that a starting node checks."""
 START_ENTRIES_MAX = 20_000
 """Entries of the state that a starting node checks; a smaller state is checked as a whole."""
-
-_REMEDY = (
-    "the store was changed or damaged: restore it from a backup, or remove it and let this node catch up"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +95,13 @@ def _check_state(view: View, height: int, entries_max: int | None) -> tuple[int,
     for key, value in islice(view.state.each(), entries_max):
         if tree.value_hash(key) != sha256(value).digest():
             raise StateCorruption(
-                f"state {key!r} at height {height} is not what the state root says: {_REMEDY}"
+                f"state {key!r} at height {height} is not what the state root says: {REMEDY}"
             )
         entries += 1
     if entries == entries_max:
         return entries, False
     if sum(1 for _ in tree.leaves()) != entries:
-        raise StateCorruption(f"state: {_missing(view, tree)} at height {height}: {_REMEDY}")
+        raise StateCorruption(f"state: {_missing(view, tree)} at height {height}: {REMEDY}")
     return entries, True
 
 
@@ -116,4 +112,4 @@ def _missing(view: View, tree: Tree) -> str:
 
 
 def _contradiction(height: int, what: str) -> CorruptionError:
-    return CorruptionError(f"block {height}: {what}: {_REMEDY}")
+    return CorruptionError(f"block {height}: {what}: {REMEDY}")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import orjson
 
@@ -100,13 +100,18 @@ class Reader:
                 return None
             receipt = Receipt.decode(view.receipt(place.height, place.index))
             description = self._engine.describe_receipt(receipt, view.aux)
-        state = TransactionState.EXPIRED if receipt.status is Status.EXPIRED else TransactionState.COMMITTED
+        if place.executed:
+            state = TransactionState.COMMITTED
+        else:
+            # Ordered but not executed: its time had passed, or a copy of it lacked what it needs.
+            expired = receipt.status is Status.EXPIRED
+            state = TransactionState.EXPIRED if expired else TransactionState.REJECTED
         return TransactionStatus(
             id=identifier.hex(),
             state=state,
             height=place.height,
             index=place.index,
-            outcome="ok" if receipt.status is Status.OK else "failed",
+            outcome=_outcome(receipt) if place.executed else None,
             code=receipt.code or None,
             detail=receipt.text or None,
             receipt=description,
@@ -191,7 +196,7 @@ class Reader:
         return {
             "id": parsed.id.hex(),
             "sentence": self._engine.sentence(view.state, parsed),
-            "outcome": "ok" if receipt.status is Status.OK else "failed",
+            "outcome": _outcome(receipt),
             "transaction": orjson.loads(parsed.body),
             "signatures": [
                 {"key": key.hex(), "signature": signature.hex()} for key, signature in parsed.signatures
@@ -312,3 +317,7 @@ class Reader:
             found = view.events_after(after, limit)
             times = {height: self._time_of(view, height) for height in {height for (height, _), _ in found}}
         return [self._engine.describe_event(Event.decode(data), times[height]) for (height, _), data in found]
+
+
+def _outcome(receipt: Receipt) -> Literal["ok", "failed"]:
+    return "ok" if receipt.status is Status.OK else "failed"

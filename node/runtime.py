@@ -127,6 +127,10 @@ class _Node:
             Engine(chain=genesis.chain, parameters=genesis.parameters, code_cache=code_cache), store, genesis
         )
         executor.start()
+        anchor = executor.anchor()
+        if self.dev and anchor.block is not None:
+            # A clock that was moved before the stop goes on from where it led the chain.
+            self.clock.advance(max(0, anchor.block.header.time_ms - self.clock.now().wall_ms))
         bridge = Bridge()
         pending = PendingTransactions()
         finalised, to_execute = trio.open_memory_channel[Finalise](FINALISED_QUEUE_BLOCKS)
@@ -141,7 +145,7 @@ class _Node:
             genesis_time_ms=genesis.time_ms,
             batch_source=store.batch,
             records=records,
-            anchor=executor.anchor(),
+            anchor=anchor,
             now=self.clock.now(),
         )
         gateway = NodeGateway(

@@ -60,7 +60,8 @@ _STATE, _AUX, _PAGE = b"S", b"A", b"P"
 _U64 = struct.Struct(">Q")
 _POSITION = struct.Struct(">QI")
 
-_REMEDY = "restore the data folder from a backup, or remove the store and let this node catch up"
+REMEDY = "restore the data folder from a backup, or remove the store and let this node catch up"
+"""What an operator can do about a store that was damaged or falsified."""
 
 
 class StoreFailed(NodeError):
@@ -234,7 +235,7 @@ class View:
         """The batches that the block orders, in order of execution."""
         batches = tuple(self.batch(digest) for digest in self.batch_digests(height))
         if None in batches:
-            raise CorruptionError(f"store: a batch of block {height} is missing: {_REMEDY}")
+            raise CorruptionError(f"store: a batch of block {height} is missing: {REMEDY}")
         return tuple(batch for batch in batches if batch is not None)
 
     def batch(self, digest: Digest) -> Batch | None:
@@ -305,7 +306,7 @@ class View:
         row = Rows(self._source, space).get(_U64.pack(height) if key is None else key)
         if row is None:
             raise CorruptionError(
-                f"store: what block {height} left in space {space.decode()} is missing: {_REMEDY}"
+                f"store: what block {height} left in space {space.decode()} is missing: {REMEDY}"
             )
         return row
 
@@ -456,11 +457,11 @@ def _decode(field: Field[T], data: bytes, what: str) -> T:
     try:
         return decode(field, data, what, len(data))
     except DecodeError as error:  # what a peer may do wrong, our own store may not
-        raise CorruptionError(f"store: {error}: {_REMEDY}") from None
+        raise CorruptionError(f"store: {error}: {REMEDY}") from None
 
 
 def _damaged(error: Exception) -> CorruptionError:
-    return CorruptionError(f"store: the database is damaged ({_text(error)}): {_REMEDY}")
+    return CorruptionError(f"store: the database is damaged ({_text(error)}): {REMEDY}")
 
 
 def _text(error: Exception) -> str:

@@ -104,11 +104,6 @@ class FrameParser:
         del self._buffer[:end]
         return body
 
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes fed and not yet returned."""
-        return len(self._buffer)
-
 
 class ResponseStatus(enum.IntEnum):
     """How a request ended."""

@@ -118,10 +118,10 @@ class CompiledContract:
 
     def _enter(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
         host.meter.spend(ENTRY)
-        own = [
-            runtime_containers.settle(host.meter, value) if isinstance(value, list | dict) else value
+        own = (
+            runtime_containers.settle(host.meter, value) if type(value) in (list, dict) else value
             for value in arguments
-        ]
+        )
         return self._call(name, host, *own)
 
     def _call(self, name: str, host: Host, *arguments: Any) -> Any:

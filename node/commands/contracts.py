@@ -265,7 +265,10 @@ def show(
     with connect(node, data) as client:
         if _is_code(name):
             found = client.get(f"/v1/contracts/{_code_id(name)}")
-            say_json(found) if as_json else say(found["source"])
+            if as_json:
+                say_json(found)
+            else:
+                say(found["source"].rstrip("\n"))
             return
         found = client.get(f"/v1/instances/{name}")
     if as_json:
@@ -341,8 +344,8 @@ def _types(parameters: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _say_values(values: Any) -> None:
-    """A name and its value a line, whether they come as an object or as a list of {name, value}."""
-    pairs = values.items() if isinstance(values, dict) else ((item["name"], item["value"]) for item in values)
+    """A name and its value a line, whether they come as an object or as a list of {name, value} or {name, rows}."""
+    pairs = values.items() if isinstance(values, dict) else ((item["name"], _value(item)) for item in values)
     for name, value in pairs:
         shown = (
             f"{value['amount']} {value['currency']}"
@@ -350,3 +353,11 @@ def _say_values(values: Any) -> None:
             else value
         )
         say(f"  {name}: {shown}")
+
+
+def _value(item: Mapping[str, Any]) -> Any:
+    """What a listed item holds; a table has rows."""
+    if "rows" not in item:
+        return item["value"]
+    rows = ", ".join(f"{key} = {value!r}" for key, value in item["rows"])
+    return f"{rows}, ..." if item["more"] else rows or "empty"

@@ -27,6 +27,8 @@ FOLDER_DEFAULT = Path("quorate-demo")
 MARK = "demo.json"
 """In the demo's folder, which it marks as one: {pid, control}."""
 REQUEST_BYTES_MAX = 4096
+SILENCE_S = 5.0
+"""A terminal that connects and says nothing, or reads nothing, for this long is hung up on."""
 
 Say = Callable[[str], None]
 Handler = Callable[[dict[str, Any], Say], int]
@@ -53,7 +55,8 @@ class ControlServer:
         """No more requests; the folder stays marked as a demo's."""
         self._listener.close()
         shutil.rmtree(self._socket_folder, ignore_errors=True)
-        pointer_path().unlink(missing_ok=True)
+        if find_running(None) == self._folder.absolute():  # not that of a demo started later
+            pointer_path().unlink(missing_ok=True)
 
     def _serve(self) -> None:
         while True:
@@ -66,6 +69,7 @@ class ControlServer:
                 self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
+        connection.settimeout(SILENCE_S)
         with connection.makefile("rw") as stream:
 
             def send(value: dict[str, Any]) -> None:

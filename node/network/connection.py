@@ -14,7 +14,9 @@ from node.network.limits import MIB, NetworkLimits
 from node.network.member import MemberState
 from node.network.outbox import Outbox
 from node.network.secure import NegotiationFailed, SecureChannel, accept, propose
-from node.network.yamux import INITIAL_WINDOW_BYTES, Session, Stream
+from node.network.yamux import Session
+from node.network.yamux_frames import INITIAL_WINDOW_BYTES
+from node.network.yamux_stream import Stream
 from node.wire import FRAME_BYTES_MAX, FrameParser, MalformedFrame, StreamClass
 
 REOPEN_DELAY_S = 1.0  # before a stream that the member has reset is opened again

@@ -13,7 +13,7 @@ class NetworkLimits:
     """Bounds of one node's network; the defaults suit a consortium of some tens of members.
 
     Memory: a member can make this node hold at most its queues, one frame being assembled per stream class,
-    and the receive windows of its streams: about 40 MiB with the defaults, whatever it sends.
+    the answer being sent, and the receive windows of its streams: below 50 MiB with the defaults.
     """
 
     votes_queue_bytes_max: int = 1 * MIB

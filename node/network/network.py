@@ -136,7 +136,7 @@ class Network:
         supervisor = self._supervisors.get(member)
         return 0 if supervisor is None else supervisor.state.queued_bytes
 
-    def report_bad(self, member: int, reason: str) -> None:
+    def report_bad(self, member: int, reason: str = "a bad message") -> None:
         """Hold a bad message against a member, found out after its handler had returned."""
         if supervisor := self._supervisors.get(member):
             supervisor.report_bad(reason)
@@ -215,7 +215,7 @@ class Network:
         with deadline:
             try:
                 channel = await secure_inbound(stream, self._identity, self._admit)
-                self._supervisor_of(channel.peer_id).adopt(channel)
+                self._adopt(channel)
                 refusal = ""
             except ConnectFailed as error:
                 refusal = str(error)
@@ -227,10 +227,14 @@ class Network:
             self._admitted += 1
 
     def _admit(self, proven_peer_id: str) -> None:
-        self._supervisor_of(proven_peer_id).admit(dialled_here=False)
-
-    def _supervisor_of(self, proven_peer_id: str) -> Supervisor:
         supervisor = self._by_peer_id.get(proven_peer_id)
         if supervisor is None:
             raise ConnectFailed(f"{proven_peer_id} is not a member")
-        return supervisor
+        supervisor.admit(dialled_here=False)
+
+    def _adopt(self, channel: SecureChannel) -> None:
+        supervisor = self._by_peer_id.get(channel.peer_id)
+        if supervisor is None:  # taken off the list during the handshake
+            channel.abort()
+            raise ConnectFailed(f"{channel.peer_id} is no longer a member")
+        supervisor.adopt(channel)

@@ -14,7 +14,7 @@ from consensus.errors import InvalidMessage
 from node.network.errors import RequestFailed, RequestRefused
 from node.network.limits import MIB
 from node.network.outbox import Outbox
-from node.network.yamux import Stream
+from node.network.yamux_stream import Stream
 from node.wire import (
     REQUEST_NUMBER_MAX,
     SYNC_RESPONSE_BYTES_MAX,

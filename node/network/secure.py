@@ -32,9 +32,9 @@ from libp2p.security.noise.transport import Transport as NoiseTransport
 from multiaddr import Multiaddr
 
 from consensus.errors import InvalidMessage
-from node.network import yamux
 from node.network.errors import ConnectFailed, ConnectionLost, StreamEnded
 from node.network.limits import KIB
+from node.network.yamux_frames import PROTOCOL_ID as YAMUX_ID
 
 Result = TypeVar("Result")
 
@@ -168,7 +168,10 @@ async def secure_outbound(stream: trio.SocketStream, identity: Identity, expecte
     async def handshake(socket: Socket) -> ISecureConn:
         await propose(socket, NOISE_ID)
         session = await identity.noise.secure_outbound(socket, ID.from_string(expected_peer))
-        await propose(session, yamux.PROTOCOL_ID)
+        try:
+            await propose(session, YAMUX_ID)
+        except ConnectionLost as error:
+            raise ConnectFailed("the peer hung up once it knew who calls: does it list this node?") from error
         return session
 
     return await _secured(Socket(stream, is_initiator=True), handshake)
@@ -187,7 +190,7 @@ async def secure_inbound(
         await accept(socket, [NOISE_ID])
         session = await identity.noise.secure_inbound(socket)
         admit(str(session.get_remote_peer()))
-        await accept(session, [yamux.PROTOCOL_ID])
+        await accept(session, [YAMUX_ID])
         return session
 
     return await _secured(Socket(stream, is_initiator=False), handshake)

@@ -7,6 +7,7 @@ one port without a word) and whose host starts although it could not listen.
 from __future__ import annotations
 
 import errno
+import os
 
 import trio
 from multiaddr import Multiaddr
@@ -46,7 +47,7 @@ async def connect(address: str) -> trio.SocketStream:
     except ValueError as error:
         raise ConnectFailed(f"cannot dial {address}: {error}") from error
     except OSError as error:
-        raise ConnectFailed(f"cannot reach {address}: {error.__cause__ or error}") from error
+        raise ConnectFailed(f"cannot reach {address}: {_reason(error)}") from error
 
 
 def address_of(listener: trio.SocketListener) -> str:
@@ -62,3 +63,13 @@ def _host_and_port(address: str, kinds: tuple[str, ...]) -> tuple[str, int]:
         raise ValueError(f"expected /<kind>/<host>/tcp/<port> with a kind of {', '.join(kinds)}")
     (_, host), (_, port) = parts
     return str(host), int(str(port))
+
+
+def _reason(error: OSError) -> str:
+    """What the system said; trio groups the errors of all the addresses that a name stands for."""
+    cause = error.__cause__
+    if isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno)
+    return error.strerror or str(error)

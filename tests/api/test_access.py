@@ -51,7 +51,13 @@ async def test_probes_are_not_filtered_by_host(probe: str) -> None:
 
 @pytest.mark.parametrize(
     ("origin", "status"),
-    [("http://localhost", 202), ("https://evil.example", 403), ("null", 403), ("http://localhost:1", 403)],
+    [
+        ("http://localhost", 202),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("http://localhost:1", 403),
+        ("http://[", 403),
+    ],
 )
 async def test_another_sites_page_may_not_write(transfer: Make, origin: str, status: int) -> None:
     async with _client() as client:
@@ -111,3 +117,6 @@ async def test_waiting_requests_are_bounded(transfer: Make) -> None:
         assert (answer.status_code, answer.json()["code"]) == (429, "too_many_streams")
         assert answer.headers["Retry-After"]
         assert (await client.get(path)).status_code == 404
+        posted = await client.post("/v1/transactions?wait=committed", json=transfer())
+        assert posted.status_code == 429
+        assert (await client.get("/v1/status")).json()["height"] == 0, "what is refused is not accepted"

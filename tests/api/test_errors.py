@@ -14,11 +14,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api import access, catalogue, contracts, errors, ledger, ops, schemas, stream, transactions
+from api import access, bodies, catalogue, contracts, errors, ledger, ops, schemas, stream, transactions
 from api import http as api_http
 from api.app import create_app
 from api.catalogue import CATALOGUE
 from api.gateway import Refused
+from api.signing import id_of
 from consensus import transactions as parser
 from contracts.errors import Revert
 from tests.api.conftest import Make
@@ -72,6 +73,31 @@ async def test_a_code_that_nobody_foresaw_is_still_a_problem(
     answer = await client.get("/v1/status")
     assert answer.status_code == 418
     assert (answer.json()["code"], answer.json()["type"]) == ("teapot", "/problems/refused")
+
+
+@pytest.mark.anyio
+async def test_every_error_after_the_body_was_read_names_the_transaction(
+    gateway: MemoryGateway, transfer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = transfer()
+    identifier = id_of(submission["transaction"])
+    transport = httpx.ASGITransport(create_app(gateway), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        gateway.down = Refused(
+            503, "unavailable", "stopping", fields={"status": 1, "transaction": "x", "detail": 2}
+        )
+        answer = await client.post("/v1/transactions", json=submission)
+        assert answer.status_code == answer.json()["status"] == 503
+        assert (answer.json()["transaction"], answer.json()["detail"]) == (identifier, "stopping")
+        gateway.down = None
+
+        async def fail(*_: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(gateway, "wait", fail)
+        gateway.instant = False
+        answer = await client.post("/v1/transactions?wait=committed", json=submission)
+        assert (answer.status_code, answer.json()["transaction"]) == (500, identifier)
 
 
 @pytest.mark.anyio
@@ -214,7 +240,7 @@ def _mutate(draw: st.DrawFn, value: Any) -> Any:
 
 @st.composite
 def nearly_right(draw: st.DrawFn) -> Any:
-    return _mutate(draw, schemas.EXAMPLE_SUBMISSION)
+    return _mutate(draw, bodies.EXAMPLE_SUBMISSION)
 
 
 @given(path=st.sampled_from(POSTS[:4]), value=nearly_right())

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from api import openapi, schemas
+from api import bodies, openapi
 from api.access import Access
 from api.app import create_app
 from api.gateway import TransactionStatus
@@ -74,11 +74,11 @@ def test_every_reference_leads_somewhere_and_every_example_fits(document: dict[s
         for example in schema.get("examples", ()):
             assert not list(jsonschema_rs.iter_errors(whole, example)), name
     for model in (
-        schemas.SubmitBody,
-        schemas.BatchBody,
-        schemas.DraftBody,
-        schemas.ClockBody,
-        schemas.QueryBody,
+        bodies.SubmitBody,
+        bodies.BatchBody,
+        bodies.DraftBody,
+        bodies.ClockBody,
+        bodies.QueryBody,
     ):
         assert components[model.__name__]["examples"], model
     for item in document["paths"].values():
@@ -141,7 +141,7 @@ generated = schemathesis.openapi.from_asgi(
 
 
 @generated.exclude(path="/v1/events").parametrize()
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 def test_generated_requests_get_what_the_document_promises(case: schemathesis.Case[Any]) -> None:
     """No 500, no undocumented status, media type, header or body, whatever is sent."""
     # A document cannot say that a cursor must be one of ours, or that a signature must be true.

@@ -157,7 +157,7 @@ def test_an_agreement_from_file_to_settlement(node: Shell, euro: str) -> None:
     node.ok("contract", "report", "order-1", "delivered", "now", "--as", "dev.carol")
     assert json.loads(node.ok("contract", "show", "order-1", "--json"))["phase"] == "closed"
     assert "DeliveryOrPenalty" in node.ok("contract", "list", "--codes")
-    assert node.ok("contract", "show", DELIVERY) == DELIVERY.read_text() + "\n"
+    assert node.ok("contract", "show", DELIVERY) == DELIVERY.read_text()
 
 
 def test_the_clock_moves_and_the_node_wakes_a_contract(node: Shell, euro: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from contracts.compiler import compile_contract
 from contracts.errors import ContractError, Revert
 from contracts.language.compiled import CompiledContract
+from contracts.language.limits import BLOCK_DEPTH_MAX, BRANCHES_MAX, EXPRESSION_DEPTH_MAX
 from contracts.values import DAY, Money
 from tests.contracts_lang.memory_host import MemoryHost
 from tests.contracts_lang.program_generator import ProgramGenerator
@@ -68,6 +69,7 @@ def sources(programs: int, mutations: int) -> Iterator[str]:
         method(ProgramGenerator(seed).body(), "@query\ndef asked(self) -> int:") for seed in range(programs)
     ]
     yield from files
+    yield deepest_source()
     yield from generated
     chance = random.Random(1)
     pool = [text for text in files if len(text) < 4_000] + generated[:50]
@@ -81,6 +83,26 @@ def _mutated(chance: random.Random, text: str) -> str:
         end = min(len(text), start + chance.choice((0, 1, 1, 5, 20)))
         text = text[:start] + chance.choice(_FRAGMENTS) + text[end:]
     return text
+
+
+def deepest_expression() -> str:
+    """Every level a bracket, a call and an operation that is generated with brackets of its own."""
+    text = "x"
+    for _ in range(10):
+        text = f"abs({text} + 1)"
+    return text + " + 1" * (EXPRESSION_DEPTH_MAX - 21)
+
+
+def deepest_source() -> str:
+    """Blocks, branches, brackets and operations, all as deep as may be."""
+    lines = ["x = 1"]
+    for depth in range(BLOCK_DEPTH_MAX - 2):
+        pad = " " * depth
+        for branch in range(BRANCHES_MAX - 1):
+            lines += [f"{pad}{'elif' if branch else 'if'} x == {branch}:", f"{pad} x = 2"]
+        lines += [f"{pad}elif {'(' * 24}x == 99{')' * 24}:"]
+    lines.append(" " * (BLOCK_DEPTH_MAX - 2) + f"x = {deepest_expression()}")
+    return method("\n".join(lines))
 
 
 def outcome(source: str) -> str:

@@ -1,4 +1,4 @@
-"""Programs mean what plain Python means by them: compiled by us, and run as they stand with `contracts.lang`."""
+"""Programs mean what plain Python means by them: compiled by us, and run as they stand with our types."""
 
 from __future__ import annotations
 

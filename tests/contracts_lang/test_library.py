@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import pytest
@@ -220,5 +219,6 @@ def test_every_contract_of_the_library_compiles_and_can_be_imported(path: Path) 
     namespace: dict[str, object] = {}
     exec(compile(path.read_text(), path.name, "exec"), namespace)
     assert program.name in namespace
-    names = [spec.name for spec in itertools.chain(program.actions, program.queries, program.rules)]
+    specs = (*program.actions, *program.queries, *program.rules)
+    names = [spec.name for spec in specs]  # type: ignore[attr-defined]
     assert all(hasattr(namespace[program.name], name) for name in names)

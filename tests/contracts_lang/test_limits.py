@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 
@@ -24,6 +25,7 @@ from contracts.language.limits import (
     SOURCE_BYTES_MAX,
 )
 from contracts.values import INT_MAX, TEXT_BYTES_MAX
+from tests.contracts_lang.digest import deepest_source
 from tests.contracts_lang.sources import HEADER, answer, host_of, members, method
 
 FRAMES_MAX = 500
@@ -138,42 +140,14 @@ def test_the_source_may_be_bytes_and_a_limit_counts_them() -> None:
     assert "bytes; at most" in check(b"#" * (SOURCE_BYTES_MAX + 1))[0].text
 
 
-def deepest_expression() -> str:
-    """Every level a bracket, a call and an operation that is generated with brackets of its own."""
-    text = "x"
-    for _ in range(10):
-        text = f"abs({text} + 1)"
-    return text + " + 1" * (EXPRESSION_DEPTH_MAX - 21)
-
-
-def deepest_source() -> str:
-    """Blocks, branches, brackets and operations, all as deep as may be."""
-    lines = ["x = 1"]
-    for depth in range(BLOCK_DEPTH_MAX - 2):
-        pad = " " * depth
-        for branch in range(BRANCHES_MAX - 1):
-            lines += [f"{pad}{'elif' if branch else 'if'} x == {branch}:", f"{pad} x = 2"]
-        lines += [f"{pad}elif {'(' * 24}x == 99{')' * 24}:"]
-    lines.append(" " * (BLOCK_DEPTH_MAX - 2) + f"x = {deepest_expression()}")
-    return method("\n".join(lines))
-
-
 def test_the_deepest_source_needs_few_frames() -> None:
     """A RecursionError would be a fault of ours, and it would depend on who calls the compiler."""
-    before, depth = sys.getrecursionlimit(), len(_frames())
+    before, depth = sys.getrecursionlimit(), len(inspect.stack(0))
     sys.setrecursionlimit(depth + FRAMES_MAX)
     try:
         compile_contract(deepest_source())
     finally:
         sys.setrecursionlimit(before)
-
-
-def _frames() -> list[object]:
-    frame, found = sys._getframe(), []
-    while frame is not None:
-        found.append(frame)
-        frame = frame.f_back  # type: ignore[assignment]
-    return found
 
 
 @pytest.mark.parametrize("opening", ["(", "[", "{", "-", "not ", "f(", "x[", "x.y(", "1 if x else ", "1 ** "])

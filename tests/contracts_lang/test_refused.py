@@ -178,7 +178,7 @@ RULES = {
     ),
     "else": ("if self.count > 0:\n    self.count = 0\n$else:\n    self.count = 1", '"not yet" is not "no"'),
     "inner else on a fact": (
-        "if self.count > 0:\n    if self.delivered:\n        self.count = 0\n    $else:\n        self.count = 1",
+        "if self.count > 0:\n    if self.delivered:\n        self.count = 0\n    $else:\n        pass",
         '"not yet" is not "no"',
     ),
     "no effect": ("if $self.count > 0:\n    x = 1", "changes nothing and would fire for ever"),
@@ -193,7 +193,7 @@ RULES = {
         "when to look again",
     ),
     "changing condition": (
-        "if $self.change():\n    self.count = 0\n\ndef change(self) -> bool:\n    self.count = 1\n    return True",
+        "if $self.set():\n    self.count = 0\n\ndef set(self) -> bool:\n    self.count = 1\n    return True",
         "a rule's condition changes nothing",
     ),
     "condition that asks the time": (

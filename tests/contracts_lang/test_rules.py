@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from contracts.compiler import compile_contract
@@ -38,7 +40,9 @@ WAKES: dict[str, list[int]] = {
 
 
 def rule(condition: str) -> CompiledContract:
-    return compile_contract(method(f"if {condition}:\n    self.phase = 'closed'", "@rule(phase='open')\ndef r(self):"))
+    return compile_contract(
+        method(f"if {condition}:\n    self.phase = 'closed'", "@rule(phase='open')\ndef r(self):")
+    )
 
 
 @pytest.mark.parametrize("condition", WAKES)
@@ -76,7 +80,10 @@ def test_a_rule_does_nothing_outside_its_phases() -> None:
 
 
 def test_the_first_branch_that_holds_fires_alone() -> None:
-    body = "if self.count > 5:\n    self.note = 'a'\nelif self.count > 3:\n    self.note = 'b'\nelif self.count > 1:\n    self.note = 'c'"
+    body = "\n".join(
+        f"{word} self.count > {least}:\n    self.note = '{note}'"
+        for word, least, note in (("if", 5, "a"), ("elif", 3, "b"), ("elif", 1, "c"))
+    )
     program = compile_contract(method(body, "@rule()\ndef r(self):"))
     host = host_of(program)
     host.fields["count"] = 4
@@ -95,8 +102,7 @@ def test_a_condition_that_fails_says_so_when_looked_at() -> None:
 
 @pytest.fixture
 def toured() -> tuple[CompiledContract, MemoryHost]:
-    with open(str(tour.__file__)) as file:
-        program = compile_contract(file.read())
+    program = compile_contract(Path(str(tour.__file__)).read_text())
     terms = {
         "chair": "ann",
         "members": ["bob", "cas"],

@@ -114,7 +114,7 @@ def test_the_story_ends_well_and_leaves_nothing_running(home: Path) -> None:
 
 
 def test_a_contract_edited_for_the_worse_is_told_as_wrong(home: Path) -> None:
-    """Guards exit code 1, and that the demo deploys the files that the reader may edit, and keeps the edits."""
+    """Guards exit code 1, and that the demo deploys what the reader has edited, and keeps it."""
     contracts = home / "quorate-demo" / "contracts"
     contracts.mkdir(parents=True)
     (home / "quorate-demo" / "demo.json").write_text("{}")

@@ -17,7 +17,7 @@ from node.network import Network, NetworkLimits, Peer, PeerStatus
 from node.network.network import Started
 from node.network.secure import Identity, SecureChannel, secure_outbound
 from node.network.sockets import connect
-from node.network.yamux import Stream
+from node.network.yamux_stream import Stream
 from node.wire import StreamClass
 
 ROOT = Path(__file__).resolve().parents[2]

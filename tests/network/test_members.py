@@ -106,7 +106,7 @@ def test_a_stranger_is_refused_without_a_word(capfd: pytest.CaptureFixture[str])
             assert "not a member" in str(node.network.door_status().last_refusal)
             assert node.network.status() == []
             assert stranger.connected() == []
-            await until(lambda: stranger.status_of(0).last_error)
+            await until(lambda: "does it list this node?" in str(stranger.status_of(0).last_error))
 
     run(main)
     assert capfd.readouterr() == ("", "")

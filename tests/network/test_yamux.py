@@ -12,25 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from node.network import yamux
 from node.network.errors import ConnectionLost, ProtocolViolation, StreamEnded
-from node.network.yamux import (
+from node.network.yamux import FRAME_COST_BYTES, INBOUND_STREAMS_MAX, READ_COST_BYTES, REPLIES_MAX, Session
+from node.network.yamux_frames import (
     ACK,
     DATA,
     FIN,
     GO_AWAY,
     HEADER,
-    INBOUND_STREAMS_MAX,
     INITIAL_WINDOW_BYTES,
     PING,
-    REPLIES_MAX,
     RST,
-    STREAM_BUFFER_BYTES,
     SYN,
     WINDOW_UPDATE,
-    Session,
-    Stream,
 )
+from node.network.yamux_stream import STREAM_BUFFER_BYTES, Stream
 
 HEARTBEAT_MS = 1_000
 STALE_AFTER_MS = 6_000
@@ -478,7 +474,7 @@ def test_whoever_sends_too_fast_is_read_more_slowly() -> None:
             for _ in range(12):
                 await hand.write(data_frame(1, bytes(100)))
             assert trio.current_time() - began >= 10
-            assert costs[0] == yamux.READ_COST_BYTES + yamux.FRAME_COST_BYTES + HEADER.size + 100
+            assert costs[0] == READ_COST_BYTES + FRAME_COST_BYTES + HEADER.size + 100
             nursery.cancel_scope.cancel()
 
     run(main)

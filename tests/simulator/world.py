@@ -183,12 +183,21 @@ class World:
     def honest(self) -> list[Machine]:
         return [machine for machine in self.machines if machine.number not in self.swarm.byzantine]
 
-    def begin(self) -> None:
-        """Start all machines, clients and faults."""
+    def start(self) -> None:
+        """Start and connect all machines."""
         for machine in self.machines:
             machine.start()
         for machine in self.machines:
             machine.connect_all()
+
+    def part(self, *numbers: int) -> None:
+        """Cut these members off from the others; none: everybody hears everybody."""
+        for machine in self.machines:
+            self._sides[machine] = 1 if machine.number in numbers else 0
+
+    def begin(self) -> None:
+        """Start machines, clients and faults."""
+        self.start()
         self._submit()
         if self.swarm.partition_every_ms:
             self._repartition()

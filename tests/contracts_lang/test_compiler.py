@@ -1,0 +1,143 @@
+"""The compiler's face: its cache, what it makes, and that nothing of the author's gets through."""
+
+from __future__ import annotations
+
+import ast
+import marshal
+from pathlib import Path
+
+import pytest
+
+import contracts
+from contracts import lang
+from contracts.compiler import check, compile_contract, dump_code, load_program
+from contracts.errors import ContractError, Revert
+from contracts.gas import GasMeter
+from contracts.host import Host
+from contracts.language.cache import pack, unpack
+from contracts.language.checker import check_source
+from contracts.language.compiled import _NAMES
+from contracts.language.generator import generate
+from contracts.language.operations import CURRENCY, LEDGER
+from contracts.language.problems import PROBLEMS_MAX
+from contracts.language.vocabulary import IMPORTABLE
+from tests.contracts_lang import tour
+from tests.contracts_lang.digest import deepest_source, sources
+from tests.contracts_lang.sources import host_of, method
+
+TOUR = Path(str(tour.__file__)).read_text()
+HOST_NAMES = {name for name in dir(Host) if not name.startswith("_")} | set(Host.__annotations__)
+
+
+def test_a_cached_program_is_the_same_program() -> None:
+    program = compile_contract(TOUR)
+    loaded = load_program(TOUR.encode(), dump_code(program))
+    for name in (
+        "code_hash",
+        "text",
+        "terms",
+        "fields",
+        "facts",
+        "actions",
+        "rules",
+        "queries",
+        "events",
+        "code",
+    ):
+        assert getattr(loaded, name) == getattr(program, name)
+
+
+@pytest.mark.parametrize(
+    "cached",
+    [None, b"", b"garbage", marshal.dumps(5), marshal.dumps((1, 2)), dump_code(compile_contract(TOUR))],
+    ids=["none", "empty", "garbage", "number", "pair", "other source"],
+)
+def test_a_cache_that_does_not_fit_is_left_aside(cached: bytes | None) -> None:
+    source = method("x = 1")
+    assert load_program(source, cached).code_hash == compile_contract(source).code_hash
+
+
+def test_specifications_survive_the_cache() -> None:
+    program = compile_contract(TOUR)
+    for part in (program.terms, program.fields, program.rules):
+        assert unpack(pack(part)) == part
+
+
+def test_the_same_source_makes_the_same_code_byte_for_byte() -> None:
+    assert dump_code(compile_contract(TOUR)) == dump_code(compile_contract(TOUR.encode()))
+
+
+def test_every_mistake_is_told_sorted_and_not_too_many() -> None:
+    source = method("\n".join(f"x{n} = y{n}" for n in range(30)))
+    with pytest.raises(ContractError) as refused:
+        compile_contract(source)
+    problems = refused.value.problems
+    assert len(problems) == PROBLEMS_MAX
+    assert list(problems) == sorted(problems, key=lambda problem: (problem.line, problem.column))
+    assert str(problems[0]) == "line 27, column 14: `y0` is not known here"
+    assert check(source) == list(problems)
+
+
+def test_an_author_can_import_exactly_the_words_of_the_language() -> None:
+    assert set(lang.__all__) == IMPORTABLE
+    assert all(getattr(contracts, name) is getattr(lang, name) for name in lang.__all__)
+    assert set(LEDGER) == {name for name in vars(lang.Contract) if not name.startswith("_")}
+    assert set(CURRENCY) == {name for name in vars(lang.Currency) if not name.startswith("_")}
+
+
+def test_no_token_of_the_authors_reaches_the_interpreter() -> None:
+    """Every name in generated code is a helper, the host, the meter, or carries a prefix of ours."""
+    for source in [TOUR, deepest_source(), *sources(40, 0)]:
+        try:
+            checked = check_source(source)
+        except ContractError:
+            continue
+        for node in ast.walk(ast.parse(generate(checked.methods, checked.rules))):
+            if isinstance(node, ast.Name):
+                ours = node.id in _NAMES or node.id in ("h", "m", "_g", "_t", "wake")
+                assert ours or node.id[:2] in ("v_", "f_", "t_"), node.id
+            elif isinstance(node, ast.Attribute):
+                assert isinstance(node.value, ast.Name) or node.attr == "get"
+                assert node.attr in HOST_NAMES | {"gas", "out_of_gas", "get"}, node.attr
+            else:
+                assert not isinstance(
+                    node, ast.Import | ast.Lambda | ast.Try | ast.Global | ast.Starred | ast.JoinedStr
+                )
+
+
+def test_gas_does_not_depend_on_how_a_source_is_laid_out() -> None:
+    wide = compile_contract(
+        method("x = (1 +\n     2)  # three\n\n\nself.count = x", "@action()\ndef f(self):")
+    )
+    tight = compile_contract(method("x = 1+2\nself.count = x", "@action()\ndef f(self):"))
+    used = []
+    for program in (wide, tight):
+        host = host_of(program)
+        program.run_action("f", host, ())
+        used.append(host.meter.gas)
+    assert used[0] == used[1]
+
+
+def test_a_meter_gives_exactly_what_it_has() -> None:
+    meter = GasMeter(10, 100)
+    meter.spend(10)
+    meter.allocate(100)
+    assert (meter.gas, meter.allocation) == (0, 0)
+    with pytest.raises(Revert) as refused:
+        meter.spend(1)
+    assert (refused.value.code, refused.value.consumes_all, meter.gas) == ("gas", True, 0)
+    with pytest.raises(Revert, match="allocation"):
+        meter.allocate(1)
+
+
+def test_gas_that_is_exactly_enough_is_enough() -> None:
+    program = compile_contract(method("for i in range(9):\n    self.count += i", "@action()\ndef f(self):"))
+    host = host_of(program)
+    before = host.meter.gas
+    program.run_action("f", host, ())
+    needed = before - host.meter.gas
+    host.meter.gas = needed
+    program.run_action("f", host, ())
+    host.meter.gas = needed - 1
+    with pytest.raises(Revert, match="gas"):
+        program.run_action("f", host, ())
