@@ -225,6 +225,10 @@ class Replica:
         ensure(held is not None, "a batch that waits for execution is always held")
         return held.transactions if held is not None else ()
 
+    def held_batches(self) -> list[CheckedBatch]:
+        """Every batch that is held and not executed, by lane and sequence."""
+        return self._state.lanes.all()
+
     def batch(self, digest: Digest) -> Batch | None:
         """A batch held in memory (every batch of a Finalise until `on_executed`), else None."""
         held = self._state.lanes.get(digest)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import trio
 import uvicorn
 
+from api.app import begin_shutdown
 from consensus.errors import InvariantError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class ApiServer:
         self.url = f"http://{shown}:{address[1]}"
 
     async def serve(self, app: FastAPI) -> None:
-        """Serve until cancelled, then let open requests end within SHUTDOWN_GRACE_S."""
+        """Serve until cancelled, then end streams and let open requests end within SHUTDOWN_GRACE_S."""
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -104,6 +105,7 @@ class ApiServer:
             await ended.wait()
             raise InvariantError(f"the API stopped by itself: {self._failure!r}")
         finally:
+            self._bridge.post_to_api(begin_shutdown, app)
             self._server.should_exit = True
             with trio.CancelScope(shield=True, deadline=trio.current_time() + SHUTDOWN_GRACE_S + 3):
                 await ended.wait()

@@ -38,6 +38,7 @@ class NodeConfig(BaseModel):
     listen: str = Field("/ip4/127.0.0.1/tcp/4001", description="where partners' nodes connect, a multiaddr")
     api_host: str = Field("127.0.0.1", description="interface of the REST API and the page", min_length=1)
     api_port: int = Field(7750, description="port of the REST API and the page", ge=1, le=65_535)
+    api_names: str = Field("", description="host names the API answers to, beside localhost; comma-separated")
     log_format: Literal["console", "json"] = Field("console", description="for people, or for machines")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
     passphrase_file: Path | None = Field(None, description="file with the passphrase of sealed keys")

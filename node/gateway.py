@@ -263,9 +263,7 @@ class NodeGateway(Reader):
 
     async def advance_clock(self, by_ms: int) -> JsonObject:
         if not self._dev:
-            raise Refused(
-                404, "not_found", "only a development node (`quorate dev`) has a clock that can be moved"
-            )
+            raise Refused(403, "not_a_development_node", "only the clock of a `quorate dev` can be moved")
 
         def move(resolve: Callable[[int], None]) -> None:
             time_ms = self._clock.advance(by_ms)

@@ -287,7 +287,10 @@ class Reader:
         try:
             return await asyncio.to_thread(ask)
         except Revert as revert:
-            raise Refused(422, f"contract_{revert.code}", revert.text) from None
+            if revert.code == "unknown":
+                await self.instance(instance)  # says so where the instance is what is unknown
+                raise Refused(404, "unknown_query", revert.text) from None
+            raise Refused(422, revert.code, revert.text) from None
 
     async def state(self, key: str) -> JsonObject:
         with self._store.snapshot() as view:

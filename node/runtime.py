@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -12,12 +13,13 @@ import orjson
 import structlog
 import trio
 
+from api.access import Access
 from api.app import create_app
 from consensus.committee import Committee, Validator
 from consensus.effects import Finalise
 from consensus.errors import ConsensusError
 from consensus.keys import verify_ed25519
-from consensus.replica import Replica
+from consensus.replica import Anchor, Replica
 from contracts.engine import Engine
 from contracts.errors import StateCorruption
 from node.bridge import ApiServer, Bridge
@@ -29,6 +31,7 @@ from node.errors import ConfigurationError, NodeError
 from node.executor import Executor
 from node.gateway import NodeGateway
 from node.genesis import Genesis, Member, SignedGenesis, load_genesis, read_genesis
+from node.integrity import START_BLOCKS_MAX, START_ENTRIES_MAX, verify_integrity
 from node.journal import Journal, JournalLost
 from node.keystore import Role
 from node.logs import set_up_logs
@@ -122,43 +125,25 @@ class _Node:
 
     async def _serve(self, journal: Journal, records: list[bytes], store: Store) -> None:
         config, genesis, keys = self.config, self.genesis, self.config.keystore()
-        code_cache = CodeCache(config.code_cache_dir)
-        executor = Executor(
-            Engine(chain=genesis.chain, parameters=genesis.parameters, code_cache=code_cache), store, genesis
-        )
+        executor = Executor(self._engine(), store, genesis)
         executor.start()
-        anchor = executor.anchor()
-        if self.dev and anchor.block is not None:
-            # A clock that was moved before the stop goes on from where it led the chain.
-            self.clock.advance(max(0, anchor.block.header.time_ms - self.clock.now().wall_ms))
-        bridge = Bridge()
-        pending = PendingTransactions()
-        finalised, to_execute = trio.open_memory_channel[Finalise](FINALISED_QUEUE_BLOCKS)
-        replica = Replica(
-            chain_id=genesis.hash,
-            chain=genesis.chain,
-            committee=self.committee,
-            me=self.me.number,
-            signer=keys.private(Role.VALIDATOR),
-            verifier=verify_ed25519,
-            parameters=genesis.parameters,
-            genesis_time_ms=genesis.time_ms,
-            batch_source=store.batch,
-            records=records,
-            anchor=anchor,
-            now=self.clock.now(),
-        )
+        await trio.to_thread.run_sync(_check_store, store, genesis)
+        replica = self._replica(records, executor.anchor(), store)
+        bridge, pending = Bridge(), PendingTransactions()
+        for batch in replica.held_batches():
+            pending.track(batch.digest, batch.transactions)
         gateway = NodeGateway(
             signed_genesis=self.signed_genesis,
             me=self.me,
             dev=self.dev,
-            engine=Engine(chain=genesis.chain, parameters=genesis.parameters, code_cache=code_cache),
+            engine=self._engine(),
             store=store,
             clock=self.clock,
             pending=pending,
             bridge=bridge,
         )
         api = _api_server(bridge, config)
+        finalised, to_execute = trio.open_memory_channel[Finalise](FINALISED_QUEUE_BLOCKS)
         driver = Driver(
             replica=replica,
             journal=journal,
@@ -193,12 +178,15 @@ class _Node:
             executed=lambda: executor.executed,
         )
         gateway.attach(driver, network, catch_up)
+        names = tuple(name.strip().lower() for name in config.api_names.split(",") if name.strip())
+        app = create_app(gateway, access=Access(hosts=names), version=node_version())
         async with trio.open_nursery() as nursery:
             listen = await nursery.start(network.run)
-            nursery.start_soon(api.serve, create_app(gateway, version=node_version()))
+            nursery.start_soon(api.serve, app)
             nursery.start_soon(catch_up.run)
             nursery.start_soon(executor.run, to_execute, driver, gateway.block_executed)
             nursery.start_soon(driver.run)
+            gc.freeze()  # what start-up made stays; the collector need not look at it again and again
             with _announced(config.node_file, api.url, listen):
                 log.info(
                     "node started", height=store.height(), api=api.url, listen=listen, chain=genesis.chain
@@ -206,6 +194,39 @@ class _Node:
                 await _wait_for_signal()
                 log.info("stopping", height=store.height())
             nursery.cancel_scope.cancel()
+
+    def _engine(self) -> Engine:
+        """Execution and reading each have their own, because they run in different threads."""
+        return Engine(
+            chain=self.genesis.chain,
+            parameters=self.genesis.parameters,
+            code_cache=CodeCache(self.config.code_cache_dir),
+        )
+
+    def _replica(self, records: list[bytes], anchor: Anchor, store: Store) -> Replica:
+        if self.dev and anchor.block is not None:
+            # A clock that was moved before the stop goes on from where it led the chain.
+            self.clock.advance(max(0, anchor.block.header.time_ms - self.clock.now().wall_ms))
+        return Replica(
+            chain_id=self.genesis.hash,
+            chain=self.genesis.chain,
+            committee=self.committee,
+            me=self.me.number,
+            signer=self.config.keystore().private(Role.VALIDATOR),
+            verifier=verify_ed25519,
+            parameters=self.genesis.parameters,
+            genesis_time_ms=self.genesis.time_ms,
+            batch_source=store.batch,
+            records=records,
+            anchor=anchor,
+            now=self.clock.now(),
+        )
+
+
+def _check_store(store: Store, genesis: Genesis) -> None:
+    """Notice files that were changed or damaged while the node did not run. Raises: StateCorruption."""
+    with store.snapshot() as view:
+        verify_integrity(view, genesis.hash, START_BLOCKS_MAX, START_ENTRIES_MAX)
 
 
 def _open_journal(config: NodeConfig) -> tuple[Journal, list[bytes]]:

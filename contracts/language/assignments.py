@@ -6,10 +6,10 @@ from contracts import gas
 from contracts.language import syntax, tree
 from contracts.language.calls import CallChecker
 from contracts.language.operations import operation
-from contracts.language.scope import own_name, wrong
+from contracts.language.scope import wrong
+from contracts.language.syntax import own_name
 from contracts.language.tree import WRITES
 from contracts.language.types import INT, NONE, UNKNOWN, fits, is_container
-from contracts.language.vocabulary import WORDS
 from contracts.program import FieldSpec, TypeSpec
 
 
@@ -69,7 +69,7 @@ class AssignmentChecker(CallChecker):
     def bind(self, target: syntax.Name, spec: TypeSpec) -> None:
         """Let a variable have a value from here on."""
         name = target.name
-        if name in WORDS or name in self.declared.constants or name in self.declared.events or name == "self":
+        if self.declared.has_meaning(name):
             self.refuse(target, f"`{name}` has a meaning already: choose another name")
         elif spec == NONE:
             self.refuse(target, "this gives no value")

@@ -16,7 +16,8 @@ from contracts.language.operations import (
     find_method,
     operation,
 )
-from contracts.language.scope import called_name, own_name, wrong
+from contracts.language.scope import wrong
+from contracts.language.syntax import called_name, own_name
 from contracts.language.tree import WRITES
 from contracts.language.types import BOOL, INT, NONE, STR, UNKNOWN
 from contracts.language.vocabulary import WORDS
@@ -24,7 +25,7 @@ from contracts.program import EventSpec, FieldSpec, TypeSpec
 
 Find = Callable[[str, Sequence[TypeSpec]], tree.Operation | None]
 """Looks an operation up by its name and the types of its operands."""
-Iterable = tuple[tree.Value, tuple[TypeSpec, ...]]
+Iteration = tuple[tree.Value, tuple[TypeSpec, ...]]
 """What a `for` goes through, and the types of its variables."""
 
 
@@ -71,9 +72,7 @@ class CallChecker(ConditionChecker):
         if name == "reported":
             return self.logical(node)
         if name == "now" and self.in_rule_condition:
-            return self.refuse(
-                node, "in a rule's condition compare now() directly, as in now() > self.deadline"
-            )
+            return self.refuse(node, "in a condition compare now() directly, as in now() > self.deadline")
         if name in FUNCTION_NAMES:
             return self._find(node, name, self._arguments(node), find_function)
         if name in self.declared.events:
@@ -112,13 +111,13 @@ class CallChecker(ConditionChecker):
             if name not in types:
                 return self.refuse(value, f"the event {event.name} has no field `{name}`")
         values = tuple(self.fitting(value, types[name]) for name, value in made.named)
-        given = [name for name, _ in made.named]
-        fields = "".join(f"({name!r}, {{{given.index(name)}}}), " for name in types)
+        given, order = tuple(name for name, _ in made.named), tuple(types)
+        fields = "".join(f"({name!r}, {{{index}}}), " for index, name in enumerate(given))
+        text = f"h.emit({event.name!r}, ({fields}))"
+        if given != order:
+            text = f"emit_in_order(h, {event.name!r}, {order!r}, ({fields}))"
         price = gas.EMIT + gas.EMIT_FIELD * len(types)
-        operands = tuple(value.type for value in values)
-        return self.apply(
-            operation(operands, NONE, f"h.emit({event.name!r}, ({fields}))", price, WRITES), *values
-        )
+        return self.apply(operation(tuple(types[name] for name in given), NONE, text, price, WRITES), *values)
 
     # ------------------------------------------------------------ methods
 
@@ -129,18 +128,14 @@ class CallChecker(ConditionChecker):
         if method is None:
             return self.refuse(node, f"the contract has no method `{name}`")
         if method.kind not in ("private", "query"):
-            return self.refuse(
-                node, f"`{name}` is called from outside: move what both need into a private method"
-            )
+            return self.refuse(node, f"`{name}` is called from outside: move what both need into a method")
         if len(node.arguments) != len(method.parameters) or node.named:
             wanted = ", ".join(f"{parameter.name}: {parameter.type}" for parameter in method.parameters)
             return self.refuse(node, f"`{name}` takes ({wanted}), by position")
         types = tuple(parameter.type for parameter in method.parameters)
-        values = tuple(
-            self.fitting(argument, spec) for argument, spec in zip(node.arguments, types, strict=True)
-        )
+        values = tuple(map(self.fitting, node.arguments, types))
         self.calls.append((node.place, name, self.in_rule_condition))
-        text = f"f_{name}({', '.join(['h', 'm', *(f'{{{index}}}' for index in range(len(values)))])})"
+        text = f"f_{name}(h, m{''.join(f', {{{index}}}' for index in range(len(values)))})"
         return self.apply(operation(types, method.returns, text, gas.CALL), *values)
 
     def _table_method(self, node: syntax.Call, name: str, table: FieldSpec) -> tree.Value:
@@ -164,14 +159,12 @@ class CallChecker(ConditionChecker):
         while isinstance(root, syntax.Subscript):
             root = root.owner
         if not isinstance(root, syntax.Name):
-            self.refuse(
-                node,
-                "this is a copy of what is stored: put it into a variable, change that, and store it again",
-            )
+            advice = "put it into a variable, change that, and store it again"
+            self.refuse(node, f"this is a copy of what is stored: {advice}")
 
     # ------------------------------------------------------------ what a `for` goes through
 
-    def iterable(self, node: syntax.Expression) -> Iterable:
+    def iterable(self, node: syntax.Expression) -> Iteration:
         """The items of a `for`, and the types of its one or two variables."""
         if isinstance(node, syntax.Call):
             if called_name(node) == "range":
@@ -196,16 +189,14 @@ class CallChecker(ConditionChecker):
         first, end = values if len(values) == 2 else (tree.Constant(INT, 0), values[0])
         return self.apply(operation((INT, INT), INT, "turns({0}, {1})"), first, end)
 
-    def _items(self, node: syntax.Call, owner_node: syntax.Expression) -> Iterable:
+    def _items(self, node: syntax.Call, owner_node: syntax.Expression) -> Iteration:
         table = self.table(owner_node)
         if table:
             return self._rows(node, table), table.type.items
         owner = self.value(owner_node)
         if owner.type.name != "dict" or node.arguments or node.named:
-            return self.refuse(node, "items() is for a dict, items(limit=...) for a table"), (
-                UNKNOWN,
-                UNKNOWN,
-            )
+            refused = self.refuse(node, "items() is for a dict, items(limit=...) for a table")
+            return refused, (UNKNOWN, UNKNOWN)
         return self.apply(operation((owner.type,), owner.type, "each_pair(m, {0})"), owner), owner.type.items
 
     def _rows(self, node: syntax.Call, table: FieldSpec) -> tree.Value:
@@ -214,7 +205,7 @@ class CallChecker(ConditionChecker):
             advice = f"self.{table.name}.items(limit=100), with after=key to go on behind a key"
             return self.refuse(node, f"say how many entries at most: {advice}")
         limit = self.fitting(named["limit"], INT)
-        after = (
-            self.key(named["after"], table.type.items[0]) if "after" in named else tree.Constant(NONE, None)
-        )
-        return self.read(table.type, f"rows(h, {table.name!r}, {{1}}, {{0}})", gas.SCAN, limit, after)
+        after: tree.Value = tree.Constant(NONE, None)
+        if "after" in named:
+            after = self.key(named["after"], table.type.items[0])
+        return self.read(table.type, f"rows(h, {table.name!r}, {{0}}, {{1}})", gas.SCAN, limit, after)

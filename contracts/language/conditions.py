@@ -8,7 +8,8 @@ from contracts import gas
 from contracts.language import syntax, tree
 from contracts.language.expressions import ExpressionChecker
 from contracts.language.operations import find_comparison, is_chainable, operation
-from contracts.language.scope import NOTHING, Knowledge, called_name, known_fact, own_name, wrong
+from contracts.language.scope import NOTHING, Knowledge, known_fact, wrong
+from contracts.language.syntax import called_name, own_name
 from contracts.language.types import BOOL, NEVER_FALSE, TIME, UNKNOWN, fits, is_container, is_scalar
 from contracts.program import TypeSpec
 
@@ -50,7 +51,6 @@ class ConditionChecker(ExpressionChecker):
 
     def condition(self, node: syntax.Expression, rising: bool | None) -> Condition:
         """A bool and what it teaches."""
-        fact = own_name(node)
         if isinstance(node, syntax.Not):
             inner = self.condition(node.operand, None if rising is None else not rising)
             negated = self.apply(operation((BOOL,), BOOL, "(not {0})", 0), inner.value)
@@ -61,7 +61,7 @@ class ConditionChecker(ExpressionChecker):
             return Condition(self._compare(node, rising))
         if isinstance(node, syntax.Call) and called_name(node) == "reported":
             return self._reported(node)
-        if fact in self.declared.facts and fact is not None:
+        if (fact := own_name(node)) is not None and fact in self.declared.facts:
             return self._fact_as_condition(node, fact)
         value = self.value(node, BOOL)
         if value.type not in (BOOL, UNKNOWN):
@@ -85,9 +85,9 @@ class ConditionChecker(ExpressionChecker):
         self.known = before
         value = tree.Logic(BOOL, node.word, tuple(values))
         shared = leaving[0].intersection(*leaving[1:])
-        return (
-            Condition(value, gathered, shared) if node.word == "and" else Condition(value, shared, gathered)
-        )
+        if node.word == "and":
+            return Condition(value, gathered, shared)
+        return Condition(value, shared, gathered)
 
     # ------------------------------------------------------------ facts
 
@@ -116,7 +116,7 @@ class ConditionChecker(ExpressionChecker):
         if len(node.rest) == 1:
             return self._compare_two(node.first, *node.rest[0], rising)
         (sign, middle), *others = node.rest
-        if len(others) == 1 and called_name(middle) == "now":
+        if len(others) == 1 and _is_now(middle):
             left = self._compare_two(node.first, sign, middle, rising)
             return tree.Logic(BOOL, "and", (left, self._compare_two(middle, *others[0], rising)))
         return self._compare_chain(node)
@@ -129,9 +129,7 @@ class ConditionChecker(ExpressionChecker):
         text = "{0}"
         for index, (sign, operand) in enumerate(node.rest, 1):
             if not is_chainable(sign, values[index - 1].type, values[index].type):
-                return self.refuse(
-                    operand, f"`{sign}` cannot stand in a chain here: write two comparisons and `and`"
-                )
+                return self.refuse(operand, f"`{sign}` cannot stand in a chain here: write `and`")
             text += f" {sign} {{{index}}}"
         types = tuple(value.type for value in values)
         return self.apply(operation(types, BOOL, f"({text})", gas.HELPER), *values)
@@ -141,7 +139,7 @@ class ConditionChecker(ExpressionChecker):
     ) -> tree.Value:
         if sign in ("in", "not in"):
             return self._contains(left_node, sign == "in", right_node)
-        if self.in_rule_condition and "now" in (called_name(left_node), called_name(right_node)):
+        if self.in_rule_condition and (_is_now(left_node) or _is_now(right_node)):
             return self._compare_now(left_node, sign, right_node, rising)
         left, right = self.value(left_node), self.value(right_node)
         for side, other in ((left_node, right_node), (right_node, left_node)):
@@ -162,7 +160,7 @@ class ConditionChecker(ExpressionChecker):
     def _compare_now(
         self, left: syntax.Expression, sign: str, right: syntax.Expression, rising: bool | None
     ) -> tree.Value:
-        if called_name(left) != "now":
+        if not _is_now(left):
             left, sign, right = right, _MIRRORED.get(sign, sign), left
         if sign not in _MIRRORED or rising is None:
             advice = "compare now() with <, <=, > or >=, joined by `and`, `or` and `not` only"
@@ -186,10 +184,12 @@ class ConditionChecker(ExpressionChecker):
         if spec is UNKNOWN:
             return wrong()
         if not is_container(spec) or not is_scalar(spec.items[0]):
-            return self.refuse(
-                owner, f"`in` looks into a table, a dict or a list of scalars, not into {spec}"
-            )
+            return self.refuse(owner, f"`in` looks into tables, dicts and lists of scalars, not into {spec}")
         value = self.fitting(item, spec.items[0])
         text = "{0} in {1}" if spec.name == "dict" else "contains(m, {0}, {1})"
         text = f"({text})" if positive else f"(not {text})"
         return self.apply(operation((value.type, spec), BOOL, text), value, container)
+
+
+def _is_now(node: syntax.Expression) -> bool:
+    return isinstance(node, syntax.Call) and called_name(node) == "now" and not (node.arguments or node.named)

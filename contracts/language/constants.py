@@ -69,9 +69,7 @@ class Constants:
             return self._binary(node)
         if isinstance(node, syntax.Call) and isinstance(node.function, syntax.Name):
             return self._made(node, node.function.name)
-        return self._refuse(
-            node, "this must be known beforehand: write a literal or a constant such as 30 * DAY"
-        )
+        return self._refuse(node, "this must be known beforehand: write a literal or a constant, as 30 * DAY")
 
     def _binary(self, node: syntax.Binary) -> Known:
         (left_type, left), (right_type, right) = self.evaluate(node.left), self.evaluate(node.right)
@@ -110,9 +108,8 @@ class Constants:
             return []
         if wanted.name == "dict" and isinstance(node, syntax.DictDisplay) and not node.items:
             return {}
-        return self._refuse(
-            node, f"a stored {wanted.name} starts empty: write {'[]' if wanted.name == 'list' else '{}'}"
-        )[1]
+        empty = "[]" if wanted.name == "list" else "{}"
+        return self._refuse(node, f"a stored {wanted.name} starts empty: write {empty}")[1]
 
 
 def _is_currency(text: str) -> bool:

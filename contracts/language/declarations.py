@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from contracts.language import syntax
 from contracts.language.constants import Known
+from contracts.language.vocabulary import WORDS
 from contracts.program import (
     ActionSpec,
     EventSpec,
@@ -64,6 +65,10 @@ class Declarations:
 
     def of_kind(self, kind: str) -> tuple[Signature, ...]:
         return tuple(method for method in self.methods.values() if method.kind == kind)
+
+    def has_meaning(self, name: str) -> bool:
+        """True for a bare name that no variable, parameter or class can have."""
+        return name in WORDS or name == "self" or name in self.constants or name in self.events
 
     def member(self, name: str) -> str | None:
         """What `self.name` is, in words; None when it is nothing yet."""

@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from contracts import gas
 from contracts.language import syntax, tree
 from contracts.language.operations import ATTRIBUTES, find_binary, find_negative, operation
-from contracts.language.scope import Scope, known_fact, own_name, slots, wrong
+from contracts.language.scope import Scope, known_fact, slots, wrong
+from contracts.language.syntax import own_name
 from contracts.language.types import (
     BOOL,
     BYTES,

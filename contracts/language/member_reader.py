@@ -8,6 +8,7 @@ from contracts.language import syntax
 from contracts.language.declarations import documentation, in_words
 from contracts.language.limits import DEFINITIONS_MAX
 from contracts.language.reader import Reader
+from contracts.language.syntax import called_name
 from contracts.language.types import PERCENT, SIGNERS, SPAN, TIME, UNKNOWN
 from contracts.program import FactSpec, FieldSpec, TermSpec
 
@@ -25,13 +26,13 @@ class MemberReader(Reader):
         facts: list[syntax.Assign] = []
         for statement in node.body:
             if isinstance(statement, syntax.Assign) and isinstance(statement.target, syntax.Name):
-                if _called(statement.value) == "fact":
+                if called_name(statement.value) == "fact":
                     facts.append(statement)
                 else:
                     self._member(statement, statement.target)
             elif not isinstance(statement, syntax.Function | syntax.Pass | syntax.Documentation):
                 self.problems.add(
-                    statement.place, "a class holds declarations and methods: move this into a method"
+                    statement.place, "a class holds declarations and methods: move this into one"
                 )
         for statement in facts:
             if isinstance(statement.target, syntax.Name):
@@ -39,7 +40,7 @@ class MemberReader(Reader):
 
     def _member(self, statement: syntax.Assign, target: syntax.Name) -> None:
         name, annotation, value = target.name, statement.annotation, statement.value
-        form = _called(value)
+        form = called_name(value)
         if form == "phases" and isinstance(value, syntax.Call):
             self._phases(target, value)
             return
@@ -71,15 +72,13 @@ class MemberReader(Reader):
         for argument, name in zip(node.arguments, names, strict=True):
             if not _PHASE.match(name) or names.count(name) > 1:
                 self.problems.add(
-                    argument.place, "a phase is a short text in small letters, and each is another one"
+                    argument.place, "a phase is a short text in small letters, unlike the others"
                 )
         self.declared.phases, self.declared.has_phases = tuple(names), True
 
     def _term(self, name: str, annotation: syntax.Expression, node: syntax.Call) -> TermSpec:
-        spec, named = (
-            self.annotations.read(annotation),
-            self.named_arguments(node, "term", ("signs", "default")),
-        )
+        spec = self.annotations.read(annotation)
+        named = self.named_arguments(node, "term", ("signs", "default"))
         signs = named.get("signs")
         if signs and not (isinstance(signs, syntax.Literal) and type(signs.value) is bool):
             self.problems.add(signs.place, "`signs` is True or False")
@@ -94,10 +93,8 @@ class MemberReader(Reader):
         return TermSpec(name, spec, signing, True, self.constants.value_of(default, spec))
 
     def _fact(self, name: str, annotation: syntax.Expression, node: syntax.Call) -> FactSpec:
-        spec, named = (
-            self.annotations.scalar(annotation),
-            self.named_arguments(node, "fact", ("by", "max_age")),
-        )
+        spec = self.annotations.scalar(annotation)
+        named = self.named_arguments(node, "fact", ("by", "max_age"))
         reporter = ""
         if "by" in named:
             reporter = self.account_term(named["by"].place, self.text(named["by"]))
@@ -112,10 +109,3 @@ class MemberReader(Reader):
         if type(age) is int and age <= 0:
             self.problems.add(max_age.place, "the age must be longer than nothing")
         return FactSpec(name, spec, reporter, age)
-
-
-def _called(node: syntax.Expression | None) -> str:
-    """The name of the function that an expression calls, if it is one."""
-    if isinstance(node, syntax.Call) and isinstance(node.function, syntax.Name):
-        return node.function.name
-    return ""

@@ -11,7 +11,7 @@ from contracts.language.problems import START, Place, Problems
 from contracts.language.reader import Reader
 from contracts.language.signature_reader import SignatureReader
 from contracts.language.types import UNKNOWN
-from contracts.language.vocabulary import IMPORTABLE, MODULES, UNITS, WORDS
+from contracts.language.vocabulary import IMPORTABLE, MODULES, UNITS
 from contracts.program import EventSpec, ParameterSpec
 
 
@@ -59,13 +59,7 @@ class _ModuleReader(Reader):
                 self.problems.add(name.place, f"`contracts` offers no `{name.name}`")
 
     def _is_new(self, place: Place, name: str) -> bool:
-        contracts = [known.name for known in self.contracts]
-        if (
-            name in WORDS
-            or name in self.declared.constants
-            or name in self.declared.events
-            or name in contracts
-        ):
+        if self.declared.has_meaning(name) or name in [contract.name for contract in self.contracts]:
             self.problems.add(place, f"`{name}` has a meaning already: choose another name")
             return False
         return True

@@ -75,7 +75,7 @@ _BINARY: dict[str, tuple[Operation, ...]] = {
     "*": (
         _plain("*", INT, INT, INT),
         operation((MONEY, INT), MONEY, "money_multiply({0}, {1})", gas.MONEY),
-        operation((INT, MONEY), MONEY, "money_multiply({1}, {0})", gas.MONEY),
+        operation((INT, MONEY), MONEY, "multiply_money({0}, {1})", gas.MONEY),
         _plain("*", SPAN, INT, SPAN),
         _plain("*", INT, SPAN, SPAN),
         _plain("*", PERCENT, INT, PERCENT),

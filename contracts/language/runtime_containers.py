@@ -194,7 +194,7 @@ class _Settling:
         self.meter.allocate(VALUE_BYTES)
 
 
-# ---------------------------------------------------------------- tables
+# ---------------------------------------------------------------- tables and events
 
 
 def entry(host: Host, table: str, key: Any) -> Any:
@@ -217,11 +217,17 @@ def delete_entry(host: Host, table: str, key: Any) -> None:
     host.table_delete(table, key)
 
 
-def rows(host: Host, table: str, after: Any, limit: int) -> list[tuple[Any, Any]]:
+def rows(host: Host, table: str, limit: int, after: Any) -> list[tuple[Any, Any]]:
     """Entries in the order of keys as they are now, at most `limit`, strictly after the key `after`."""
     if not 1 <= limit <= ITEMS_MAX:
         raise Revert("size", f"the limit of {table}.items() must be 1 to {ITEMS_MAX}")
     return list(host.table_scan(table, after, limit))
+
+
+def emit_in_order(host: Host, name: str, order: tuple[str, ...], fields: tuple[tuple[str, Any], ...]) -> None:
+    """Emit an event whose fields were computed in another order than that of its class."""
+    values = dict(fields)
+    host.emit(name, tuple((field, values[field]) for field in order))
 
 
 def _shown(key: Any) -> str:

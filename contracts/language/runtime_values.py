@@ -110,6 +110,11 @@ def money_multiply(price: Money, factor: int) -> Money:
     return Money(ranged(price[0] * factor), price[1])
 
 
+def multiply_money(factor: int, price: Money) -> Money:
+    """factor * price."""
+    return Money(ranged(factor * price[0]), price[1])
+
+
 def money_divide(price: Money, divisor: int) -> Money:
     """Rounded down to a whole minor unit."""
     if not divisor:

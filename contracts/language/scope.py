@@ -7,6 +7,7 @@ from contracts.language.annotations import Annotations
 from contracts.language.declarations import Declarations, Signature
 from contracts.language.operations import operation
 from contracts.language.problems import Place, Problems
+from contracts.language.syntax import own_name
 from contracts.language.types import UNKNOWN
 from contracts.program import FieldSpec, TypeSpec
 
@@ -64,24 +65,6 @@ class Scope:
 def wrong() -> tree.Value:
     """Stands for what is wrong and told already."""
     return tree.Constant(UNKNOWN, 0)
-
-
-def own_name(node: syntax.Expression) -> str | None:
-    """The name in `self.name`."""
-    if (
-        isinstance(node, syntax.Attribute)
-        and isinstance(node.owner, syntax.Name)
-        and node.owner.name == "self"
-    ):
-        return node.name
-    return None
-
-
-def called_name(node: syntax.Expression | None) -> str | None:
-    """The name in `name(...)`."""
-    if isinstance(node, syntax.Call) and isinstance(node.function, syntax.Name):
-        return node.function.name
-    return None
 
 
 def known_fact(name: str) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from contracts.language import syntax
 from contracts.language.declarations import Signature
-from contracts.language.limits import PARAMETERS_MAX
 from contracts.language.reader import Reader
 from contracts.language.types import NONE
-from contracts.language.vocabulary import DECORATORS, ENGINE_ACTIONS, WORDS
+from contracts.language.vocabulary import DECORATORS, ENGINE_ACTIONS
 from contracts.program import ParameterSpec
 
 _ARGUMENTS = {"action": ("by", "phase"), "rule": ("phase",), "query": ()}
@@ -30,9 +29,7 @@ class SignatureReader(Reader):
         if kind != "private":
             self.check_public(node.place, node.name)
         if kind == "action" and node.name in ENGINE_ACTIONS:
-            self.problems.add(
-                node.place, f"`{node.name}` is what oracles call to report a fact: choose another name"
-            )
+            self.problems.add(node.place, f"`{node.name}` is how oracles report facts: choose another name")
         if kind == "rule" and parameters:
             self.problems.add(node.place, "a rule fires by itself: it has no parameters but self")
         if kind in ("action", "rule") and returns != NONE:
@@ -50,7 +47,7 @@ class SignatureReader(Reader):
         called = decorator.function if isinstance(decorator, syntax.Call) else decorator
         if not isinstance(called, syntax.Name) or called.name not in DECORATORS:
             self.problems.add(
-                decorator.place, "a method is an @action, a @query, a @rule, or private without any"
+                decorator.place, "a method is an @action, a @query, a @rule, or has no decorator"
             )
             return "private", {}
         if not isinstance(decorator, syntax.Call):
@@ -64,25 +61,15 @@ class SignatureReader(Reader):
         if first is None or first.name != "self" or first.annotation:
             self.problems.add(node.place, f"the first parameter is self: `def {node.name}(self)`")
             return ()
-        if len(rest) > PARAMETERS_MAX:
-            self.problems.add(node.place, f"a method has at most {PARAMETERS_MAX} parameters")
         specs: dict[str, ParameterSpec] = {}
         for parameter in rest:
-            taken = (
-                parameter.name in WORDS
-                or parameter.name in self.declared.constants
-                or parameter.name == "self"
-            )
-            if taken or parameter.name in specs:
-                self.problems.add(
-                    parameter.place, f"`{parameter.name}` has a meaning already: choose another name"
-                )
+            name, place = parameter.name, parameter.place
+            if self.declared.has_meaning(name) or name in specs:
+                self.problems.add(place, f"`{name}` has a meaning already: choose another name")
             if node.decorators:
-                self.check_public(parameter.place, parameter.name)
+                self.check_public(place, name)
             if parameter.annotation is None:
-                self.problems.add(
-                    parameter.place, f"give `{parameter.name}` a type, as in `{parameter.name}: int`"
-                )
+                self.problems.add(place, f"give `{name}` a type, as in `{name}: int`")
                 continue
-            specs[parameter.name] = ParameterSpec(parameter.name, self.annotations.read(parameter.annotation))
+            specs[name] = ParameterSpec(name, self.annotations.read(parameter.annotation))
         return tuple(specs.values())

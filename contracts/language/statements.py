@@ -8,7 +8,8 @@ from contracts.language import syntax, tree
 from contracts.language.assignments import AssignmentChecker
 from contracts.language.limits import LOOP_DEPTH_MAX
 from contracts.language.problems import Place
-from contracts.language.scope import Knowledge, own_name
+from contracts.language.scope import Knowledge
+from contracts.language.syntax import own_name
 from contracts.language.tree import WRITES
 from contracts.language.types import NONE
 

@@ -268,3 +268,17 @@ class Class(Statement):
     name: str
     bases: tuple[Name, ...]
     body: Block
+
+
+def own_name(node: Expression) -> str | None:
+    """The name in `self.name`."""
+    if isinstance(node, Attribute) and isinstance(node.owner, Name) and node.owner.name == "self":
+        return node.name
+    return None
+
+
+def called_name(node: Expression | None) -> str | None:
+    """The name in `name(...)`."""
+    if isinstance(node, Call) and isinstance(node.function, Name):
+        return node.function.name
+    return None

@@ -22,24 +22,11 @@ FORMS = ("emit", "reported", "range")
 """Called like functions, with an argument of a form of its own."""
 SELF_NAMES = frozenset({*LEDGER, "currency", "phase", "self"})
 """What `self.` means in every contract, and `self`."""
-_PYTHON_OWN = frozenset(
-    {
-        "abs",
-        "bool",
-        "bytes",
-        "dict",
-        "int",
-        "len",
-        "list",
-        "max",
-        "min",
-        "range",
-        "sorted",
-        "str",
-        "sum",
-        "tuple",
-    }
-)
+# fmt: off
+_PYTHON_OWN = frozenset({
+    "abs", "bool", "bytes", "dict", "int", "len", "list", "max", "min", "range", "sorted", "str", "sum", "tuple",
+})
+# fmt: on
 WORDS = frozenset(
     {*UNITS, *DECORATORS, *DECLARATIONS, *BASES, *FORMS, *FUNCTION_NAMES, *SCALARS, "Table", *_PYTHON_OWN}
 )

@@ -344,7 +344,7 @@ def _types(parameters: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _say_values(values: Any) -> None:
-    """A name and its value a line, whether they come as an object or as a list of {name, value} or {name, rows}."""
+    """A name and its value a line: of an object, or of a list of {name, value} or {name, rows}."""
     pairs = values.items() if isinstance(values, dict) else ((item["name"], _value(item)) for item in values)
     for name, value in pairs:
         shown = (

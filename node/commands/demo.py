@@ -43,6 +43,9 @@ def run(
         bool, typer.Option("--exit", help="End after the story: code 0 if all was as it should be, else 1.")
     ] = False,
     data: DataOption = None,
+    api_port: Annotated[
+        int, typer.Option(help="Port of the first API; the others follow. 0, or where one is in use: any.")
+    ] = 7750,
     contract: Annotated[
         list[Path] | None,
         typer.Option(help="A contract of yours to deploy too. May be given again.", show_default=False),
@@ -52,7 +55,7 @@ def run(
     if context.invoked_subcommand is None:
         from node.demo.run import run_demo
 
-        raise typer.Exit(run_demo(data, contract or [], stay=not exit_))
+        raise typer.Exit(run_demo(data, contract or [], api_port or None, stay=not exit_))
 
 
 @demo.command("kill")

@@ -137,7 +137,7 @@ class Faults:
     def _verdict(self, victim: Partner) -> str | None:
         """What the falsified node, or the others, say; None when nobody notices."""
         end_s = time.monotonic() + VERDICT_S
-        wait_until(lambda: victim.height() >= 0 or not victim.process.is_running(), VERDICT_S)
+        wait_until(lambda: victim.process.is_ready() or not victim.process.is_running(), VERDICT_S)
         while victim.process.is_running() and time.monotonic() < end_s:
             # Its own money is moved, so that the falsified value takes part in an execution.
             others = self._running(without=victim)

@@ -80,7 +80,7 @@ class Partner:
     def await_start(self, timeout_s: float) -> None:
         """Wait until the node answers. Raises: CommandFailed when it ends, or time is up."""
         process = self.process
-        if not wait_until(lambda: self.height() >= 0 or not process.is_running(), timeout_s):
+        if not wait_until(lambda: process.is_ready() or not process.is_running(), timeout_s):
             raise CommandFailed(f"{self.called} gives no answer; see {process.log_path}")
         if not process.is_running():
             raise CommandFailed(

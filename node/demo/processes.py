@@ -11,6 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from node.documents import read_json
+from node.errors import ConfigurationError
+
 STOP_S = 15.0
 """A node that has not ended this long after SIGTERM is killed."""
 LOG_FILE = "node.log"
@@ -40,6 +43,14 @@ class NodeProcess:
     @property
     def log_path(self) -> Path:
         return self.home / LOG_FILE
+
+    def is_ready(self) -> bool:
+        """True once this very process serves: another program's answer on its port does not count."""
+        try:
+            announced = read_json(self.home / "node.json")
+        except ConfigurationError:  # not yet there, or half written
+            return False
+        return self.is_running() and isinstance(announced, dict) and announced.get("pid") == self.pid
 
     def last_words(self) -> str:
         """The last line of its log."""

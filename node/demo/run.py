@@ -30,12 +30,12 @@ class Interrupted(BaseException):
     """Ctrl-C, SIGTERM, a closed terminal, or `quorate demo stop`."""
 
 
-def run_demo(folder: Path | None, contracts: Sequence[Path], *, stay: bool) -> int:
+def run_demo(folder: Path | None, contracts: Sequence[Path], api_port: int | None, *, stay: bool) -> int:
     """Tell the story in `folder`, and stay up until told to end; 0 where all was as it should be, else 1."""
     for contract in contracts:
         if not contract.is_file():
             raise ConfigurationError(f"there is no contract {contract}")
-    return _Demo(build(folder or FOLDER_DEFAULT)).run(contracts, stay=stay)
+    return _Demo(build(folder or FOLDER_DEFAULT, api_port)).run(contracts, stay=stay)
 
 
 class _Demo:

@@ -24,7 +24,6 @@ from node.members import parse_card
 from node.ports import free_ports
 
 CHAIN_NAME = "demo"
-API_PORT_PREFERRED = 7750
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +80,15 @@ class Stage:
         return self.seats[CAST.index(actor)]
 
 
-def build(folder: Path) -> Stage:
+def build(folder: Path, api_port: int | None = None) -> Stage:
     """Make keys, cards and a genesis that all four signed; of a former demo only the sources stay.
+
+    The APIs get the ports from `api_port` on if these are free, else any.
 
     Raises: ConfigurationError where the folder is not a demo's.
     """
     _clear(folder)
-    api_ports = free_ports(len(CAST), API_PORT_PREFERRED)
+    api_ports = free_ports(len(CAST), api_port)
     listen_ports = free_ports(len(CAST))
     seats = tuple(
         Seat(f"n{number}", actor, folder / f"n{number}-{actor.member}", api_port)

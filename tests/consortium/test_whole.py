@@ -16,6 +16,7 @@ from api.client import Call
 from api.signing import build_transaction, id_of, sign_transaction
 from consensus.transactions import INTEGER_MAX
 from node.demo.partner import Partner, wait_until
+from tests.api.conformance import check_answers
 from tests.consortium.four import CURRENCY, LEVEL_S, Consortium
 
 pytestmark = pytest.mark.slow
@@ -181,3 +182,7 @@ def test_a_second_process_on_the_same_data_is_refused(consortium: Consortium) ->
     assert second.returncode == 2
     assert str(consortium.bank.process.pid) in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_every_answer_keeps_to_the_openapi_document(consortium: Consortium) -> None:
+    check_answers(consortium.partners[2].seat.api_url)

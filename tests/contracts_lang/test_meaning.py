@@ -394,6 +394,32 @@ def test_money_is_held_and_paid() -> None:
     assert host.events == [("Paid", {"to": "shop", "amount": Money(750, "euro")})]
 
 
+def test_operands_are_computed_in_the_order_in_which_they_are_written() -> None:
+    body = """
+        x = self.step(1) * (self.price * self.step(2))
+        y = self.step(3) * self.price
+        z = (self.price * self.step(4)).amount - self.step(5)
+        self.pairs[self.who(6), str(self.step(7))] = self.step(8)
+        emit(Paid(amount=self.price * self.step(9), to=self.who(10)))
+        for k, v in self.pairs.items(limit=self.step(11), after=(self.who(12), "")):
+            self.count = v
+    """
+    steps = """
+    def step(self, n: int) -> int:
+        self.note += str(n) + " "
+        return n
+
+    def who(self, n: int) -> Party:
+        self.note += str(n) + " "
+        return self.buyer
+    """
+    program = compile_contract(method(body, "@action()\ndef f(self):") + "\n" + steps)
+    host = host_of(program)
+    program.run_action("f", host, ())
+    assert host.fields["note"].split() == [str(n) for n in range(1, 13)]
+    assert list(host.events[0][1]) == ["to", "amount"]
+
+
 def test_an_entry_for_none_is_told_apart_from_a_false_one() -> None:
     assert answer("return self.scores.get(self.buyer, 5)", "int") == 5
     program = query("return self.scores.get(self.buyer, 5)", "int")

@@ -137,7 +137,7 @@ MEMBERS = {
     "age of nothing": ('x: Time = fact(by="carrier", max_age=$0 * DAY)', "longer than nothing"),
     "phases again": ('$phase = phases("a")', "declare phases once"),
     "table with argument": ("x: Table[int, int] = table(size=$3)", "has no argument `size`"),
-    "statement": ("$require(True, 'x')", "move this into a method"),
+    "statement": ("$require(True, 'x')", "move this into one"),
 }
 SIGNATURES = {
     "no self": ("$def f():\n    pass", "the first parameter is self"),
@@ -187,6 +187,7 @@ RULES = {
         "if days_started($now() - self.deadline) > 2:\n    self.count = 0",
         "compare now() directly",
     ),
+    "now with an argument": ("if $now(1) > self.deadline:\n    self.count = 0", "compare now() directly"),
     "now equals": ("if $now() == self.deadline:\n    self.count = 0", "compare now() with"),
     "now in a comparison of bools": (
         "if ($now() > self.deadline) == True:\n    self.count = 0",

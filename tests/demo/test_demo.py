@@ -18,7 +18,7 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 STORY_S = 120.0
-COMMAND = [sys.executable, "-P", "-m", "node", "demo"]
+COMMAND = [sys.executable, "-P", "-m", "node", "demo", "--api-port", "0"]
 LABELS = ("n1-coopbank", "n2-greenfarm", "n3-millworks", "n4-swiftship")
 
 

@@ -4,6 +4,7 @@ A mark before a fenced block says what it is:
 
     <!-- run -->      `sh` is a script; in `console` each line after `$ ` is a command and the others what it prints
     <!-- start -->    commands in terminals of their own, which stay: nodes
+    <!-- demo -->     the demo, and what is typed in a second terminal while it runs
 
 What a page shows of the output must be in the real output, line by line and in this order; a line `...`
 stands for what was left out. Times, heights, hashes and ports differ from run to run and are not compared.
@@ -22,7 +23,7 @@ from types import TracebackType
 
 ROOT = Path(__file__).parents[2]
 
-_BLOCK = re.compile(r"^<!-- (run|start) -->\n```(sh|console)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^<!-- (run|start|demo) -->\n```(sh|console)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _VARYING = (
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)?"), "<time>"),
@@ -37,7 +38,7 @@ _END = "\x1e"
 
 @dataclass(frozen=True)
 class Command:
-    """One thing to type; `mark` is run or start, `shown` what the page shows of its output."""
+    """One thing to type; `mark` is run, start or demo, `shown` what the page shows of its output."""
 
     mark: str
     text: str

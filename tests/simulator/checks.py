@@ -26,6 +26,8 @@ class Checks:
     """Sees every promise that an honest machine makes, across its restarts."""
 
     def __init__(self, swarm: Swarm, committee: Committee) -> None:
+        self.reports: list[tuple[int, Report]] = []
+        """(member that says it, what it says)."""
         self._swarm = swarm
         self._committee = committee
         self._blocks: dict[int, tuple[Digest | None, tuple[Digest, ...]]] = {}
@@ -131,6 +133,7 @@ class Checks:
                 self._acknowledged.setdefault(identifier, machine.name)
 
     def on_report(self, machine: Machine, report: Report) -> None:
+        self.reports.append((machine.number, report))
         if not machine.honest:
             return
         if report.kind is ReportKind.EQUIVOCATION and report.member not in self._swarm.byzantine:

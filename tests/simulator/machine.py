@@ -75,6 +75,7 @@ class Machine:
         self._executing: deque[Finalise] = deque()
         self._mono_start_ms = 0
         self._busy = False
+        self.execution_ms = world.swarm.execution_ms
         self._timer = 0
         """Counts SetTimer effects: the last one alone is in force."""
         self._behaviour: Behaviour | None = None
@@ -143,10 +144,14 @@ class Machine:
     def _connect(other: int, replica: Replica, now: Now) -> None:
         replica.on_connected(other, now)
 
-    def _die(self) -> None:
-        self.world.count("crash")
+    def stop(self) -> None:
+        """Kill it; it stays down until `start`."""
         self.replica = None
         self._life += 1
+
+    def _die(self) -> None:
+        self.world.count("crash")
+        self.stop()
         self.world.after(self.world.crashes.down_ms(), self._rise)
 
     def _rise(self) -> None:
@@ -288,7 +293,7 @@ class Machine:
             return
         self._busy = True
         self.world.after(
-            self.world.chance.between(*self.world.swarm.execution_ms), self._alive(self._execute)
+            self.world.chance.between(*self.execution_ms), self._alive(self._execute)
         )
 
     def _execute(self) -> None:

@@ -154,9 +154,9 @@ class World:
                 machine.start()
 
     # -- clients ------------------------------------------------------------------------------------
-    def transaction(self) -> Transaction:
+    def transaction(self, **args: int) -> Transaction:
+        """A new one, signed; `args` are its call's."""
         self._salt += 1
-        args: dict[str, int] = {}
         if self.swarm.timers and self.chance.happens(0.3):
             args["wake_after_ms"] = self.chance.between(1, 4_000)
         body = {

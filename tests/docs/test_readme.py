@@ -1,0 +1,81 @@
+"""README.md: its commands work as they stand, and what it says they print is what they print."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.conftest import DEV, Workshop
+from tests.docs.pages import ROOT, Command, Shell, check_shown, commands
+
+README = ROOT / "README.md"
+STORY_S = 120.0
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def shell(workshop: Workshop) -> Iterator[Shell]:
+    """One shell for the whole page."""
+    with Shell(workshop.folder, workshop.replace) as shell:
+        yield shell
+
+
+@pytest.fixture(scope="module")
+def demo(shell: Shell) -> Iterator[str]:
+    """What a demo printed that runs in the shell's folder."""
+    output = shell.folder / "demo.out"
+    shell.type("quorate demo >demo.out 2>&1 & demo=$!")
+    end_s = time.monotonic() + STORY_S
+    try:
+        while "It stays up" not in output.read_text():
+            assert time.monotonic() < end_s, output.read_text()
+            time.sleep(0.2)
+        yield output.read_text()
+    finally:
+        shell.type("kill $demo 2>/dev/null || true; wait $demo || true")
+
+
+def told() -> tuple[Command, list[Command]]:
+    """`make demo`, and what is typed in the second terminal."""
+    first, *others = [command for command in commands(README) if command.mark == "demo"]
+    return first, others
+
+
+def test_make_demo_prints_what_the_readme_shows(demo: str) -> None:
+    """Guards the first thing that a newcomer types and compares."""
+    first, _ = told()
+    assert first.text == "make demo"
+    recipe = subprocess.run(
+        ["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert re.search(r"^\S*quorate demo *$", recipe, re.MULTILINE), recipe
+    check_shown(first, demo)
+
+
+def test_the_second_terminal_does_what_the_readme_shows(shell: Shell, demo: str) -> None:
+    """Guards kill, restart and tamper as shown."""
+    _, others = told()
+    assert len(others) >= 5
+    for command in others:
+        check_shown(command, shell.type(command.text))
+
+
+def test_a_contract_is_tried_on_a_development_node(shell: Shell, demo: str) -> None:
+    """Guards the rest of the first ten minutes; the sources to edit are those that the demo left."""
+    typed = shell.follow(README)
+    assert len(typed) >= 6
+    assert [command.text for command in commands(README) if command.mark == "start"] == [DEV]
+
+
+def test_the_readme_counts_the_tests_it_shows() -> None:
+    """Guards the pasted summary of `make test`: it must be one of pytest's, without a failure."""
+    summary = re.search(r"\$ make test\n(.*?)```", README.read_text(), re.DOTALL)
+    assert summary is not None
+    assert re.search(r"=+ \d+ passed.* in ", summary[1])
+    assert "failed" not in summary[1]
