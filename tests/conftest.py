@@ -1,11 +1,25 @@
 """What holds for every test."""
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser import CHROMIUM, FLAGS
 
 # Property tests are bounded by examples, not by a clock that other work on the machine slows down.
 # CI draws the same examples every time; a developer's runs explore.
 settings.register_profile("developer", deadline=None, max_examples=100)
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One headless browser for the tests of a module that are marked with `tests.browser.MARKS`."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()

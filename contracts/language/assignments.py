@@ -103,7 +103,7 @@ class AssignmentChecker(CallChecker):
         self.check_phase_name(value)
         return self.apply(operation((), NONE, f"h.set_phase({value.value!r})", gas.WRITE, WRITES))
 
-    # ------------------------------------------------------------ entries and items
+    # ------------------------------------------------------------ entries and items: the value comes first
 
     def _once(self, value: tree.Value, steps: list[tree.Step]) -> tree.Value:
         """A value that is needed twice, kept in a variable of ours so that it is computed once."""
@@ -117,18 +117,15 @@ class AssignmentChecker(CallChecker):
     ) -> list[tree.Step]:
         steps: list[tree.Step] = []
         key_type, value_type = table.type.items
-        key, old = self.key(target.index, key_type), wrong()
-        if node.sign == "=":
-            old = tree.Constant(value_type, None)
-        else:
+        key = self.key(target.index, key_type)
+        old: tree.Value = tree.Constant(value_type, None)
+        if node.sign != "=":
             key = self._once(key, steps)
             old = self.read(value_type, f"entry(h, {table.name!r}, {{0}})", gas.READ, key)
         new = self.settled(self._computed(node, old, value))
-        text = f"h.table_set({table.name!r}, {{0}}, {{1}})"
-        return [
-            *steps,
-            tree.Run(self.apply(operation(table.type.items, NONE, text, gas.WRITE, WRITES), key, new)),
-        ]
+        text = f"set_entry(h, {table.name!r}, {{0}}, {{1}})"
+        change = operation((value_type, key_type), NONE, text, gas.WRITE, WRITES)
+        return [*steps, tree.Run(self.apply(change, new, key))]
 
     def _set_item(
         self, node: syntax.Assign, target: syntax.Subscript, value: syntax.Expression
@@ -147,11 +144,9 @@ class AssignmentChecker(CallChecker):
             owner, index = self._once(owner, steps), self._once(index, steps)
             old = self.apply(operation((spec, index_type), item_type, "{0}[{1}]", 2), owner, index)
         new = self._computed(node, old, value)
-        text = "put(m, {0}, {1}, {2})" if spec.name == "dict" else "set_item({0}, {1}, {2})"
-        return [
-            *steps,
-            tree.Run(self.apply(operation((spec, index_type, item_type), NONE, text), owner, index, new)),
-        ]
+        text = "set_key(m, {0}, {1}, {2})" if spec.name == "dict" else "set_item({0}, {1}, {2})"
+        change = operation((item_type, spec, index_type), NONE, text)
+        return [*steps, tree.Run(self.apply(change, new, owner, index))]
 
     def delete(self, node: syntax.Delete) -> tree.Step:
         """`del self.table[key]`."""

@@ -66,21 +66,21 @@ def pop(items: list[Any]) -> Any:
     return items.pop()
 
 
-def set_item(items: list[Any], index: int, item: Any) -> None:
-    """`items[index] = item` of a list."""
+def set_item(item: Any, items: list[Any], index: int) -> None:
+    """`items[index] = item` of a list; the item comes first, as Python computes it first."""
     if not -len(items) <= index < len(items):
         raise Revert("index", f"the list has no item {index}")
     items[index] = item
 
 
-def put(meter: Meter, items: dict[Any, Any], key: Any, value: Any) -> None:
-    """`items[key] = value` of a dict."""
+def set_key(meter: Meter, item: Any, items: dict[Any, Any], key: Any) -> None:
+    """`items[key] = item` of a dict."""
     _key(key)
     if key not in items:
         if len(items) >= ITEMS_MAX:
             raise Revert("size", f"a dict has at most {ITEMS_MAX} items")
         meter.allocate(VALUE_BYTES)
-    items[key] = value
+    items[key] = item
 
 
 def turns(first: int, end: int) -> range:
@@ -209,6 +209,11 @@ def entry_or(host: Host, table: str, key: Any, default: Any) -> Any:
     """`table.get(key, default)`."""
     value = host.table_get(table, key)
     return default if value is None else value
+
+
+def set_entry(host: Host, table: str, value: Any, key: Any) -> None:
+    """`table[key] = value`."""
+    host.table_set(table, key, value)
 
 
 def delete_entry(host: Host, table: str, key: Any) -> None:

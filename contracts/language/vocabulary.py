@@ -24,7 +24,8 @@ SELF_NAMES = frozenset({*LEDGER, "currency", "phase", "self"})
 """What `self.` means in every contract, and `self`."""
 # fmt: off
 _PYTHON_OWN = frozenset({
-    "abs", "bool", "bytes", "dict", "int", "len", "list", "max", "min", "range", "sorted", "str", "sum", "tuple",
+    "abs", "bool", "bytes", "dict", "int", "len", "list", "max", "min", "range", "sorted", "str", "sum",
+    "tuple",
 })
 # fmt: on
 WORDS = frozenset(

@@ -209,6 +209,7 @@ class TestDivergence:
         """Words on a height that is executed here, and on one that is executed later."""
         cluster = Cluster()
         cluster.commit()
+        cluster[0].ledger.corrupt_from = 1_000  # its alarm is no false one: the others are said to disagree
         for peer in (1, 2):
             assert "stopped" not in cluster.why(0)
             signature = cluster.world.signers[peer].sign(executed_payload(CHAIN_ID, height, digest("x")))

@@ -399,10 +399,13 @@ def test_operands_are_computed_in_the_order_in_which_they_are_written() -> None:
         x = self.step(1) * (self.price * self.step(2))
         y = self.step(3) * self.price
         z = (self.price * self.step(4)).amount - self.step(5)
-        self.pairs[self.who(6), str(self.step(7))] = self.step(8)
+        self.pairs[self.who(7), str(self.step(8))] = self.step(6)
         emit(Paid(amount=self.price * self.step(9), to=self.who(10)))
         for k, v in self.pairs.items(limit=self.step(11), after=(self.who(12), "")):
             self.count = v
+        numbers = [0, 0]
+        numbers[self.step(14) % 2] = self.step(13)
+        numbers[self.step(15) % 2] += self.step(16)
     """
     steps = """
     def step(self, n: int) -> int:
@@ -416,7 +419,7 @@ def test_operands_are_computed_in_the_order_in_which_they_are_written() -> None:
     program = compile_contract(method(body, "@action()\ndef f(self):") + "\n" + steps)
     host = host_of(program)
     program.run_action("f", host, ())
-    assert host.fields["note"].split() == [str(n) for n in range(1, 13)]
+    assert host.fields["note"].split() == [str(n) for n in range(1, 17)]
     assert list(host.events[0][1]) == ["to", "amount"]
 
 

@@ -155,7 +155,7 @@ SIGNATURES = {
         "@rule()\n$def f(self, x: int):\n    if True:\n        self.count = 1",
         "no parameters",
     ),
-    "report": ("@action()\n$def report(self):\n    pass", "what oracles call"),
+    "report": ("@action()\n$def report(self):\n    pass", "how oracles report"),
     "private name outside": ("@action()\n$def _f(self):\n    pass", "seen from outside"),
     "method twice": ("def f(self):\n    pass\n$def f(self):\n    pass", "a method already"),
     "recursion": ("def f(self):\n    $self.f()", "calls itself again"),
