@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
 import httpx
@@ -107,7 +107,7 @@ class Client:
         answer: JsonObject = self._run(plans.ask(_move_clock(by_ms), retry=False))
         return answer
 
-    def events(self, *, after: str | None = None, **wanted: str) -> Iterator[JsonObject]:
+    def events(self, *, after: str | None = None, **wanted: str) -> Generator[JsonObject, None, None]:
         """Events strictly after `after` (`height.index`), or from now on, without gap or repetition.
 
         `wanted` filters by contract, name or transaction. Lost connections are opened again.
@@ -213,7 +213,7 @@ class AsyncClient:
         answer: JsonObject = await self._run(plans.ask(_move_clock(by_ms), retry=False))
         return answer
 
-    async def events(self, *, after: str | None = None, **wanted: str) -> AsyncIterator[JsonObject]:
+    async def events(self, *, after: str | None = None, **wanted: str) -> AsyncGenerator[JsonObject, None]:
         """As Client.events."""
         reader, patience = EventReader(after), Patience()
         while True:

@@ -166,7 +166,7 @@ def send(
     """Build, sign, post, wait; the first of `accounts` is the sender, the others are cosigners."""
     node = yield from ask(Ask("GET", "/v1/status"))
     # A development node's clock may be ahead of ours.
-    expires_ms = max(time.time_ns() // 1_000_000, node["time_ms"]) + EXPIRES_AFTER_MS
+    expires_ms = max(time.time_ns() // 1_000_000, node["clock_ms"]) + EXPIRES_AFTER_MS
     sender, *cosigners = (account.name for account in accounts)
     transaction = build_transaction(
         chain or node["chain"], sender, calls, expires_ms, cosigners=cosigners, gas_limit=gas_limit

@@ -339,6 +339,7 @@ class NodeStatus(Open):
     chain: str
     height: HeightField
     time_ms: TimeMs
+    clock_ms: int = Field(description="This node's clock now, milliseconds since 1970 UTC.")
     state_root: Hex32
     exec_hash: Hex32 = Field(description="Equal on every node at equal height.")
     consensus: Consensus

@@ -1,6 +1,52 @@
 """The ordering core of one validator: Simplex with lanes, as a state machine without I/O.
 
-(Protocol text: to be completed.)
+Terms. n validators, of which f = (n - 1) // 3 may be faulty in any way; a quorum is q = n - f. A *view*
+is one leader's turn, a *height* a position in the chain. Each validator has a *lane*, a hash-chained
+sequence of its own batches of transactions; a block's *cut* names the tip of each lane up to which it
+orders them. A header with q votes N is *notarised*, a view with q votes S *skipped*, a header with q
+votes F *final*, and with it all its ancestors.
+
+Data. A batch is durable before it leaves its author, who pushes it to everybody. Whoever holds a lane
+up to a tip says so (`Have`); whoever lacks what others have asks for it (`Get`). A leader cuts a lane
+where a quorum has it, and a voter votes only for what it holds, so a notarisation proves that what the
+block orders cannot be lost.
+
+The vote, in view v of leader L:
+
+    enter    The view is the lowest above the highest notarised or final one that is not skipped. Its
+             timer runs while there is work or someone began to vote; otherwise the chain rests.
+    propose  L with work builds on the highest notarised or final block: header, own N, and the
+             certificates that justify the parent.
+    N        for the first proposal of L if its parent is notarised or final, every view between is
+             skipped, its batches are held, its time fits the clock and its execution claim is ours.
+             What can never be right gets S; what may still come is waited for.
+    S        when the timer expires, unless F was cast.
+    F        on the notarisation of a header whose batches are held, unless S was cast.
+    retry    Every T0 after S: say where we stand (`Status`) and repeat our votes. Whoever is further
+             answers with the certificate that clears that view and with the highest final one.
+
+`consensus.rules` holds the safety rules, `consensus.ballot` refuses to sign against them. Before a vote
+leaves the node it is in the journal together with its header and batches, and an F with the
+notarisation it rests on: an F alone could, after a crash, leave nobody with a quorum of N.
+
+Execution follows finality, by height. A header names a final height and the chained hash of all
+execution up to it; voters compare. A validator whose own execution contradicts a notarised header, or
+f + 1 signed words of others, stops with a report. When execution lags, blocks must be empty.
+
+Catch-up. Headers and batches near by come with `Get`; where final blocks are far ahead the driver is
+asked for whole blocks (SyncNeeded), which come back through `on_synced` with their certificates.
+
+Deviations from the paper (Chan & Pass, Simplex Consensus, TCC 2023):
+- Views and heights are apart: a skipped view takes no height, instead of a dummy block.
+- A certificate is not sent to all when formed: votes go to all, and who lacks one asks (retry).
+- A notarisation clears all views below its own, so whoever fell behind needs one certificate.
+- The timer runs only while there is work, and grows with the views since the last final one.
+- No N after S in a view: safe in the paper, but it would revive a view that is given up.
+- A block orders references to batches, not transactions.
+
+In code: inputs only add knowledge to `State`; `_settle` then does all that the knowledge allows, so no
+order of arrival can miss its moment. `Voting` votes, `Dissemination` moves batches, `deliver` turns
+certificates into blocks, `catchup` helps others and finds what is missing here.
 """
 
 from __future__ import annotations
@@ -208,9 +254,19 @@ class Replica:
         self._voting.on_certificate(certificate)
         for header in headers:
             state.chain.add(header)
-        for batch in batches:
-            state.lanes.add(batch, named=True)
+        self._take_ordered(block.header, {batch.digest: batch for batch in batches})
         self._settle(now)
+
+    def _take_ordered(self, header: Header, offered: dict[Digest, CheckedBatch]) -> None:
+        """Hold what a final header orders, and nothing else that came with it: only that is vouched for."""
+        lanes, base = self._state.lanes, self._state.chain.floor.header.cut
+        while True:
+            missing = [tip.digest for tip, _ in lanes.span(base, header.cut).missing]
+            named = [offered.pop(digest) for digest in missing if digest in offered]
+            if not named:
+                return
+            for batch in named:
+                lanes.add(batch, named=True)
 
     # -- outputs ------------------------------------------------------------------------------------
     def effects(self) -> list[Effect]:

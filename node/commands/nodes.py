@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -25,8 +26,14 @@ def start(
     ] = None,
     api_host: Annotated[str | None, typer.Option(help="Interface of the REST API and the page.")] = None,
     api_port: Annotated[int | None, typer.Option(help="Port of the REST API and the page.")] = None,
+    api_names: Annotated[
+        str | None, typer.Option(help="Host names the API answers to, beside localhost; comma-separated.")
+    ] = None,
     log_format: Annotated[str | None, typer.Option(help="console or json.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    passphrase_file: Annotated[
+        Path | None, typer.Option(help="File with the passphrase of sealed keys.")
+    ] = None,
     until_input_closes: Annotated[
         bool,
         typer.Option(
@@ -47,8 +54,10 @@ def start(
         "listen": listen,
         "api_host": api_host,
         "api_port": api_port,
+        "api_names": api_names,
         "log_format": log_format,
         "log_level": log_level,
+        "passphrase_file": passphrase_file,
     }
     loaded = load_config(data, flags)
     if until_input_closes:

@@ -124,7 +124,7 @@ def sends(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def node_time_ms(node: JsonObject) -> int:
     """Now; a development node's clock may be ahead of ours."""
-    return max(time.time_ns() // 1_000_000, int(node["time_ms"]))
+    return max(time.time_ns() // 1_000_000, int(node["clock_ms"]))
 
 
 def say_status(status: TransactionStatus, *, as_json: bool) -> None:

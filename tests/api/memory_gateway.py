@@ -292,6 +292,7 @@ class MemoryGateway:
             "chain": self.chain,
             "height": self.height,
             "time_ms": self.time_ms,
+            "clock_ms": self.time_ms,
             "state_root": root,
             "exec_hash": sha256(bytes.fromhex(root)).hexdigest(),
             "consensus": {"epoch": 0, "view": self.height + 1, "quorum": 3},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
+from node.commands.nodes import start
 from node.config import SETTINGS, NodeConfig, config_toml, load_config, read_passphrase
 from node.errors import ConfigurationError
 
@@ -21,15 +23,17 @@ def test_each_layer_wins_over_the_next(tmp_path: Path) -> None:
         "json",
     )
     assert loaded.config.listen == NodeConfig.model_fields["listen"].default
-    assert loaded.origins == {
+    assert loaded.origins == dict.fromkeys(SETTINGS, "default") | {
         "api_port": "flag --api-port",
         "log_level": "environment QUORATE_LOG_LEVEL",
         "log_format": f"file {tmp_path / 'config.toml'}",
-        "listen": "default",
-        "api_host": "default",
-        "passphrase_file": "default",
     }
     assert loaded.ignored == ("QUORATE_API_PROT",)
+
+
+def test_every_setting_has_a_flag() -> None:
+    """Guards the promise that a flag wins: `quorate start` takes one for each setting."""
+    assert set(SETTINGS) <= inspect.signature(start).parameters.keys()
 
 
 def test_the_data_folder_comes_from_the_flag_or_the_environment(tmp_path: Path) -> None:

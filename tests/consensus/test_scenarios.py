@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from consensus.batches import open_batch
 from consensus.delivery import AHEAD_MAX
 from consensus.effects import ReportKind
 from consensus.errors import InvalidMessage
@@ -11,7 +12,7 @@ from consensus.messages import executed_payload, header_digest
 from consensus.rules import execution_order, lag_allows_content
 from consensus.types import Certificate, ExecutedTip, FinalBlock, Header, Proposal, Status, Vote, VoteKind
 from tests.consensus.cluster import Cluster
-from tests.consensus.support import CHAIN_ID, PARAMETERS, certificate, digest, vote
+from tests.consensus.support import CHAIN, CHAIN_ID, PARAMETERS, certificate, digest, lane_of, vote
 
 N, S, F = VoteKind.NOTARISE, VoteKind.SKIP, VoteKind.FINALISE
 BASE_MS = PARAMETERS.base_timeout_ms
@@ -19,7 +20,7 @@ BASE_MS = PARAMETERS.base_timeout_ms
 
 class TestRest:
     def test_an_idle_chain_does_not_grow(self) -> None:
-        """One transaction makes two blocks: its own, and one that certifies its execution; then all is quiet."""
+        """One transaction makes two blocks, its own and one that certifies its execution; then all rests."""
         cluster = Cluster()
         cluster.commit()
         cluster.run(5_000)
@@ -46,7 +47,12 @@ class TestRest:
         assert cluster[0].ledger.timers != []
         cluster.run(3_000)
         assert all(machine.ledger.timers == [] for machine in cluster.world.machines)
-        assert [after - height for after, height in zip(cluster.heights(), before, strict=True)] == [2, 2, 2, 2]
+        assert [after - height for after, height in zip(cluster.heights(), before, strict=True)] == [
+            2,
+            2,
+            2,
+            2,
+        ]
 
     def test_one_validator_alone_commits_at_once(self) -> None:
         cluster = Cluster(size=1, parameters=replace(PARAMETERS, block_interval_ms=0, batch_interval_ms=0))
@@ -234,7 +240,8 @@ class TestCatchUp:
         while cluster[0].ledger.height < blocks:
             transaction = cluster.submit(0)
             cluster.world.run_until(
-                cluster.world.now_ms + 60_000, lambda: transaction.id in cluster[0].ledger.executed  # noqa: B023
+                cluster.world.now_ms + 60_000,
+                lambda: transaction.id in cluster[0].ledger.executed,  # noqa: B023
             )
         cluster.world.part()
 
@@ -282,6 +289,22 @@ class TestCatchUp:
         ):
             with pytest.raises(InvalidMessage):
                 fresh.replica(0).on_synced(forged, (), fresh[0].now())
+
+
+    def test_a_serving_peer_cannot_slip_in_batches_that_the_block_does_not_order(self) -> None:
+        """Synced batches come unchecked, so only what the certificate vouches for may be held."""
+        cluster = Cluster()
+        cluster.commit()
+        cluster.run(3_000)
+        fresh = Cluster()
+        block, batches = cluster[0].ledger.blocks[1]
+        opened = [open_batch(batch, CHAIN_ID, CHAIN) for batch in batches]
+        stowaway = lane_of(2, 1)[0]
+        replica = fresh.replica(3)
+        replica.on_synced(block, [*opened, stowaway], fresh[3].now())
+        assert replica.batch(stowaway.digest) is None
+        assert all(replica.batch(batch.digest) is not None for batch in opened)
+        assert replica.status_snapshot()["final_height"] == 1
 
 
 class TestBadMessages:

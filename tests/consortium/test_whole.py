@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,13 @@ def test_the_same_transaction_posted_to_all_nodes_at_once_is_executed_once(conso
         assert post(partner, body).is_success
     path = f"/v1/transactions/{identifier}"
     for partner in consortium.partners:
-        assert wait_until(lambda at=partner: at.client.get(path)["state"] == "committed", LEVEL_S)
+        assert wait_until(partial(_is_committed, partner, path), LEVEL_S)
     consortium.assert_equal_execution()
     assert source.balance(CURRENCY) == balance - 1
+
+
+def _is_committed(partner: Partner, path: str) -> bool:
+    return bool(partner.client.get(path)["state"] == "committed")
 
 
 @pytest.mark.parametrize(

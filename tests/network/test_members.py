@@ -323,6 +323,17 @@ def test_an_address_that_does_not_work_is_reported_and_tried_again(address: str)
     run(main)
 
 
+def test_a_member_that_does_not_answer_is_given_up_in_time() -> None:
+    async def main() -> None:
+        node = Node(0, replace(QUICK, dial_timeout_ms=200))
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            async with started(node):
+                node.network.set_peers([peer(1, f"/ip4/127.0.0.1/tcp/{silent.getsockname()[1]}")])
+                await until(lambda: "does not answer within 200 ms" in str(node.status_of(1).last_error))
+
+    run(main)
+
+
 def test_names_are_dialled_too() -> None:
     async def main() -> None:
         node, other = Node(0), Node(1)

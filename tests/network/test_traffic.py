@@ -201,9 +201,11 @@ def test_requests_are_answered_whatever_their_size() -> None:
 def test_requests_of_many_callers_get_their_own_answers() -> None:
     async def main() -> None:
         answers: dict[int, bytes] = {}
+        waiting: list[int] = []
 
         async def ask(number: int) -> None:
             answers[number] = await a.network.request(1, b"%d" % number, 5_000)
+            waiting.append(len(a.network._supervisors[1].state.requester._pending))
 
         async with two() as (a, _):
             async with trio.open_nursery() as nursery:
@@ -211,6 +213,7 @@ def test_requests_of_many_callers_get_their_own_answers() -> None:
                     nursery.start_soon(ask, number)
             assert answers == {number: b"0:%d" % number for number in answers}
             assert len(answers) == 5 * QUICK.requests_in_flight_max
+            assert 1 < max(waiting) <= QUICK.requests_in_flight_max
 
     run(main)
 

@@ -292,9 +292,7 @@ class Machine:
         if self._busy or not self._executing:
             return
         self._busy = True
-        self.world.after(
-            self.world.chance.between(*self.execution_ms), self._alive(self._execute)
-        )
+        self.world.after(self.world.chance.between(*self.execution_ms), self._alive(self._execute))
 
     def _execute(self) -> None:
         if self.replica is None:

@@ -7,7 +7,16 @@ import sys
 import pytest
 
 from tests.simulator.mutants import MUTANTS, Mutant
-from tests.simulator.runs import Outcome, crashes_in_parallel, find, in_parallel, kept_seeds, run_seed, stopwatch, summary
+from tests.simulator.runs import (
+    Outcome,
+    crashes_in_parallel,
+    find,
+    in_parallel,
+    kept_seeds,
+    run_seed,
+    stopwatch,
+    summary,
+)
 
 SEEDS = 60
 """Schedules in each run of the tests; `python -m tests.simulator --seeds` and `--long` run more."""
@@ -59,5 +68,7 @@ def test_the_mutants_leave_no_trace() -> None:
 def test_a_seed_gives_the_same_trace_in_any_process(hash_seed: str) -> None:
     code = "from tests.simulator.runs import run_seed; print(run_seed(2).trace, run_seed(20).trace)"
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
     assert found.stdout.split() == [run_seed(2).trace, run_seed(20).trace]

@@ -1,0 +1,144 @@
+"""Brings about the reasons to stop that docs/operators.md names, and says how the node stopped.
+
+    python -m tests.docs.stops FOLDER SCRATCH
+
+FOLDER is a data folder whose node has run and stopped; each reason gets a copy in SCRATCH. Prints a JSON object:
+what the page says -> [exit code, what the node wrote]. One process for all, because importing libp2p takes long.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from pathlib import Path
+from unittest import mock
+
+from node import genesis, journal
+from node.config import NodeConfig, load_config
+from node.disk import Disk, FolderLock
+from node.keystore import Keystore, Role
+from node.runtime import run_node
+from node.store import Store
+
+WRITES_BEFORE_FULL = 1
+"""The journal writes a new segment at the start, and then appends."""
+
+
+class FullDisk(Disk):
+    """A disk that takes one write and no more."""
+
+    def __init__(self) -> None:
+        self._left = WRITES_BEFORE_FULL
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        if self._left == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._left -= 1
+        return super().write(descriptor, data)
+
+
+def change_key(config: NodeConfig, role: Role) -> None:
+    (config.keys_dir / f"{role}.pem").unlink()
+    Keystore(config.keys_dir).create(role)
+
+
+def seal_key(config: NodeConfig) -> None:
+    key = config.keystore().private(Role.VALIDATOR)
+    (config.keys_dir / "validator.pem").unlink()
+    Keystore(config.keys_dir).add(Role.VALIDATOR, key, "secret")
+
+
+def drop_signatures(config: NodeConfig) -> None:
+    unsigned = genesis.SignedGenesis(genesis.read_genesis(config.genesis_path).genesis, {})
+    config.genesis_path.unlink()
+    genesis.write_genesis(config.genesis_path, unsigned)
+
+
+def take_port(port: int) -> socket.socket:
+    other = socket.socket()
+    other.bind(("127.0.0.1", port))
+    other.listen()
+    return other
+
+
+def flip_bit(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def damage_journal(config: NodeConfig) -> None:
+    (segment,) = config.journal_dir.glob("segment-*")
+    flip_bit(segment, -3)
+
+
+def damage_ledger(config: NodeConfig) -> None:
+    Store.open(config.ledger_dir).close()  # what is in LevelDB's log becomes a table
+    table = max(config.ledger_dir.glob("*.ldb"), key=lambda path: path.stat().st_size)
+    flip_bit(table, table.stat().st_size // 2)
+
+
+def change_ledger(config: NodeConfig) -> None:
+    store = Store.open(config.ledger_dir)
+    key = b"Saccount/solo"
+    value = store._source.get(key)
+    store._source.put(key, value[:-1] + bytes([value[-1] ^ 1]), sync=True)
+    store.close()
+
+
+def lose_journal_and_binding(config: NodeConfig) -> None:
+    shutil.rmtree(config.journal_dir)
+    (config.keys_dir / "validator.journal").unlink()
+
+
+STOPS: dict[str, Callable[[NodeConfig], object]] = {
+    "there is no file ...genesis.json": lambda config: config.genesis_path.unlink(),
+    "is not signed by ...: a chain starts only when every member signed": drop_signatures,
+    "the validator key in ... belongs to no member of": lambda config: change_key(config, Role.VALIDATOR),
+    "the network key in ... is not the one ... has in the genesis": lambda config: change_key(config, Role.NETWORK),
+    "can be read by others; say: chmod 600": lambda config: (config.keys_dir / "validator.pem").chmod(0o644),
+    "is sealed: set QUORATE_PASSPHRASE, or passphrase_file": seal_key,
+    "is in use by process": lambda config: FolderLock(config.journal_dir),
+    "cannot listen on ...: the port is taken by another program": lambda config: take_port(
+        int(config.listen.rpartition("/")[2])
+    ),
+    "the API cannot listen on": lambda config: take_port(config.api_port),
+    "No space left on device; check the disk": lambda _: mock.patch.object(journal, "Disk", FullDisk).start(),
+    "a frame fails its checksum": damage_journal,
+    "the validator key is bound to journal ..., which is not here": lambda config: shutil.rmtree(config.journal_dir),
+    "holds blocks but ... no journal": lose_journal_and_binding,
+    "the database is damaged": damage_ledger,
+    "is not what the state root says": change_ledger,
+}
+"""What the page says, and what brings it about; what that returns is kept until the node has stopped."""
+
+
+def stop(folder: Path, prepare: Callable[[NodeConfig], object]) -> tuple[int, str]:
+    """Exit code and words of a node for which something is prepared."""
+    config = load_config(folder, {"log_level": "error"}, {}).config
+    kept = prepare(config)
+    with redirect_stderr(io.StringIO()) as said:
+        code = run_node(config)
+    mock.patch.stopall()
+    del kept
+    return code, said.getvalue()
+
+
+def main() -> None:
+    """Stop nodes for every reason."""
+    base, scratch = map(Path, sys.argv[1:])
+    found = {}
+    for number, (reason, prepare) in enumerate(STOPS.items()):
+        folder = shutil.copytree(base, scratch / f"{number}")
+        found[reason] = stop(folder, prepare)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
