@@ -50,7 +50,7 @@ class Certificates:
         self.top_view = 0
         self.top_digest = genesis
         self.frontier = 1
-        self._held: dict[tuple[VoteKind, int], Certificate] = {}
+        self._held: dict[VoteKind, dict[int, Certificate]] = {kind: {} for kind in VoteKind}
 
     @property
     def progress(self) -> tuple[int, int, int]:
@@ -59,7 +59,7 @@ class Certificates:
 
     def get(self, kind: VoteKind, view: int) -> Certificate | None:
         """The certificate, if it is held."""
-        return self._held.get((kind, view))
+        return self._held[kind].get(view)
 
     def holds(self, certificate: Certificate) -> bool:
         """Whether an equal statement is already proven here, or is below what is final."""
@@ -82,13 +82,13 @@ class Certificates:
                 )
         if kind is F and self.get(S, view) is not None:
             raise CorruptionError(f"view {view} is both skipped and final: more than f validators lie")
-        self._held[kind, view] = certificate
+        self._held[kind][view] = certificate
         if kind is F:
             self.final_view = max(self.final_view, view)
         if digest is not None and view > self.top_view:
             self.top_view, self.top_digest = view, digest
         self.frontier = max(self.frontier, self.top_view + 1)
-        while (S, self.frontier) in self._held:
+        while self.frontier in self._held[S]:
             self.frontier += 1
 
     def proven(self, view: int, digest: Digest) -> Certificate | None:
@@ -116,13 +116,15 @@ class Certificates:
 
     def of_kind(self, kind: VoteKind, above: int) -> list[Certificate]:
         """Those of one kind in views above `above`, by view."""
-        return [self._held[k, v] for k, v in sorted(self._held) if k is kind and v > above]
+        held = self._held[kind]
+        return [held[view] for view in sorted(held) if view > above]
 
     def all(self) -> list[Certificate]:
         """All that are held, by kind and view."""
-        return [self._held[key] for key in sorted(self._held)]
+        return [held[view] for held in self._held.values() for view in sorted(held)]
 
     def forget_below(self, view: int) -> None:
         """Blocks below `view` are final and delivered: drop what proved them, but for that view itself."""
-        for key in [key for key in self._held if key[1] < view]:
-            del self._held[key]
+        for held in self._held.values():
+            for old in [v for v in held if v < view]:
+                del held[old]

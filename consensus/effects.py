@@ -83,9 +83,9 @@ class ReportKind(Enum):
     REFUSED_PROPOSAL = "refused_proposal"
     """A proposal that this node votes to skip; late or with a wrong clock it may be nobody's fault."""
     EQUIVOCATION = "equivocation"
-    INVALID_BATCH = "invalid_batch"
     DIVERGED = "diverged"
     PROGRESS = "progress"
+    """A block is final."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ EVIDENCE_ITEMS_MAX = 8
 EVIDENCE_BYTES_MAX = 4096
 DESCENDANTS_MAX = 256
 """Headers between a final block and the certificate that makes it final."""
-JUSTIFICATION_MAX = 256
+JUSTIFICATION_MAX = 64
 """Certificates in a proposal: the parent's, and one for each skipped view."""
 GET_HEADERS_MAX = 16
 GET_BATCHES_MAX = 16

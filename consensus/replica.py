@@ -60,7 +60,7 @@ from consensus.batches import CheckedBatch
 from consensus.committee import Committee
 from consensus.delivery import AHEAD_MAX, deliver
 from consensus.dissemination import Dissemination
-from consensus.effects import Broadcast, Effect, Outgoing, Persist, ReportKind, Send, SyncNeeded
+from consensus.effects import Broadcast, Effect, Finalise, Outgoing, Persist, ReportKind, Send, SyncNeeded
 from consensus.errors import InvalidMessage, ensure
 from consensus.execution import Claim
 from consensus.keys import Signer, Verifier
@@ -427,8 +427,9 @@ class Replica:
         proven = -1, -1, -1
         while proven != state.certificates.progress:  # each own vote may prove something new
             proven = state.certificates.progress
-            for block in deliver(state):
-                self._out.add(block)
+            for finalise in deliver(state):
+                self._out.add(finalise)
+                self._report_final(finalise)
                 self._behind_since_ms = None
             if self._has_diverged():
                 return
@@ -440,6 +441,11 @@ class Replica:
         for wake_ms in (*work.moments(state, now, voting.pace.entered_ms), *voting.pace.moments()):
             self._out.wake(wake_ms)
         self._out.set_timer(now.mono_ms)
+
+    def _report_final(self, finalise: Finalise) -> None:
+        header = finalise.block.header
+        fields = (("height", header.height), ("view", header.view), ("batches", len(finalise.batches)))
+        self._out.report(ReportKind.PROGRESS, None, "block is final", fields)
 
     def _has_diverged(self) -> bool:
         """Whether a notarised header, or f + 1 members' signed word, contradicts this node's execution."""

@@ -19,7 +19,8 @@ from consensus.errors import InvalidMessage
 PROTOCOL_VERSION = 1
 FRAME_HEADER_BYTES = 4
 
-VOTES_FRAME_BYTES_MAX = 256 * 1024
+VOTES_FRAME_BYTES_MAX = 1024 * 1024
+"""The largest proposal, of 128 validators after 63 skipped views, has about 600 KiB."""
 BATCHES_FRAME_BYTES_MAX = 4 * 1024 * 1024
 SYNC_REQUEST_BYTES_MAX = 64 * 1024
 SYNC_RESPONSE_BYTES_MAX = 8 * 1024 * 1024

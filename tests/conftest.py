@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -8,12 +9,20 @@ from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser import CHROMIUM, FLAGS
+from tests.interpreters import make_environment
 
 # Property tests are bounded by examples, not by a clock that other work on the machine slows down.
 # CI draws the same examples every time; a developer's runs explore.
 settings.register_profile("developer", deadline=None, max_examples=100)
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+
+@pytest.fixture(scope="session")
+def other_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The other supported Python, 3.12 or 3.11, with the locked packages; skips where there is none."""
+    other = "3.12" if sys.version_info < (3, 12) else "3.11"
+    return str(make_environment(other, tmp_path_factory.mktemp("other") / "venv") / "python")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +11,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS, MUTATIONS = 100, 300
-
-
-def other_python() -> str | None:
-    """An interpreter of the other supported version."""
-    other = "python3.12" if sys.version_info < (3, 12) else "python3.11"
-    return os.environ.get("OTHER_PYTHON") or shutil.which(other)
 
 
 def start(python: str, seed: str) -> subprocess.Popen[str]:
@@ -37,9 +30,6 @@ def test_two_hash_seeds_agree() -> None:
     assert len(digest) == 64
 
 
-def test_two_pythons_agree() -> None:
-    python = other_python()
-    works = python and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
-    if not python or not works:
-        pytest.skip("no other supported Python here; set OTHER_PYTHON to one")
-    assert len(results(start(sys.executable, "3"), start(python, "4"))) == 1
+@pytest.mark.slow
+def test_two_pythons_agree(other_python: str) -> None:
+    assert len(results(start(sys.executable, "3"), start(other_python, "4"))) == 1

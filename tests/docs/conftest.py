@@ -19,7 +19,7 @@ PAGE_URL = "http://127.0.0.1:7750"
 
 @dataclass(frozen=True)
 class Workshop:
-    """A reader's folder: the repository's documents and contracts, and `my-chain`, whose node answers at `url`."""
+    """A reader's folder with the documents, the contracts, and `my-chain`, whose node answers at `url`."""
 
     folder: Path
     url: str
@@ -37,6 +37,6 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         (folder / name).symlink_to(ROOT / name)
     port = free_ports(1, 0)[0]
     url = f"http://127.0.0.1:{port}"
-    words = (*DEV.split()[1:3], folder / "my-chain", "--api-port", str(port))
-    with running(*words, url=url, log=folder / "dev.log"):
+    command = ("dev", "--data", folder / "my-chain", "--api-port", str(port))
+    with running(*command, url=url, log=folder / "dev.log"):
         yield Workshop(folder, url)

@@ -2,7 +2,7 @@
 
 A mark before a fenced block says what it is:
 
-    <!-- run -->      `sh` is a script; in `console` each line after `$ ` is a command and the others what it prints
+    <!-- run -->      `sh` is a script; in `console` a line after `$ ` is a command, others are what it prints
     <!-- start -->    commands in terminals of their own, which stay: nodes
     <!-- demo -->     the demo, and what is typed in a second terminal while it runs
 

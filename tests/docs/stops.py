@@ -2,8 +2,9 @@
 
     python -m tests.docs.stops FOLDER SCRATCH
 
-FOLDER is a data folder whose node has run and stopped; each reason gets a copy in SCRATCH. Prints a JSON object:
-what the page says -> [exit code, what the node wrote]. One process for all, because importing libp2p takes long.
+FOLDER is a data folder whose node has run and stopped; each reason gets a copy in SCRATCH. Prints a JSON
+object: what the page says -> [exit code, what the node wrote]. One process serves for all, because importing
+libp2p takes long.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from node import genesis, journal
 from node.config import NodeConfig, load_config
 from node.disk import Disk, FolderLock
 from node.keystore import Keystore, Role
+from node.ports import free_ports
 from node.runtime import run_node
 from node.store import Store
 
@@ -101,7 +103,9 @@ STOPS: dict[str, Callable[[NodeConfig], object]] = {
     "there is no file ...genesis.json": lambda config: config.genesis_path.unlink(),
     "is not signed by ...: a chain starts only when every member signed": drop_signatures,
     "the validator key in ... belongs to no member of": lambda config: change_key(config, Role.VALIDATOR),
-    "the network key in ... is not the one ... has in the genesis": lambda config: change_key(config, Role.NETWORK),
+    "the network key in ... is not the one ... has in the genesis": lambda config: change_key(
+        config, Role.NETWORK
+    ),
     "can be read by others; say: chmod 600": lambda config: (config.keys_dir / "validator.pem").chmod(0o644),
     "is sealed: set QUORATE_PASSPHRASE, or passphrase_file": seal_key,
     "is in use by process": lambda config: FolderLock(config.journal_dir),
@@ -111,7 +115,9 @@ STOPS: dict[str, Callable[[NodeConfig], object]] = {
     "the API cannot listen on": lambda config: take_port(config.api_port),
     "No space left on device; check the disk": lambda _: mock.patch.object(journal, "Disk", FullDisk).start(),
     "a frame fails its checksum": damage_journal,
-    "the validator key is bound to journal ..., which is not here": lambda config: shutil.rmtree(config.journal_dir),
+    "the validator key is bound to journal ..., which is not here": lambda config: shutil.rmtree(
+        config.journal_dir
+    ),
     "holds blocks but ... no journal": lose_journal_and_binding,
     "the database is damaged": damage_ledger,
     "is not what the state root says": change_ledger,
@@ -121,7 +127,9 @@ STOPS: dict[str, Callable[[NodeConfig], object]] = {
 
 def stop(folder: Path, prepare: Callable[[NodeConfig], object]) -> tuple[int, str]:
     """Exit code and words of a node for which something is prepared."""
-    config = load_config(folder, {"log_level": "error"}, {}).config
+    listen, api_port = free_ports(2, 0)
+    flags = {"listen": f"/ip4/127.0.0.1/tcp/{listen}", "api_port": api_port, "log_level": "error"}
+    config = load_config(folder, flags, {}).config
     kept = prepare(config)
     with redirect_stderr(io.StringIO()) as said:
         code = run_node(config)

@@ -28,10 +28,14 @@ class Players:
     def __init__(self, workshop: Workshop, client: Client) -> None:
         keys = Keystore(workshop.folder / "my-chain" / "keys")
         self.client = client
-        self.accounts = {name: Account(name, keys.private(name)) for name in ("dev.alice", "dev.bob", "dev.carol")}
+        self.accounts = {
+            name: Account(name, keys.private(name)) for name in ("dev.alice", "dev.bob", "dev.carol")
+        }
         self.accounts["dev"] = Account("dev", keys.private("administrator"))
 
-    def act(self, who: str, contract: str, action: str, gas_limit: int | None = None, **args: Any) -> TransactionStatus:
+    def act(
+        self, who: str, contract: str, action: str, gas_limit: int | None = None, **args: Any
+    ) -> TransactionStatus:
         """Let `who` call; the status, final."""
         call = Call(contract, action, args)
         return self.client.send(self.accounts[who], [call], gas_limit=gas_limit)

@@ -1,4 +1,4 @@
-"""docs/operators.md: the commands work, and the node stops with what the page says, for what the page says."""
+"""docs/operators.md: the commands work, and a node stops for the reasons there, with those words."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     data = folder / "data"
     card = make_home(data, member="solo", title="Solo", address=address, settings={"api_port": api_port})
     body = genesis.assemble("solo", 1_772_355_600_000, [card])
-    signed = genesis.sign(genesis.SignedGenesis(body, {}), Keystore(data / "keys").private(Role.ADMINISTRATOR))
+    administrator = Keystore(data / "keys").private(Role.ADMINISTRATOR)
+    signed = genesis.sign(genesis.SignedGenesis(body, {}), administrator)
     genesis.write_genesis(data / "genesis.json", signed)
     url = f"http://127.0.0.1:{api_port}"
     with running("start", "--data", data, url=url, log=folder / "log") as node:
@@ -111,7 +112,7 @@ def test_a_node_stops_with_what_the_page_says(stopped: dict[str, tuple[int, str]
 
 
 def test_every_reason_is_on_the_page() -> None:
-    """Guards against a reason that is brought about here but that operators are not told of, and the other way."""
+    """Guards against a reason that operators are not told of, and against one that nobody brings about."""
     assert set(rows()) == {*STOPS_BROUGHT_ABOUT, *ELSEWHERE}
     for words, source in ELSEWHERE.items():
         assert all(part in source.read_text() for part in words.split("...")), words

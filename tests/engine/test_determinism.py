@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,12 +49,6 @@ def test_the_hash_seed_makes_no_difference(told: str, hash_seed: str) -> None:
     assert story_told_by(sys.executable, hash_seed) == told
 
 
-def test_the_version_of_python_makes_no_difference(told: str) -> None:
-    other = "python3.12" if sys.version_info < (3, 12) else "python3.11"
-    python = shutil.which(other)
-    if python is None:
-        pytest.skip(f"there is no {other} on this machine")
-    imports = "import msgpack, nacl.bindings, orjson"
-    if subprocess.run([python, "-c", imports], capture_output=True, check=False).returncode:
-        pytest.skip(f"{other} lacks the packages that the cores need: {imports}")
-    assert story_told_by(python, "random") == told
+@pytest.mark.slow
+def test_the_version_of_python_makes_no_difference(told: str, other_python: str) -> None:
+    assert story_told_by(other_python, "random") == told

@@ -83,7 +83,7 @@ def test_expiry_at_its_edge(chain: Chain) -> None:
 
 
 def test_expiry_too_far_at_its_edge(chain: Chain) -> None:
-    """What is too far ahead is not executed; its id is not used up, so that nobody must remember it for years."""
+    """What is too far ahead is not executed and its id not used up: nobody must remember it for years."""
     latest_ms = chain.now_ms + 1_000 + chain.parameters.expiry_ms_max
     too_far, good = transfer(chain, expires_ms=latest_ms + 1), transfer(chain, expires_ms=latest_ms)
     refused, done = chain.block(too_far, good).receipts

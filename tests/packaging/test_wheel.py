@@ -1,17 +1,15 @@
 """The wheel: built from what git holds, installed by the lock into an empty environment, run elsewhere."""
 
-import os
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.interpreters import ROOT, UV, make_environment, run
+
 PACKAGES = ("node", "consensus", "contracts", "api")
-UV = (sys.executable, "-m", "uv", "--quiet")
 
 IMPORT_EVERYTHING = f"""
 import importlib, pkgutil
@@ -21,15 +19,6 @@ for package in {PACKAGES}:
         if not module.name.startswith("contracts.library.") and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
 """
-
-
-def run(*command: str | Path, folder: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    result = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -55,26 +44,10 @@ def wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=["3.11", "3.12"])
 def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of commands of an environment that holds the runtime lock and the wheel, nothing more."""
-    python = interpreter(request.param)
     folder = tmp_path_factory.mktemp("environment")
-    setup, runtime = ROOT / "requirements-setup.lock", ROOT / "requirements.lock"
-    install = (*UV, "pip", "install", "--python", folder / "venv", "--no-deps", "--no-build-isolation")
-    run(*UV, "venv", "--python", python, folder / "venv", folder=folder)
-    run(*install, "--require-hashes", "-r", setup, folder=folder)
-    run(*install, "--require-hashes", "-r", runtime, folder=folder)
-    run(*install, wheel, folder=folder)
-    return folder / "venv" / "bin"
-
-
-def interpreter(version: str) -> str:
-    """The Python of a version, of this process or of the PATH; skips where the machine has none."""
-    candidates = [sys.executable, shutil.which(f"python{version}")]
-    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
-    for candidate in filter(None, candidates):
-        answer = subprocess.run([candidate, "-c", ask], capture_output=True, text=True, check=False)
-        if answer.stdout.strip() == version:
-            return candidate
-    pytest.skip(f"no Python {version} on this machine")
+    commands = make_environment(request.param, folder / "venv")
+    run(*UV, "pip", "install", "--python", folder / "venv", "--no-deps", wheel, folder=folder)
+    return commands
 
 
 def test_wheel_holds_every_file_of_the_packages_and_nothing_else(sources: Path, wheel: Path) -> None:
