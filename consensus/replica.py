@@ -168,6 +168,11 @@ class Replica:
         """This validator's member number."""
         return self._state.me
 
+    @property
+    def final_height(self) -> int:
+        """The last block that was delivered for execution."""
+        return self._state.chain.floor.header.height
+
     def snapshot_records(self) -> list[bytes]:
         """What a fresh journal must begin with, so that every older journal file can go.
 

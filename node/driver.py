@@ -258,6 +258,8 @@ class Driver:
         def give(now: Now) -> None:
             try:
                 self.replica.on_synced(block, batches, now)
+                if self.replica.final_height < block.header.height:
+                    raise InvalidMessage(f"block {block.header.height} came without all that it orders")
             except InvalidMessage as error:
                 failure.append(error)
             done.set()

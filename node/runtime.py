@@ -30,7 +30,7 @@ from node.driver import Driver
 from node.errors import ConfigurationError, NodeError
 from node.executor import Executor
 from node.gateway import NodeGateway
-from node.genesis import Genesis, Member, SignedGenesis, load_genesis, read_genesis
+from node.genesis import Genesis, Member, SignedGenesis, load_signed_genesis
 from node.integrity import START_BLOCKS_MAX, START_ENTRIES_MAX, verify_integrity
 from node.journal import Journal, JournalLost
 from node.keystore import Role
@@ -55,8 +55,7 @@ SWITCH_INTERVAL_S = 0.001
 def run_node(config: NodeConfig, *, dev: bool = False) -> int:
     """Run the node in `config.data_dir` until SIGTERM or SIGINT; the exit code."""
     try:
-        signed = read_genesis(config.genesis_path)
-        load_genesis(config.genesis_path)
+        signed = load_signed_genesis(config.genesis_path)
         genesis = signed.genesis
         me = _own_member(config, genesis)
         set_up_logs(config.log_format, config.log_level, me.id)

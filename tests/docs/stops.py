@@ -28,21 +28,12 @@ from node.ports import free_ports
 from node.runtime import run_node
 from node.store import Store
 
-WRITES_BEFORE_FULL = 1
-"""The journal writes a new segment at the start, and then appends."""
-
 
 class FullDisk(Disk):
-    """A disk that takes one write and no more."""
-
-    def __init__(self) -> None:
-        self._left = WRITES_BEFORE_FULL
+    """Takes no more bytes."""
 
     def write(self, descriptor: int, data: bytes | memoryview) -> int:
-        if self._left == 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        self._left -= 1
-        return super().write(descriptor, data)
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def change_key(config: NodeConfig, role: Role) -> None:

@@ -14,8 +14,14 @@ import itertools
 import sys
 from collections.abc import Iterable
 
-from tests.simulator.mutants import MUTANTS
-from tests.simulator.runs import Outcome, crashes_in_parallel, find, in_parallel, stopwatch, summary
+from tests.simulator.runs import (
+    Outcome,
+    crashes_in_parallel,
+    hunt_in_parallel,
+    in_parallel,
+    stopwatch,
+    summary,
+)
 
 REPORT_EVERY_S = 60
 
@@ -29,7 +35,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=None, help="processes; default: one for each processor")
     options = parser.parse_args()
     if options.mutants:
-        return _mutants()
+        return _mutants(options.jobs)
     if options.crashes:
         return _watch(crashes_in_parallel(1, options.jobs))
     first, last = options.seeds
@@ -58,13 +64,13 @@ def _watch(outcomes: Iterable[Outcome]) -> int:
     return 1 if any(outcome.failure is not None for outcome in seen) else 0
 
 
-def _mutants() -> int:
+def _mutants(jobs: int | None) -> int:
     missed = 0
-    for mutant in MUTANTS:
-        begun = stopwatch()
-        outcome = find(mutant)
-        verdict = "NOT FOUND" if outcome is None else f"seed {outcome.seed}: {(outcome.failure or '')[:100]}"
-        print(f"{mutant.name:26} {stopwatch() - begun:6.1f} s  {verdict}", flush=True)
+    for mutant, outcome in hunt_in_parallel(jobs):
+        verdict = f"NOT FOUND within {mutant.seeds_max} seeds"
+        if outcome is not None:
+            verdict = f"seed {outcome.seed}: {(outcome.failure or '')[:100]}"
+        print(f"{mutant.name:26} {verdict}", flush=True)
         missed += outcome is None
     return 1 if missed else 0
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from consensus.errors import ConsensusError
 from tests.simulator import exhaustive
 from tests.simulator.checks import Failed
-from tests.simulator.mutants import Mutant
+from tests.simulator.mutants import MUTANTS, Mutant
 from tests.simulator.swarm import draw
 from tests.simulator.world import World
 
@@ -82,14 +82,21 @@ def kept_seeds() -> list[int]:
     return [int(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
 
 
-def find(mutant: Mutant) -> Outcome | None:
+def find(name: str) -> tuple[Mutant, Outcome | None]:
     """The first seed that notices a planted bug, within its budget."""
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
     with mutant.planted():
         for seed in range(mutant.seeds_max):
             outcome = run_seed(seed)
             if outcome.failure is not None:
-                return outcome
-    return None
+                return mutant, outcome
+    return mutant, None
+
+
+def hunt_in_parallel(jobs: int | None = None) -> Iterator[tuple[Mutant, Outcome | None]]:
+    """Look for every planted bug."""
+    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+        yield from pool.map(find, [mutant.name for mutant in MUTANTS])
 
 
 def summary(outcomes: list[Outcome], seconds: float) -> str:
