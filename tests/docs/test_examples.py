@@ -63,7 +63,7 @@ class Players:
 
     def in_ms(self, span_ms: int) -> int:
         """A time so far from now on the node's clock."""
-        return int(self.client.get("/v1/status")["time_ms"]) + span_ms
+        return int(self.client.get("/v1/status")["clock_ms"]) + span_ms
 
     def pass_days(self, days: int) -> None:
         self.client.advance_clock(days * DAY_MS)

@@ -20,8 +20,8 @@ from tests.simulator.runs import (
 
 SEEDS = 60
 """Schedules in each run of the tests; `python -m tests.simulator --seeds` and `--long` run more."""
-CRASH_STRIDE = 11
-"""Every so manieth crash point in each run of the tests; `--crashes` runs them all."""
+CRASH_STRIDE = 5
+"""One in so many crash points in each run of the tests; `--crashes` runs them all."""
 
 
 def assert_all_well(outcomes: list[Outcome]) -> None:

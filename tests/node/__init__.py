@@ -1,0 +1,1 @@
+"""Parts of the node by themselves; the whole is in tests/consortium."""
