@@ -104,7 +104,7 @@ class Gateway(Protocol):
         """The receipt it would get now, without committing anything."""
 
     async def node(self) -> JsonObject:
-        """{member, version, chain, height, time_ms, clock_ms, state_root, exec_hash, dev: bool, why: sentence,
+        """{member, version, chain, height, time_ms, clock_ms, state_root, exec_hash, dev, why: sentence,
         consensus: {epoch, view, quorum, ...}, peers: [{member, connected, height, ...}]}."""
 
     async def members(self) -> Sequence[JsonObject]:

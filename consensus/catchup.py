@@ -17,6 +17,9 @@ SKIPS_PER_ANSWER = 16
 BATCHES_PER_ANSWER = 64
 BYTES_PER_ANSWER = 2 * 1024 * 1024
 """Once an answer to one range of a Get holds so many bytes of envelopes, it ends."""
+NAMED_PATIENCE_DIVISOR = 20
+UNNAMED_PATIENCE_DIVISOR = 4
+"""A batch may be on its way or being checked: it is asked for T0 over this after its absence was noticed."""
 
 
 def answer_status(state: State, status: Status) -> list[Message]:
@@ -100,17 +103,21 @@ def needs(state: State) -> Iterator[Need]:
         parent = state.chain.get(header.parent)
         if parent is not None:
             yield from _batch_needs(state, state.lanes.span(parent.cut, header.cut), header)
+    patience_ms = state.parameters.base_timeout_ms // UNNAMED_PATIENCE_DIVISOR
     for lane, member, wanted in state.lanes.gaps():
-        patience_ms = state.parameters.base_timeout_ms // 4
-        yield Need(wanted.digest, wanted, (member, lane.final.lane), named=False, patience_ms=patience_ms)
+        if lane.final.lane != state.me:
+            sources = (member, lane.final.lane)
+            yield Need(wanted.digest, wanted, sources, named=False, patience_ms=patience_ms)
 
 
 def _batch_needs(state: State, span: Span, header: Header) -> Iterator[Need]:
     leader = state.committee.leader(header.view)
+    patience_ms = state.parameters.base_timeout_ms // NAMED_PATIENCE_DIVISOR
     for tip, wanted in span.missing:
         first = [leader, tip.lane]
         sources = [*first, *(number for number in state.others if number not in first)]
-        yield Need(tip.digest, wanted, tuple(number for number in sources if number != state.me))
+        others = tuple(number for number in sources if number != state.me)
+        yield Need(tip.digest, wanted, others, patience_ms=patience_ms)
 
 
 def is_far_behind(state: State) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from consensus.chain import Link
 from consensus.effects import Finalise
+from consensus.errors import CorruptionError
 from consensus.state import State
 from consensus.types import NO_DIGEST, Certificate, FinalBlock, VoteKind
 
@@ -16,6 +17,7 @@ def deliver(state: State) -> list[Finalise]:
     """Every block that can be delivered now; moves the floor.
 
     A block that became final only through a descendant carries the headers up to the certified one.
+    Raises: CorruptionError where a quorum finalised what no honest validator votes for.
     """
     delivered: list[Finalise] = []
     for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.chain.floor.header.view):
@@ -36,7 +38,9 @@ def _take(state: State, link: Link, descendants: list[Link], certificate: Certif
     if floor.height - state.execution.height >= AHEAD_MAX:
         return None
     span = state.lanes.span(floor.cut, header.cut)
-    if not span.complete:
+    if span.fault is not None:
+        raise CorruptionError(f"final block {header.height}: {span.fault}: more than f validators lie")
+    if span.missing:
         return None
     batches = span.in_order(header.cut, header.height)
     state.chain.advance(link)

@@ -113,11 +113,12 @@ class Dissemination:
 
     def _note_availability(self) -> None:
         state, lane = self._state, self.own_lane
-        seq = state.lanes.available_seq(lane, state.me, state.committee.numbers, state.committee.quorum)
-        digest = lane.at(seq)
-        if seq > self._available_seq and digest is not None:
-            self._available_seq = seq
-            self._out.add(Available(LaneTip(state.me, seq, digest)))
+        last = state.lanes.available_seq(lane, state.me, state.committee.numbers, state.committee.quorum)
+        for seq in range(max(self._available_seq, lane.final.seq) + 1, last + 1):
+            digest = lane.at(seq)
+            if digest is not None:
+                self._out.add(Available(LaneTip(state.me, seq, digest)))
+        self._available_seq = max(self._available_seq, last)
 
     def fetch(self, now: Now) -> None:
         """Ask for what is missing, each thing of one peer at a time."""

@@ -62,7 +62,10 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Available:
-    """A quorum holds the own lane up to this batch; with all below it, it can no longer be lost."""
+    """A quorum holds this batch of the own lane, which can no longer be lost. Given once for each, in order.
+
+    A batch that is final before that was noticed gets none.
+    """
 
     tip: LaneTip
 

@@ -40,12 +40,12 @@ class Fetches:
 
     def requests(self, needs: Sequence[Need], now_ms: int) -> list[tuple[MemberNumber, Get]]:
         """What to send now, by peer."""
-        stated = {need.key: need for need in needs}
+        stated = {need.key: need for need in needs if need.sources}
         self._asked = {key: asked for key, asked in self._asked.items() if key in stated}
         by_peer: dict[MemberNumber, list[Need]] = {}
         for key, need in stated.items():
             asked = self._asked.setdefault(key, _Asked(now_ms + need.patience_ms))
-            if asked.next_ms <= now_ms and need.sources:
+            if asked.next_ms <= now_ms:
                 by_peer.setdefault(need.sources[asked.attempts % len(need.sources)], []).append(need)
                 asked.attempts += 1
                 asked.next_ms = now_ms + self.interval_ms

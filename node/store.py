@@ -60,7 +60,7 @@ _STATE, _AUX, _PAGE = b"S", b"A", b"P"
 _U64 = struct.Struct(">Q")
 _POSITION = struct.Struct(">QI")
 
-REMEDY = "restore the data folder from a backup, or remove the store and let this node catch up"
+REMEDY = "remove the folder ledger and start again: this node fetches every block from the others"
 """What an operator can do about a store that was damaged or falsified."""
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "openssl.md"
+from tests.docs.pages import ROOT, commands
+
+PAGE = ROOT / "docs" / "openssl.md"
 
 
 def script() -> str:
     """The page's blocks that are marked to be run, in order."""
-    blocks = re.findall(r"<!-- run -->\n```sh\n(.*?)```\n", PAGE.read_text(), re.DOTALL)
-    return "\n".join(blocks)
+    return "\n".join(command.text for command in commands(PAGE))
 
 
 def run(base_url: str, member: str, member_key: Path, folder: Path) -> str:

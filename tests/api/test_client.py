@@ -240,6 +240,6 @@ async def test_the_asyncio_client_follows_events(base_url: str) -> None:
         assert (await asyncio.wait_for(anext(events), 5))["fields"]["amount"] == "1"
         await node.send(GREENFARM, _transfer("2"))
         assert (await asyncio.wait_for(anext(events), 5))["fields"]["amount"] == "2"
-        await events.aclose()  # type: ignore[attr-defined]
+        await events.aclose()
         with pytest.raises(ApiProblem):
             await anext(node.events(after="nonsense"))

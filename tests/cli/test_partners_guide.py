@@ -15,24 +15,20 @@ import pytest
 from node.demo.partner import wait_until
 from node.ports import free_ports
 from tests.cli.support import Shell, running
+from tests.docs.pages import ROOT, commands
 
-ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "partners.md"
-BLOCK = re.compile(r"<!-- (run|start) -->\n```console\n(.*?)```", re.DOTALL)
 PORT = re.compile(r"(?<=/tcp/)41\d\d\b|(?<=--api-port )78\d\d\b")
 
 
 def steps() -> list[tuple[str, list[str]]]:
     """The guide's commands in order, each with what to do with it; ports are replaced by free ones."""
-    text = GUIDE.read_text()
-    written = sorted(set(PORT.findall(text)))
+    written = sorted(set(PORT.findall(GUIDE.read_text())))
     chosen = dict(zip(written, map(str, free_ports(len(written))), strict=True))
-    found = []
-    for kind, block in BLOCK.findall(PORT.sub(lambda match: chosen[match[0]], text)):
-        for line in block.splitlines():
-            assert line.startswith("$ "), line
-            found.append((kind, shlex.split(line[2:])))
-    return found
+    return [
+        (command.mark, shlex.split(PORT.sub(lambda match: chosen[match[0]], command.text)))
+        for command in commands(GUIDE)
+    ]
 
 
 @pytest.mark.slow

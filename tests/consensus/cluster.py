@@ -54,6 +54,10 @@ class Cluster:
         """(who says it, what)."""
         return [(number, report) for number, report in self.world.checks.reports if report.kind is kind]
 
+    def available(self, number: int) -> list[int]:
+        """Sequences of the member's batches that it was told a quorum holds."""
+        return [tip.seq for tip in self[number].available]
+
     def why(self, number: int) -> str:
         names = dict(enumerate(["acme", "bolt", "cargo", "delta", "echo", "fox", "gull"]))
         return self.replica(number).why(self[number].now()).sentence(names)

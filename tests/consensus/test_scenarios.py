@@ -145,6 +145,17 @@ class TestLanes:
         cluster = Cluster(behaviours=((3, "withhold"),))
         cluster.commit(3)
 
+    def test_every_batch_is_reported_available_once_and_in_order(self) -> None:
+        cluster = Cluster()
+        cluster.world.part(0)
+        for _ in range(5):
+            cluster.submit(0)
+            cluster.run(30)
+        assert cluster.available(0) == []
+        cluster.world.part()
+        cluster.run(2_000)
+        assert cluster.available(0) == [1, 2, 3, 4, 5]
+
     def test_two_batches_for_one_place_freeze_the_lane_and_name_the_author(self) -> None:
         cluster = Cluster(twins=(3,))
         twins = [machine for machine in cluster.world.machines if machine.number == 3]

@@ -91,7 +91,7 @@ def lose_journal_and_binding(config: NodeConfig) -> None:
 
 
 STOPS: dict[str, Callable[[NodeConfig], object]] = {
-    "there is no file ...genesis.json": lambda config: config.genesis_path.unlink(),
+    "there is no genesis at": lambda config: config.genesis_path.unlink(),
     "is not signed by ...: a chain starts only when every member signed": drop_signatures,
     "the validator key in ... belongs to no member of": lambda config: change_key(config, Role.VALIDATOR),
     "the network key in ... is not the one ... has in the genesis": lambda config: change_key(

@@ -59,6 +59,17 @@ def test_the_gas_in_the_guide_is_the_one_in_the_code() -> None:
     assert f"at most {GAS_LIMIT_MAX:,}." in text
 
 
+def test_every_code_of_a_failure_is_explained() -> None:
+    """Guards the table of errors against a code that the engine gives and the guide does not know."""
+    raised = re.compile(r'\b(?:Revert|_?refusal)\(\s*"([a-z_]+)"')
+    given = {
+        code for path in (ROOT / "contracts").rglob("*.py") for code in raised.findall(path.read_text())
+    } - {"expiry_too_far"}  # said of the transaction, not of a contract
+    assert len(given) > 15
+    table = GUIDE.read_text().partition("## Errors")[2].partition("## Gas")[0]
+    assert given == set(re.findall(r"`([a-z_]+)`", re.sub(r"`status`|`code`", "", table)))
+
+
 def test_code_in_the_guide_is_code_of_the_examples() -> None:
     """Guards the excerpt: each of its lines is in the file that it is from."""
     source = (ROOT / "docs" / "examples" / "consent_decision.py").read_text().splitlines()

@@ -17,7 +17,7 @@ CODE = sorted(
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(
-    r"\b(?:docs|tests|node|api|contracts|consensus)/[\w/.]*\w(?:\.(?:md|py|svg|json)\b|/(?!\w))"
+    r"(?<![\w/-])(?:docs|tests|node|api|contracts|consensus)/[\w/.]*\w(?:\.(?:md|py|svg|json)\b|/(?!\w))"
 )
 
 

@@ -29,6 +29,7 @@ def shell(workshop: Workshop) -> Iterator[Shell]:
 def demo(shell: Shell) -> Iterator[str]:
     """What a demo printed that runs in the shell's folder."""
     output = shell.folder / "demo.out"
+    output.touch()
     shell.type("quorate demo >demo.out 2>&1 & demo=$!")
     end_s = time.monotonic() + STORY_S
     try:

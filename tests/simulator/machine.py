@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from consensus.batches import open_batch
 from consensus.effects import (
     Acknowledged,
+    Available,
     Broadcast,
     Effect,
     Finalise,
@@ -24,7 +25,7 @@ from consensus.messages import Message
 from consensus.records import encode_record
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
-from consensus.types import Batch, FinalBlock
+from consensus.types import Batch, FinalBlock, LaneTip
 from tests.simulator.byzantine import BEHAVIOURS, Behaviour
 from tests.simulator.checks import Failed
 from tests.simulator.disk import Disk, Ledger
@@ -75,6 +76,7 @@ class Machine:
         self._executing: deque[Finalise] = deque()
         self._mono_start_ms = 0
         self._busy = False
+        self.available: list[LaneTip] = []
         self.execution_ms = world.swarm.execution_ms
         self._timer = 0
         """Counts SetTimer effects: the last one alone is in force."""
@@ -264,6 +266,8 @@ class Machine:
                 world.checks.on_finalise(self, effect)
                 self._executing.append(effect)
                 self._plan_execution()
+            case Available():
+                self.available.append(effect.tip)
             case Acknowledged():
                 world.checks.on_acknowledged(self, effect)
             case SyncNeeded():
