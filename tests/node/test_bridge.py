@@ -11,7 +11,7 @@ import trio
 from fastapi import FastAPI
 
 from api.app import create_app
-from node.bridge import ApiServer, Bridge
+from node.bridge import ApiServer, Bridge, _bind
 from tests.api.memory_gateway import MemoryGateway
 
 
@@ -71,3 +71,12 @@ def test_a_taken_port_is_noticed_before_anything_is_served() -> None:
                 ApiServer(Bridge(), "127.0.0.1", taken.getsockname()[1])
 
     trio.run(run)
+
+
+def test_answers_are_not_held_back_by_nagle() -> None:
+    """asyncio switches Nagle's algorithm off for accepted sockets that name their protocol, and for no others."""
+    with _bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        listener.setblocking(True)
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP
