@@ -250,7 +250,7 @@ _EXECUTION = (
             "The contract needs correcting."),
     Problem("readonly", 422, "A query cannot change anything", "The query tried to write.",
             "Post a transaction that calls an action instead."),
-    Problem("contract", 422, "The source is not a valid contract",
+    Problem("contract_error", 422, "The source is not a valid contract",
             "The checker found mistakes; `detail` gives each with line and column.",
             "Run `quorate contract check FILE` and correct what it names."),
 )  # fmt: skip

@@ -431,7 +431,7 @@ def test_what_somebody_wrote_into_the_store_is_found(
     falsify(tmp_path, key, value)
     with pytest.raises(error, match=text) as caught:
         check(tmp_path, chain)
-    assert "restore" in str(caught.value)
+    assert "start again" in str(caught.value)
 
 
 def test_a_block_or_a_batch_of_another_history_is_found(tmp_path: Path) -> None:

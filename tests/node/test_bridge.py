@@ -74,7 +74,7 @@ def test_a_taken_port_is_noticed_before_anything_is_served() -> None:
 
 
 def test_answers_are_not_held_back_by_nagle() -> None:
-    """asyncio switches Nagle's algorithm off for accepted sockets that name their protocol, and for no others."""
+    """asyncio switches Nagle's algorithm off only for accepted sockets that name their protocol."""
     with _bind("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         listener.setblocking(True)
         accepted, _ = listener.accept()
