@@ -189,8 +189,8 @@ def measure_throughput(consortium: Consortium, count: int, batch: int, profile: 
     print(f"{rate:.0f}/s = {rate / limit:.3f} of the limit")
     print(f"height {consortium.bank.height()}, posting took {posting_s:.1f} s")
     if profile:
-        for part, share in summarise(Path(profile)):
-            print(f"  {share:6.1%}  {part}")
+        for part, fraction in summarise(Path(profile)):
+            print(f"  {fraction:6.1%}  {part}")
     print("CPU per transaction and node: " + ", ".join(f"{each / done * 1e6:.0f} us" for each in used))
 
 
