@@ -266,7 +266,7 @@ def main():
     except Invalid as error:
         print(f"NOT VALID: {error}")
         return 1
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         print(f"NOT VALID: malformed ({type(error).__name__}: {error})")
         return 1
     shown = "no value" if value is None else f"value {show(value)}"

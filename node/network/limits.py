@@ -16,15 +16,19 @@ class NetworkLimits:
     the answer being sent, and the receive windows of its streams: below 50 MiB with the defaults.
     """
 
-    votes_queue_bytes_max: int = 1 * MIB
+    votes_queue_bytes_max: int = 2 * MIB
     batches_queue_bytes_max: int = 16 * MIB
     sync_queue_bytes_max: int = 1 * MIB
     requests_in_flight_max: int = 16
     """Requests to one member that wait for an answer."""
 
     inbound_bytes_per_s: int = 64 * MIB
-    inbound_messages_per_s: int = 20_000
-    """A member that sends more is read more slowly, so that its own queues fill; nothing is dropped."""
+    inbound_messages_per_s: int = 2_000
+    """A member that sends more is read more slowly, so that its own queues fill; nothing is dropped. Honest
+    members send some hundreds a second; each may cost this node the check of a signature."""
+
+    inbound_messages_burst: int = 10_000
+    """Messages taken at once: the votes that waited for a member that was away."""
 
     heartbeat_ms: int = 1_000
     stale_after_ms: int = 6_000
