@@ -10,13 +10,13 @@ from consensus.fetching import Need
 from consensus.lanes import Span
 from consensus.messages import Message
 from consensus.state import State
-from consensus.types import NO_DIGEST, Batch, Digest, Get, Header, MemberNumber, Status, VoteKind
+from consensus.types import NO_DIGEST, Batch, BatchRange, Digest, Get, Header, MemberNumber, Status, VoteKind
 
 SKIPS_PER_ANSWER = 16
 """Skip certificates sent in answer to one Status; whoever lacks more asks again."""
 BATCHES_PER_ANSWER = 64
 BYTES_PER_ANSWER = 2 * 1024 * 1024
-"""Once an answer to one range of a Get holds so many bytes of envelopes, it ends."""
+"""Once an answer to a Get holds so many bytes of envelopes, it ends; what is still missing is asked again."""
 NAMED_PATIENCE_DIVISOR = 20
 UNNAMED_PATIENCE_DIVISOR = 4
 """A batch may be on its way or being checked: it is asked for T0 over this after its absence was noticed."""
@@ -58,24 +58,27 @@ def answer_get(state: State, get: Get, stored: Callable[[Digest], Batch | None])
     answer: list[Message] = []
     for digest in get.headers:
         _add_header(state, digest, answer)
+    room_bytes = BYTES_PER_ANSWER
     for wanted in get.batches:
-        answer += _range(state, wanted.digest, wanted.above, stored)
+        found = _range(state, wanted, stored, room_bytes)
+        answer += found
+        room_bytes -= sum(batch.header.size_bytes for batch in found)
     return answer
 
 
 def _range(
-    state: State, digest: Digest, above: int, stored: Callable[[Digest], Batch | None]
-) -> list[Message]:
-    """From `digest` down its lane as far as an answer goes; whoever needs more asks again from there."""
-    found: list[Message] = []
-    size_bytes = 0
-    while len(found) < BATCHES_PER_ANSWER and size_bytes < BYTES_PER_ANSWER:
+    state: State, wanted: BatchRange, stored: Callable[[Digest], Batch | None], room_bytes: int
+) -> list[Batch]:
+    """From the newest down its lane as far as an answer goes; whoever needs more asks again from there."""
+    found: list[Batch] = []
+    digest = wanted.digest
+    while len(found) < BATCHES_PER_ANSWER and room_bytes > 0:
         held = state.lanes.get(digest)
         batch = held.batch if held is not None else stored(digest)
-        if batch is None or batch.header.seq <= above:
+        if batch is None or batch.header.seq <= wanted.above:
             break
         found.append(batch)
-        size_bytes += batch.header.size_bytes
+        room_bytes -= batch.header.size_bytes
         digest = batch.header.prev
     return found[::-1]
 

@@ -98,11 +98,15 @@ class Chain:
             self._links.pop(self._recent.popleft(), None)
 
     def prune(self) -> None:
-        """Drop headers that the floor has left behind, but for the most recent delivered ones."""
-        recent = set(self._recent)
-        height = self.floor.header.height
-        for old in [d for d, link in self._links.items() if link.header.height <= height and d not in recent]:
-            del self._links[old]
+        """Drop headers that can not follow the floor, but for the most recent delivered ones.
+
+        By view as well as by height: a leader may have claimed any height for what it proposed.
+        """
+        recent, floor = set(self._recent), self.floor.header
+        for digest, link in list(self._links.items()):
+            behind = link.header.height <= floor.height or link.header.view <= floor.view
+            if behind and digest not in recent:
+                del self._links[digest]
         self._wanted.clear()
 
     def above(self, height: int) -> list[Link]:

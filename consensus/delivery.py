@@ -13,6 +13,11 @@ AHEAD_MAX = 96
 that it must keep in memory."""
 
 
+def is_held_back(state: State) -> bool:
+    """Whether execution must catch up before more is delivered."""
+    return state.chain.floor.header.height - state.execution.height >= AHEAD_MAX
+
+
 def deliver(state: State) -> list[Finalise]:
     """Every block that can be delivered now; moves the floor.
 
@@ -27,6 +32,8 @@ def deliver(state: State) -> list[Finalise]:
             if block is None:
                 break
             delivered.append(block)
+        if state.chain.floor.digest != certificate.digest:
+            break  # what is final above it waits too, and there may be thousands
     if delivered:
         state.chain.prune()
         state.certificates.forget_below(state.chain.floor.header.view)
@@ -35,7 +42,7 @@ def deliver(state: State) -> list[Finalise]:
 
 def _take(state: State, link: Link, descendants: list[Link], certificate: Certificate) -> Finalise | None:
     header, floor = link.header, state.chain.floor.header
-    if floor.height - state.execution.height >= AHEAD_MAX:
+    if is_held_back(state):
         return None
     span = state.lanes.span(floor.cut, header.cut)
     if span.fault is not None:

@@ -81,7 +81,7 @@ class Dissemination:
                 self._out.wake(due_ms)
                 return
             batch = make_batch(
-                self._state.chain_id, self._state.me, lane.tip, self._outbox.take(now.mono_ms), self._signer
+                self._state.chain_id, self._state.me, lane.tip, self._outbox.take(), self._signer
             )
             self._state.lanes.add(batch, named=True)
             self._out.add(Persist(encode_record(batch.batch)))

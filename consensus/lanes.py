@@ -146,14 +146,13 @@ class Lanes:
             lane.chain.append(following[0])
             lane.tip = LaneTip(tip.lane, tip.seq + 1, following[0])
 
-    def heard(self, member: MemberNumber, tip: LaneTip) -> None:
-        """A peer says that it holds a lane up to `tip`."""
-        lane = self._lanes.get(tip.lane)
-        if lane is None:
-            return
-        known = lane.haves.get(member)
-        if known is None or known.seq <= tip.seq:
-            lane.haves[member] = tip
+    def heard(self, member: MemberNumber, tips: Iterable[LaneTip]) -> None:
+        """A peer says that it holds lanes up to these tips."""
+        for tip in tips:
+            lane = self._lanes.get(tip.lane)
+            known = None if lane is None else lane.haves.get(member)
+            if lane is not None and (known is None or known.seq <= tip.seq):
+                lane.haves[member] = tip
 
     # -- what a block orders ------------------------------------------------------------------------
     def span(self, base: Cut, cut: Cut) -> Span:

@@ -16,13 +16,16 @@ from consensus.codec import (
     SIGNATURE,
     UINT64_MAX,
     Field,
+    Reader,
     blob,
     decode,
     encode,
     optional,
+    pair,
     record,
     sequence,
     uint,
+    union,
 )
 from consensus.errors import DecodeError
 from consensus.keys import TAG_BATCH, TAG_HEADER, TAG_STATUS, TAG_VOTE
@@ -48,9 +51,9 @@ _number = uint(2**16 - 1)
 _counter = uint(UINT64_MAX)
 
 
-def _vote_kind_load(raw: Any, path: str) -> types.VoteKind:
+def _vote_kind_load(reader: Reader, path: str) -> types.VoteKind:
     try:
-        return types.VoteKind(uint(3).load(raw, path))
+        return types.VoteKind(reader.integer(3, path))
     except ValueError:
         raise DecodeError(f"{path}: no such kind of vote") from None
 
@@ -58,20 +61,14 @@ def _vote_kind_load(raw: Any, path: str) -> types.VoteKind:
 _vote_kind: Field[types.VoteKind] = Field(int, _vote_kind_load)
 
 
-def _signed_load(raw: Any, path: str) -> tuple[int, bytes]:
-    if type(raw) is not list or len(raw) != 2:
-        raise DecodeError(f"{path}: expected a voter and a signature")
-    return _number.load(raw[0], path), SIGNATURE.load(raw[1], path)
-
-
-_signed: Field[tuple[int, bytes]] = Field(list, _signed_load)
+_signed = pair(_number, SIGNATURE)
 
 LANE_TIP = record(types.LaneTip, lane=_number, seq=_counter, digest=DIGEST)
 _tips = sequence(LANE_TIP, MEMBERS_MAX)
 
 
-def _sorted_tips_load(raw: Any, path: str) -> types.Cut:
-    tips = _tips.load(raw, path)
+def _sorted_tips_load(reader: Reader, path: str) -> types.Cut:
+    tips = _tips.load(reader, path)
     if any(a.lane >= b.lane for a, b in pairwise(tips)):
         raise DecodeError(f"{path}: lanes must be sorted and appear once")
     return tips
@@ -114,8 +111,8 @@ _certificate = record(
 )
 
 
-def _certificate_load(raw: Any, path: str) -> types.Certificate:
-    certificate = _certificate.load(raw, path)
+def _certificate_load(reader: Reader, path: str) -> types.Certificate:
+    certificate = _certificate.load(reader, path)
     voters = [voter for voter, _ in certificate.votes]
     if any(a >= b for a, b in pairwise(voters)):
         raise DecodeError(f"{path}: voters must be sorted and appear once")
@@ -183,23 +180,7 @@ _KINDS: tuple[tuple[int, type[Any], Field[Any]], ...] = (
     (7, types.Have, HAVE),
     (8, types.Get, GET),
 )
-_BY_KIND = {kind: field for kind, _, field in _KINDS}
-_BY_TYPE = {cls: (kind, field) for kind, cls, field in _KINDS}
-
-
-def _message_dump(message: Message) -> Any:
-    kind, field = _BY_TYPE[type(message)]
-    return [kind, field.dump(message)]
-
-
-def _message_load(raw: Any, path: str) -> Message:
-    if type(raw) is not list or len(raw) != 2 or type(raw[0]) is not int or raw[0] not in _BY_KIND:
-        raise DecodeError(f"{path}: no such kind of message")
-    message: Message = _BY_KIND[raw[0]].load(raw[1], path)
-    return message
-
-
-MESSAGE: Field[Message] = Field(_message_dump, _message_load)
+MESSAGE: Field[Message] = union("message", _KINDS)
 
 
 def encode_message(message: Message) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from consensus.codec import Field, decode, encode
+from consensus.codec import Field, decode, encode, union
 from consensus.errors import CorruptionError, DecodeError
 from consensus.messages import BATCH, CERTIFICATE, HEADER, MESSAGE_BYTES_MAX, VOTE
 from consensus.types import Batch, Certificate, Header, Vote
@@ -20,23 +20,7 @@ _KINDS: tuple[tuple[int, type[Any], Field[Any]], ...] = (
     (3, Vote, VOTE),
     (4, Certificate, CERTIFICATE),
 )
-_BY_KIND = {kind: shape for kind, _, shape in _KINDS}
-_BY_TYPE = {cls: (kind, shape) for kind, cls, shape in _KINDS}
-
-
-def _dump(record: Record) -> Any:
-    kind, shape = _BY_TYPE[type(record)]
-    return [kind, shape.dump(record)]
-
-
-def _load(raw: Any, path: str) -> Record:
-    if type(raw) is not list or len(raw) != 2 or type(raw[0]) is not int or raw[0] not in _BY_KIND:
-        raise DecodeError(f"{path}: no such kind of record")
-    record: Record = _BY_KIND[raw[0]].load(raw[1], path)
-    return record
-
-
-RECORD: Field[Record] = Field(_dump, _load)
+RECORD: Field[Record] = union("record", _KINDS)
 
 
 def encode_record(record: Record) -> bytes:

@@ -74,6 +74,9 @@ def _replay_one(state: State, record: Record, chain: str) -> None:
     floor = state.chain.floor.header
     match record:
         case Batch():
+            lane = state.lanes.lane(record.header.lane)
+            if lane is not None and record.header.seq <= lane.final.seq:
+                return  # it is executed and in the store
             try:
                 state.lanes.add(open_batch(record, state.chain_id, chain), named=True)
             except InvalidMessage as error:

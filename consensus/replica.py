@@ -45,8 +45,8 @@ Deviations from the paper (Chan & Pass, Simplex Consensus, TCC 2023):
 - A block orders references to batches, not transactions.
 
 In code: inputs only add knowledge to `State`; `_settle` then does all that the knowledge allows, so no
-order of arrival can miss its moment. `Voting` votes, `Dissemination` moves batches, `deliver` turns
-certificates into blocks, `catchup` helps others and finds what is missing here.
+order of arrival can miss its moment. `Voting` votes, `Dissemination` moves batches, `Standing` speaks and
+hears Status, `deliver` turns certificates into blocks, `catchup` knows what others and what we lack.
 """
 
 from __future__ import annotations
@@ -58,17 +58,18 @@ from typing import Any
 from consensus import catchup, work
 from consensus.batches import CheckedBatch
 from consensus.committee import Committee
-from consensus.delivery import AHEAD_MAX, deliver
+from consensus.delivery import deliver
 from consensus.dissemination import Dissemination
-from consensus.effects import Broadcast, Effect, Finalise, Outgoing, Persist, ReportKind, Send, SyncNeeded
+from consensus.effects import Effect, Finalise, Outgoing, Persist, ReportKind, Send
 from consensus.errors import InvalidMessage, ensure
 from consensus.execution import Claim
 from consensus.keys import Signer, Verifier
-from consensus.messages import Message, executed_payload, header_digest
+from consensus.messages import Message, header_digest
 from consensus.parameters import Parameters
 from consensus.records import encode_record
 from consensus.recovery import blank_state, replay, snapshot
-from consensus.state import Anchor, Now, Peer
+from consensus.standing import Standing
+from consensus.state import Anchor, Now
 from consensus.transactions import Transaction
 from consensus.types import (
     NO_DIGEST,
@@ -76,7 +77,6 @@ from consensus.types import (
     BatchHeader,
     Certificate,
     Digest,
-    ExecutedTip,
     FinalBlock,
     Get,
     Have,
@@ -88,7 +88,7 @@ from consensus.types import (
     VoteKind,
 )
 from consensus.voting import Voting
-from consensus.why import Why, explain
+from consensus.why import Why, describe, explain
 
 __all__ = ["Admission", "Anchor", "Now", "Replica"]
 
@@ -135,18 +135,11 @@ class Replica:
         Raises: CorruptionError where the journal contradicts itself or the store.
         """
         ensure(committee.key_of(me) == signer.public_key, "the signer must hold this validator's key")
-        self._signer = signer
         self._batch_source = batch_source
-        self._peers = {number: Peer() for number in committee.numbers if number != me}
         self._out = Outgoing()
         self._stopped = False
         self._unsettled: Now | None = now
         """The time of the last input that was not acted upon yet."""
-        self._executed_tip: ExecutedTip | None = None
-        self._told_ms = now.mono_ms
-        self._told_height = anchor.exec_hashes[-1][0]
-        self._behind_since_ms: int | None = None
-        self._sync_asked_ms: int | None = None
         self._state = blank_state(
             chain_id=chain_id,
             committee=committee,
@@ -160,6 +153,7 @@ class Replica:
         replay(self._state, records, chain)
         self._voting = Voting(self._state, self._out)
         self._batches = Dissemination(self._state, self._out, signer)
+        self._standing = Standing(self._state, self._out, signer, now)
         for vote in self._state.ballot.votes():
             self._voting.count(vote, trusted=True)
 
@@ -183,14 +177,14 @@ class Replica:
     # -- inputs -------------------------------------------------------------------------------------
     def on_connected(self, member: MemberNumber, now: Now) -> None:
         """A connection to `member` is up (again): tell it where we stand and what we hold."""
-        self._send_status(member, now)
+        self._standing.tell_one(member, now)
         tips = tuple(lane.tip for lane in self._state.lanes if lane.tip.seq > 0)
         if tips:
             self._out.add(Send(member, Have(tips)))
 
     def on_message(self, sender: MemberNumber, message: Message, now: Now) -> None:
         """Any message but Batch, from its authenticated sender. Raises: InvalidMessage, its fault."""
-        peer = self._peers.get(sender)
+        peer = self._standing.peers.get(sender)
         if peer is None:
             raise InvalidMessage(f"{sender} is not another validator")
         peer.heard_ms = now.mono_ms
@@ -203,7 +197,7 @@ class Replica:
 
     def on_batch(self, sender: MemberNumber, batch: CheckedBatch, now: Now) -> None:
         """A batch that `batches.check_batch` accepted, in a thread or wherever the driver likes."""
-        self._peers[sender].heard_ms = now.mono_ms
+        self._standing.peers[sender].heard_ms = now.mono_ms
         self._batches.hold(batch)
         self._unsettled = now
 
@@ -297,44 +291,11 @@ class Replica:
 
     def status_snapshot(self) -> dict[str, Any]:
         """Plain data for the API and metrics; members by number."""
-        state = self._state
-        certificates, floor = state.certificates, state.chain.floor.header
-        tips = {number: state.execution.tip_of(number) for number in state.others}
-        return {
-            "epoch": state.committee.epoch,
-            "view": certificates.frontier,
-            "leader": state.committee.leader(certificates.frontier),
-            "final_view": certificates.final_view,
-            "final_height": floor.height,
-            "executed_height": state.execution.height,
-            "certified_height": floor.exec_height,
-            "quorum": state.committee.quorum,
-            "faults_max": state.committee.faults_max,
-            "waiting_transactions": self._batches.waiting,
-            "lanes": [
-                {
-                    "member": lane.final.lane,
-                    "final_seq": lane.final.seq,
-                    "held_seq": lane.tip.seq,
-                    "held_bytes": lane.held_bytes,
-                    "frozen": lane.frozen,
-                }
-                for lane in state.lanes
-            ],
-            "peers": [
-                {
-                    "member": number,
-                    "executed_height": None if tip is None else tip.height,
-                    "view": self._peers[number].frontier,
-                    "final_view": self._peers[number].final_view,
-                }
-                for number, tip in tips.items()
-            ],
-        }
+        return describe(self._state, self._standing.peers, self._batches.waiting)
 
     def why(self, now: Now) -> Why:
         """What this validator waits for, who is missing and what happens next."""
-        return explain(self._state, self._voting, self._peers, self._stopped, now)
+        return explain(self._state, self._voting, self._standing.peers, self._stopped, now)
 
     # -- messages -----------------------------------------------------------------------------------
     def _dispatch(self, sender: MemberNumber, message: Message, now: Now) -> None:
@@ -342,81 +303,23 @@ class Replica:
             case Proposal():
                 self._voting.on_proposal(sender, message, now)
             case Vote():
-                self._voting.on_vote(sender, message)
+                self._voting.on_votes(sender, (message,))
             case Certificate():
                 self._voting.on_certificate(message)
             case Status():
-                self._on_status(sender, message, now)
+                self._voting.on_votes(sender, message.votes)
+                self._standing.hear(sender, message, now)
             case Header():
                 if self._state.chain.is_wanted(message):
                     self._state.chain.add(message)
                     self._out.add(Persist(encode_record(message)))
             case Have():
-                for tip in message.tips:
-                    self._state.lanes.heard(sender, tip)
+                self._state.lanes.heard(sender, message.tips)
             case Get():
                 for part in catchup.answer_get(self._state, message, self._batch_source):
                     self._out.add(Send(sender, part))
             case Batch():
                 ensure(False, "a batch goes through check_batch and on_batch")
-
-    def _on_status(self, sender: MemberNumber, status: Status, now: Now) -> None:
-        state, peer = self._state, self._peers[sender]
-        self._on_executed_tip(sender, status.executed)
-        for vote in status.votes:
-            self._voting.on_vote(sender, vote)
-        peer.frontier, peer.final_view = status.frontier, status.final_view
-        interval_ms = state.parameters.base_timeout_ms // 8
-        if peer.answered_ms is None or now.mono_ms - peer.answered_ms >= interval_ms:
-            peer.answered_ms = now.mono_ms
-            for part in catchup.answer_status(state, status):
-                self._out.add(Send(sender, part))
-        certificates = state.certificates
-        if (status.frontier, status.final_view) > (certificates.frontier, certificates.final_view) and (
-            peer.asked_ms is None or now.mono_ms - peer.asked_ms >= interval_ms
-        ):
-            self._send_status(sender, now)
-
-    def _on_executed_tip(self, sender: MemberNumber, tip: ExecutedTip) -> None:
-        state = self._state
-        known = state.execution.tip_of(sender)
-        if tip.voter != sender:
-            raise InvalidMessage("a status must carry its sender's own execution")
-        if known is not None and known.height >= tip.height:
-            return
-        payload = executed_payload(state.chain_id, tip.height, tip.exec_hash)
-        if not state.verifier(state.committee.key_of(sender) or NO_DIGEST, payload, tip.signature):
-            raise InvalidMessage("the signature on its execution is not valid")
-        state.execution.heard(tip)
-
-    def _status(self) -> Status:
-        state = self._state
-        execution, certificates = state.execution, state.certificates
-        if self._executed_tip is None or self._executed_tip.height != execution.height:
-            signature = self._signer.sign(executed_payload(state.chain_id, execution.height, execution.hash))
-            self._executed_tip = ExecutedTip(state.me, execution.height, execution.hash, signature)
-        return Status(
-            epoch=state.committee.epoch,
-            frontier=certificates.frontier,
-            final_view=certificates.final_view,
-            executed=self._executed_tip,
-            votes=state.ballot.of(certificates.frontier).all(),
-        )
-
-    def _tell_status(self, now: Now) -> None:
-        """To everybody: when stuck, to be helped; else now and then, so that others know how far we are."""
-        due_ms = self._told_ms + self._state.parameters.base_timeout_ms
-        stuck = self._voting.pace.take_retry(now.mono_ms)
-        news = self._told_height != self._state.execution.height
-        if stuck or (news and now.mono_ms >= due_ms):
-            self._told_ms, self._told_height = now.mono_ms, self._state.execution.height
-            self._out.add(Broadcast(self._status()))
-        elif news:
-            self._out.wake(due_ms)
-
-    def _send_status(self, member: MemberNumber, now: Now) -> None:
-        self._peers[member].asked_ms = now.mono_ms
-        self._out.add(Send(member, self._status()))
 
     # -- what follows from what is known ------------------------------------------------------------
     def _settle(self, now: Now) -> None:
@@ -428,6 +331,7 @@ class Replica:
         self._unsettled = None
         if self._stopped:
             return
+        floor = state.chain.floor
         self._batches.cut(now)
         proven = -1, -1, -1
         while proven != state.certificates.progress:  # each own vote may prove something new
@@ -435,14 +339,13 @@ class Replica:
             for finalise in deliver(state):
                 self._out.add(finalise)
                 self._report_final(finalise)
-                self._behind_since_ms = None
             if self._has_diverged():
                 return
             voting.step(now)
-        self._tell_status(now)
+        self._standing.tell_all(now, stuck=voting.pace.take_retry(now.mono_ms))
         self._batches.announce(now)
         self._batches.fetch(now)
-        self._seek_sync(now)
+        self._standing.seek_sync(now, delivered=floor is not state.chain.floor)
         for wake_ms in (*work.moments(state, now, voting.pace.entered_ms), *voting.pace.moments()):
             self._out.wake(wake_ms)
         self._out.set_timer(now.mono_ms)
@@ -478,22 +381,3 @@ class Replica:
         )
         fields = (("height", height), ("own", own.hex()), ("theirs", theirs.hex()))
         self._out.report(ReportKind.DIVERGED, None, text, fields)
-
-    def _seek_sync(self, now: Now) -> None:
-        """Ask the driver for whole blocks where the final one is far ahead, or near and does not come."""
-        state, floor = self._state, self._state.chain.floor.header
-        held_back = floor.height - state.execution.height >= AHEAD_MAX
-        if held_back or state.certificates.final_view == floor.view:
-            self._behind_since_ms = None
-            return
-        if self._behind_since_ms is None:
-            self._behind_since_ms = now.mono_ms
-        interval_ms = 2 * state.parameters.base_timeout_ms
-        due_ms = self._behind_since_ms + (0 if catchup.is_far_behind(state) else interval_ms)
-        if self._sync_asked_ms is not None:
-            due_ms = max(due_ms, self._sync_asked_ms + interval_ms)
-        if due_ms > now.mono_ms:
-            self._out.wake(due_ms)
-            return
-        self._sync_asked_ms = now.mono_ms
-        self._out.add(SyncNeeded(floor.height + 1, catchup.sync_peers(state)))

@@ -43,20 +43,25 @@ class Tally:
         self._verifier = verifier
         self._votes: dict[tuple[int, VoteKind], dict[MemberNumber, Vote]] = {}
         self._valid: dict[int, set[Vote]] = {}
+        self._liars: dict[int, set[MemberNumber]] = {}
+        """Who contradicted itself in a view; one proof is enough, and more would fill the memory."""
 
     def add(self, vote: Vote, *, trusted: bool = False) -> Counted:
         """Count a validator's vote of this epoch; `trusted`: its signature was checked, or is our own."""
         if self._votes.get((vote.view, vote.kind), {}).get(vote.voter) == vote:
             return Counted()
-        if trusted:
+        if trusted and vote.voter not in self._liars.get(vote.view, ()):
             self._valid.setdefault(vote.view, set()).add(vote)
         for kind in _CONFLICTS[vote.kind]:
             other = self._votes.get((vote.view, kind), {}).get(vote.voter)
             if other is None or (kind is vote.kind and other.digest == vote.digest):
                 continue
+            if vote.voter in self._liars.get(vote.view, ()):
+                return Counted()
             if not self._is_valid(vote):
                 return Counted(forgers=(vote.voter,))
             if self._is_valid(other):
+                self._liars.setdefault(vote.view, set()).add(vote.voter)
                 return Counted(equivocation=(other, vote))
             del self._votes[vote.view, kind][vote.voter]
         self._votes.setdefault((vote.view, vote.kind), {})[vote.voter] = vote
@@ -94,5 +99,6 @@ class Tally:
         """Votes up to `view` can no longer matter."""
         for key in [key for key in self._votes if key[0] <= view]:
             del self._votes[key]
-        for old in [v for v in self._valid if v <= view]:
-            del self._valid[old]
+        for kept in (self._valid, self._liars):
+            for old in [v for v in kept if v <= view]:
+                del kept[old]

@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 
 from consensus import codec
-from consensus.codec import PUBLIC_KEY, SIGNATURE, Field, blob, record, sequence
+from consensus.codec import PUBLIC_KEY, SIGNATURE, blob, pair, record, sequence
 from consensus.errors import DecodeError, InvalidTransaction
 from consensus.keys import Verifier
 
@@ -94,14 +94,8 @@ class _Envelope:
     signatures: tuple[tuple[bytes, bytes], ...]
 
 
-def _pair_load(raw: Any, path: str) -> tuple[bytes, bytes]:
-    if type(raw) is not list or len(raw) != 2:
-        raise DecodeError(f"{path}: expected a public key and a signature")
-    return PUBLIC_KEY.load(raw[0], path), SIGNATURE.load(raw[1], path)
-
-
-_pair: Field[tuple[bytes, bytes]] = Field(list, _pair_load)
-_ENVELOPE = record(_Envelope, body=blob(1, BODY_BYTES_MAX), signatures=sequence(_pair, SIGNATURES_MAX))
+_SIGNATURES = sequence(pair(PUBLIC_KEY, SIGNATURE), SIGNATURES_MAX)
+_ENVELOPE = record(_Envelope, body=blob(1, BODY_BYTES_MAX), signatures=_SIGNATURES)
 
 
 def is_name(value: object) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from consensus import work
 from consensus.certificates import check_certificate
 from consensus.effects import Broadcast, Outgoing, Persist, ReportKind
@@ -55,6 +57,8 @@ class Voting:
         known = state.proposals.get(header.view)
         if not self._is_open(header.view) or (known is not None and known.link.digest == digest):
             return
+        if header.view in state.equivocal_views:
+            return
         payload = vote_payload(state.chain_id, N, vote.epoch, vote.view, digest)
         if not state.verifier(state.committee.key_of(sender) or NO_DIGEST, payload, vote.signature):
             raise InvalidMessage(f"{place}: its leader's signature is not valid")
@@ -64,8 +68,12 @@ class Voting:
             state.equivocal_views.add(header.view)
         self.count(vote, trusted=True)
 
-    def on_vote(self, sender: MemberNumber, vote: Vote) -> None:
-        """A vote from its author's own stream. Raises: InvalidMessage."""
+    def on_votes(self, sender: MemberNumber, votes: Iterable[Vote]) -> None:
+        """Votes from their author's own stream. Raises: InvalidMessage."""
+        for vote in votes:
+            self._on_vote(sender, vote)
+
+    def _on_vote(self, sender: MemberNumber, vote: Vote) -> None:
         if (
             vote.voter != sender
             or vote.epoch != self._state.committee.epoch
@@ -209,5 +217,8 @@ class Voting:
         given_up = state.ballot.of(pace.view).skip is not None
         pace.run(active, given_up, state.timeout_ms(pace.view), now.mono_ms)
         if pace.expired(now.mono_ms):
+            if self.waiting_for:
+                text = f"its proposal in view {pace.view} is given up: {self.waiting_for}"
+                self._out.report(ReportKind.REFUSED_PROPOSAL, state.committee.leader(pace.view), text)
             self._skip(pace.view)
             pace.run(active, True, 0, now.mono_ms)

@@ -1,9 +1,10 @@
-"""What a validator waits for, who is missing, and what happens next: for its operator, in one sentence."""
+"""Where a validator stands, what it waits for, who is missing, and what happens next: for its operator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from consensus import work
 from consensus.state import Now, Peer, State
@@ -59,6 +60,43 @@ class Why:
         for member, height in self.contradicted_by:
             sentence += f"; the execution of {name(member)} differs from ours at height {height}"
         return sentence
+
+
+def describe(state: State, peers: Mapping[MemberNumber, Peer], waiting: int) -> dict[str, Any]:
+    """Where a replica stands, as plain data; `waiting` own transactions are in no batch yet."""
+    certificates, floor = state.certificates, state.chain.floor.header
+    tips = {number: state.execution.tip_of(number) for number in state.others}
+    return {
+        "epoch": state.committee.epoch,
+        "view": certificates.frontier,
+        "leader": state.committee.leader(certificates.frontier),
+        "final_view": certificates.final_view,
+        "final_height": floor.height,
+        "executed_height": state.execution.height,
+        "certified_height": floor.exec_height,
+        "quorum": state.committee.quorum,
+        "faults_max": state.committee.faults_max,
+        "waiting_transactions": waiting,
+        "lanes": [
+            {
+                "member": lane.final.lane,
+                "final_seq": lane.final.seq,
+                "held_seq": lane.tip.seq,
+                "held_bytes": lane.held_bytes,
+                "frozen": lane.frozen,
+            }
+            for lane in state.lanes
+        ],
+        "peers": [
+            {
+                "member": number,
+                "executed_height": None if tip is None else tip.height,
+                "view": peers[number].frontier,
+                "final_view": peers[number].final_view,
+            }
+            for number, tip in tips.items()
+        ],
+    }
 
 
 def explain(state: State, voting: Voting, peers: Mapping[MemberNumber, Peer], stopped: bool, now: Now) -> Why:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from consensus.transactions import INTEGER_MAX, Json, is_name
 from contracts.encoding import encode_key
 from contracts.errors import Revert
+from contracts.language.constants import parse_percent
 from contracts.program import ParameterSpec, TypeSpec, Value
 from contracts.values import (
     DAY,
@@ -30,6 +31,7 @@ from contracts.values import (
     PERCENT_ONE,
     SECOND,
     TEXT_BYTES_MAX,
+    TIME_MS_MAX,
     Money,
 )
 
@@ -40,13 +42,11 @@ PERCENT_DECIMALS = 4
 
 _ONE_PERCENT = PERCENT_ONE // 100
 _INTEGER = re.compile(r"(0|-?[1-9][0-9]{0,77})\Z", re.ASCII)
-_PERCENT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,4}))?\Z", re.ASCII)
 _SPAN = re.compile(r"([0-9]{1,12})([dhms])\Z", re.ASCII)
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,3}))?Z\Z", re.ASCII)
 _HEX = re.compile(r"(?:[0-9a-f]{2})*\Z", re.ASCII)
 _UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-_LAST_DAY = date.max.toordinal() - _EPOCH_DAY
 
 
 class Directory(Protocol):
@@ -136,16 +136,29 @@ def to_json(value: Value, spec: TypeSpec | None = None) -> Json:
     return plain
 
 
+def readable(value: Value, type_: str) -> Json:
+    """The form for people of a value whose type has this name: it differs for times, spans and percentages.
+
+    What is written here is read by `from_json`, too.
+    """
+    if type(value) is int and type_ == "Time":
+        return time_text(value) if 0 <= value <= TIME_MS_MAX else value
+    if type(value) is int and type_ == "Span":
+        unit = next((unit for unit, length in _UNITS.items() if value >= 0 and value % length == 0), None)
+        return value if unit is None else f"{value // _UNITS[unit]}{unit}"
+    return to_json(value, TypeSpec(type_))
+
+
 def time_text(time_ms: int) -> str:
-    """A time as a person reads it, in UTC, to the second where it has no milliseconds."""
+    """A time as RFC 3339 has it, in UTC; before 1970 and after 9999 its milliseconds."""
+    if not 0 <= time_ms <= TIME_MS_MAX:
+        return f"{time_ms} ms"
     days, rest = divmod(time_ms, DAY)
     hours, rest = divmod(rest, HOUR)
     minutes, rest = divmod(rest, MINUTE)
     seconds, milliseconds = divmod(rest, SECOND)
-    if not 0 <= time_ms <= INTEGER_MAX or days > _LAST_DAY:
-        return f"{time_ms} ms"
     fraction = f".{milliseconds:03d}" if milliseconds else ""
-    return f"{date.fromordinal(_EPOCH_DAY + days)} {hours:02d}:{minutes:02d}:{seconds:02d}{fraction} UTC"
+    return f"{date.fromordinal(_EPOCH_DAY + days)}T{hours:02d}:{minutes:02d}:{seconds:02d}{fraction}Z"
 
 
 def _check_names(parameters: Sequence[ParameterSpec], given: Mapping[str, Any]) -> None:
@@ -172,6 +185,8 @@ def _checked(spec: TypeSpec, value: Value, path: str, directory: Directory) -> V
             raise Revert("unknown", f"{path}: there is no account {value}", consumes_all=False)
     elif spec.name == "Instance" and not directory.has_instance(value):
         raise Revert("unknown", f"{path}: there is no instance {value}", consumes_all=False)
+    elif spec.name == "Money" and not directory.has_instance(value.currency):
+        raise Revert("unknown", f"{path}: there is no currency {value.currency}", consumes_all=False)
     return value
 
 
@@ -184,7 +199,10 @@ def _whole(limit: int, low: int = 0) -> Callable[[Value], bool]:
 
 
 def _is_text(value: Value) -> bool:
-    return type(value) is str and len(value.encode()) <= TEXT_BYTES_MAX
+    try:
+        return type(value) is str and len(value.encode()) <= TEXT_BYTES_MAX
+    except UnicodeEncodeError:  # half of a surrogate pair, which a query from elsewhere than JSON may hold
+        return False
 
 
 def _is_money(value: Value) -> bool:
@@ -213,8 +231,8 @@ _CHECKS: dict[str, Callable[[Value], bool]] = {
     "str": _is_text,
     "bytes": lambda value: type(value) is bytes and len(value) <= TEXT_BYTES_MAX,
     "Money": _is_money,
-    "Time": _whole(INTEGER_MAX),
-    "Span": _whole(INTEGER_MAX, -INTEGER_MAX),
+    "Time": _whole(TIME_MS_MAX),
+    "Span": _whole(TIME_MS_MAX, -TIME_MS_MAX),
     "Percent": _whole(INTEGER_MAX),
     "Party": _is_text,
     "Oracle": _is_text,
@@ -270,10 +288,7 @@ def _span(raw: Json) -> int | None:
 
 
 def _percent(raw: Json) -> int | None:
-    match = _PERCENT.match(raw) if type(raw) is str else None
-    if match is None:
-        return None
-    return int(match[1]) * _ONE_PERCENT + int((match[2] or "").ljust(PERCENT_DECIMALS, "0"))
+    return parse_percent(raw) if type(raw) is str else None
 
 
 def _percent_text(value: int) -> str:

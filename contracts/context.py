@@ -11,6 +11,7 @@ from contracts.layout import (
     CODE,
     DUE,
     INSTANCE,
+    MEMBER,
     TERMS,
     VALUE,
     Account,
@@ -20,11 +21,12 @@ from contracts.layout import (
     code_key,
     due_key,
     instance_key,
+    member_key,
     terms_key,
 )
 from contracts.ledger import Ledger
 from contracts.program import Value
-from contracts.programs import LoadedContract, Programs
+from contracts.programs import PROGRAMS_MAX, LoadedContract, Programs
 from contracts.state import Overlay, StateReader
 from contracts.values import escrow_account
 
@@ -52,6 +54,10 @@ class Context:
             return self.has_instance(name.removeprefix(_ESCROW_PREFIX))
         return self.account(name) is not None
 
+    def has_member(self, name: str) -> bool:
+        """True for an organisation of the consortium."""
+        return self.overlay.get(member_key(name), MEMBER) is not None
+
     def authorised(self, account: str, keys: Iterable[bytes]) -> bool:
         """True when one of `keys` (32 bytes each) may act for the account."""
         record = self.account(account)
@@ -68,6 +74,8 @@ class Context:
             record = self.code(code)
             if record is None:
                 raise StateCorruption(f"an instance runs code {code}, which is not in the state")
+            if len(self._contracts) == PROGRAMS_MAX:
+                self._contracts.clear()
             contract = self._contracts[code] = self._programs.contract(record.source)
         return contract
 

@@ -15,12 +15,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from consensus.codec import Field, pack, unpack
+from consensus.codec import Field, Reader, pack, unpack
 from consensus.errors import DecodeError, ensure
 from contracts.errors import StateCorruption
 from contracts.values import Money
 
-_PLAIN = (int, str, bytes, bool, type(None))
+VALUE_DEPTH_MAX = 64
+"""Lists and dicts within each other, far more than a type can be written with."""
+
+_KEYS = (int, str, bytes, bool)
+_PLAIN = (*_KEYS, type(None))
+_INT_BYTES_MAX = 33
+"""Of the largest integer and its sign."""
+_CONTAINERS = (list, dict)
 _BIG_INT, _MONEY, _LIST, _DICT = range(4)
 _KEY_FALSE, _KEY_TRUE, _KEY_INT, _KEY_TEXT, _KEY_BYTES = (bytes([tag]) for tag in range(1, 6))
 _INT_ZERO = 0x80
@@ -35,10 +42,9 @@ def encode_value(value: Any) -> bytes:
 def decode_value(data: bytes) -> Any:
     """The value whose canonical bytes these are. Raises: StateCorruption."""
     try:
-        raw = unpack(data, "value", len(data))
+        return from_packable(unpack(data, "value", len(data)))
     except DecodeError as error:
         raise StateCorruption(f"a stored value can not be read: {error}") from None
-    return from_packable(raw)
 
 
 def to_packable(value: Any) -> Any:
@@ -56,23 +62,39 @@ def to_packable(value: Any) -> Any:
     return [_DICT, *([to_packable(key), to_packable(value[key])] for key in sorted(value, key=encode_key))]
 
 
-def from_packable(raw: Any) -> Any:
-    """The value that msgpack unpacked to `raw`. Raises: StateCorruption."""
+def from_packable(raw: Any, depth: int = VALUE_DEPTH_MAX) -> Any:
+    """The value that msgpack unpacked to `raw`, at most `depth` deep. Raises: DecodeError."""
     if type(raw) in _PLAIN:
         return raw
-    match raw:
-        case [0, bytes() as data]:
-            return int.from_bytes(data, "big", signed=True)
-        case [1, amount, str() as currency]:
-            return Money(from_packable(amount), currency)
-        case [2, *items]:
-            return [from_packable(item) for item in items]
-        case [3, *pairs] if all(type(pair) is list and len(pair) == 2 for pair in pairs):
-            return {from_packable(key): from_packable(value) for key, value in pairs}
-    raise StateCorruption("a stored value has an unknown form")
+    if depth > 0:
+        match raw:
+            case [0, bytes() as data] if len(data) <= _INT_BYTES_MAX:
+                return int.from_bytes(data, "big", signed=True)
+            case [1, int() | [0, bytes()] as amount, str() as currency]:
+                return Money(from_packable(amount, 1), currency)
+            case [2, *items]:
+                return [from_packable(item, depth - 1) for item in items]
+            case [3, *pairs] if all(type(pair) is list and len(pair) == 2 for pair in pairs):
+                return {_key_from(key): from_packable(value, depth - 1) for key, value in pairs}
+    raise DecodeError("a value of an unknown form")
 
 
-VALUE_FIELD: Field[Any] = Field(to_packable, lambda raw, _: from_packable(raw))
+def _key_from(raw: Any) -> Any:
+    key = from_packable(raw, 1)
+    if type(key) not in _KEYS:
+        raise DecodeError("a dict with a key of an unknown form")
+    return key
+
+
+def _load_value(reader: Reader, path: str) -> Any:
+    raw = reader.item(path)
+    value = from_packable(raw)
+    if pack(to_packable(value)) != pack(raw):  # not by `!=`, for which True is 1
+        raise DecodeError(f"{path}: not the canonical form of a value")
+    return value
+
+
+VALUE_FIELD: Field[Any] = Field(to_packable, _load_value)
 """A contract value within a record."""
 
 
@@ -96,9 +118,9 @@ def decode_key(data: bytes) -> Any:
 def count_items(value: Any) -> int:
     """The elements of a list, the keys and elements of a dict, at any depth; 0 for other values."""
     if type(value) is list:
-        return len(value) + sum(map(count_items, value))
+        return len(value) + sum(count_items(item) for item in value if type(item) in _CONTAINERS)
     if type(value) is dict:
-        return 2 * len(value) + sum(map(count_items, value.values()))
+        return 2 * len(value) + sum(count_items(item) for item in value.values() if type(item) in _CONTAINERS)
     return 0
 
 
@@ -165,10 +187,14 @@ def _decode_part(data: bytes, place: int) -> tuple[Any, int]:
         length = abs(data[start] - _INT_ZERO)
         end = start + 1 + length
         number = int.from_bytes(data[start + 1 : end], "big")
-        return (number if data[start] >= _INT_ZERO else number - ((1 << 8 * length) - 1)), end
+        if end <= len(data):
+            return (number if data[start] >= _INT_ZERO else number - ((1 << 8 * length) - 1)), end
     if tag in (_KEY_TEXT, _KEY_BYTES):
         end = data.find(b"\x00\x00", start)  # within the part each zero is followed by 0xff
         if end >= 0:
             content = data[start:end].replace(b"\x00\xff", b"\x00")
-            return (content.decode() if tag == _KEY_TEXT else content), end + 2
+            try:
+                return (content.decode() if tag == _KEY_TEXT else content), end + 2
+            except UnicodeDecodeError:
+                pass
     raise StateCorruption("a stored table key has an unknown form")

@@ -23,7 +23,7 @@ from contracts.arguments import time_text, to_json
 from contracts.context import Context
 from contracts.errors import Revert
 from contracts.execution import Run
-from contracts.gas import GasMeter, bytes_gas
+from contracts.gas import ROW, GasMeter, bytes_gas
 from contracts.genesis import write_genesis
 from contracts.layout import AUX_FIRING
 from contracts.merkle import EMPTY, PageCache, Tree, Write
@@ -132,9 +132,9 @@ class Engine(Views):
     ) -> Json:
         """The answer to a query, in JSON. Raises: Revert."""
         context = self.context(state, height, time_ms)
-        run = Run(context, GasMeter(QUERY_GAS_MAX))
-        value = run.query(instance, query, arguments)
-        return to_json(value, run.contract(instance).queries[query].returns)
+        value = Run(context, GasMeter(QUERY_GAS_MAX)).query(instance, query, arguments)
+        contract = context.contract(context.instance(instance).code)
+        return to_json(value, contract.queries[query].returns)
 
     def next_wakeup_ms(self, state: StateReader) -> int | None:
         """When the earliest timer is due; None where there is none."""
@@ -159,9 +159,15 @@ class _BlockExecution:
         self._expired: list[bytes] = []
 
     def run_timers(self) -> None:
-        """Run what is due; a timer whose rule fails is disarmed."""
-        gas = self._parameters.timer_gas_max
+        """Run what is due; a timer whose rule fails is disarmed.
+
+        Nobody pays for timers, so all of a block together may use no more gas than one batch of transactions;
+        the rest of them stays due, and comes first in the next block.
+        """
+        gas, left = self._parameters.timer_gas_max, self._parameters.batch_gas_max
         for timer in due_timers(self.context, self._parameters.timers_per_block_max):
+            if left < gas and self.receipts:
+                break
             if self.context.instance(timer.instance).wake_ms != timer.due_ms:
                 continue  # an earlier timer of this block acted on the instance
             run = Run(self.context, GasMeter(gas))
@@ -171,6 +177,7 @@ class _BlockExecution:
             if receipt.status is Status.FAILED:
                 self.context.arm(timer.instance, None)
             self.context.overlay.commit()
+            left -= receipt.gas_used
 
     def run_transaction(self, transaction: Transaction, *, signed: bool = False) -> None:
         """Execute a transaction, unless it was executed before, has expired, lives too long or is not signed.
@@ -226,13 +233,15 @@ class _BlockExecution:
         firings: tuple[bytes, ...] = ()
         try:
             results = work()
+            changes = self.context.overlay.changes(savepoint)
+            run.meter.spend(ROW * len(changes))
             gas_used = gas_limit - run.meter.gas
         except Revert as revert:
             self.context.overlay.rollback(savepoint)
             status, code, text = Status.FAILED, revert.code, revert.text[:TEXT_LENGTH_MAX]
             gas_used = gas_limit if revert.consumes_all else gas_limit - run.meter.gas
         else:
-            self.context.ledger.check_conservation(savepoint)
+            self.context.ledger.check_conservation(changes)
             firings = self._keep(run, None if timer else subject)
         count = len(self.events) - first_event
         receipt = Receipt(subject, timer, status, code, text, gas_used, results, firings, first_event, count)

@@ -15,7 +15,7 @@ from contracts.arguments import arguments_from_json, arguments_from_values, from
 from contracts.context import Context, parties
 from contracts.encoding import count_items
 from contracts.errors import Revert
-from contracts.gas import STORED_BYTE, WRITE
+from contracts.gas import STORED_BYTE, WRITE, bytes_gas
 from contracts.host import Meter
 from contracts.layout import FACT, Fact, Instance, InstanceStatus, fact_key
 from contracts.program import ParameterSpec, Value
@@ -30,7 +30,7 @@ DEPTH_MAX = 8
 ARGUMENT_GAS = 50
 """Gas for each argument, and each element of one, that is read from JSON or copied to another contract."""
 NAME_GAS = 400
-"""Gas for looking up the account or instance that an argument names."""
+"""Gas for looking up the account, member or instance that an argument names."""
 REPORT = "report"
 """The action that the engine adds to every contract with facts."""
 
@@ -94,14 +94,25 @@ class Run:
         self.meter.spend(NAME_GAS)
         return self.context.has_account(name)
 
+    def has_member(self, name: str) -> bool:
+        """True for an organisation of the consortium."""
+        self.meter.spend(NAME_GAS)
+        return self.context.has_member(name)
+
     def has_instance(self, name: str) -> bool:
         """True for an instance that was created."""
         self.meter.spend(NAME_GAS)
         return self.context.has_instance(name)
 
+    def code(self, code: str) -> LoadedContract:
+        """The compiled code with this id, which must be deployed; it is paid for as if it had to be read."""
+        contract = self.context.contract(code)
+        self.meter.spend(bytes_gas(len(contract.program.source)))
+        return contract
+
     def contract(self, name: str) -> LoadedContract:
         """The code of an instance. Raises: Revert("unknown")."""
-        return self.context.contract(self.context.instance(name).code)
+        return self.code(self.context.instance(name).code)
 
     def _bind_values(self, given: Mapping[str, Value]) -> Bind:
         self.meter.spend(ARGUMENT_GAS * count_items(given))
@@ -109,7 +120,7 @@ class Run:
 
     def _act(self, name: str, action: str, bind: Bind, signers: tuple[str, ...]) -> Value:
         instance = self._active(name)
-        contract = self.context.contract(instance.code)
+        contract = self.code(instance.code)
         spec = contract.actions.get(action)
         if spec is None:
             raise _unknown(name, "action", action, contract.actions)

@@ -14,13 +14,13 @@ from typing import NoReturn
 
 from contracts.errors import Revert
 
-GAS_SCHEDULE_VERSION = 1
+GAS_SCHEDULE_VERSION = 2
 
 # ---------------------------------------------------------------- fixed costs, charged by compiled code
 
 NODE = 1
 """Each node of a statement or expression."""
-ENTRY = 20
+ENTRY = 80
 """Entering an action, a query or a rule from outside."""
 CALL = 4
 """Calling a method of the contract itself."""
@@ -33,7 +33,7 @@ HELPER = 6
 MONEY = 25
 """An operation that makes Money."""
 TEXT = 20
-"""An operation that makes a str or bytes, beside its bytes."""
+"""An operation that makes a str or bytes, beside its bytes, or that tells which of two comes first."""
 PRODUCT = 20
 """A power, or a product that may be twice as long as an int."""
 HASH = 40
@@ -48,13 +48,13 @@ TERM = 20
 """Reading a term or the phase, which the engine has at hand."""
 READ = 100
 """Reading a stored value, an entry, a fact or a balance."""
-WRITE = 400
-"""Writing a stored value, an entry or the phase, which also changes the authenticated state."""
-SCAN = 200
+WRITE = 300
+"""Writing a stored value, an entry or the phase, each time; see ROW."""
+SCAN = 1_000
 """Starting to read through a table."""
-TRANSFER = 1_000
-"""Moving, minting or burning money: balances read, checked and written."""
-EMIT = 80
+TRANSFER = 300
+"""Moving, minting or burning money, each time; see ROW."""
+EMIT = 250
 """Emitting an event."""
 EMIT_FIELD = 6
 """Each field of an event."""
@@ -65,10 +65,15 @@ BYTES_PER_GAS = 8
 """Bytes of text that are copied, compared, searched or hashed for one gas."""
 STORED_BYTE = 2
 """Each byte of a key or value written to the state."""
-SCAN_ITEM = 100
+SCAN_ITEM = 150
 """Each item that reading through a table passes, beside its bytes."""
-EVENT_BYTE = 1
-"""Each byte of an event."""
+EVENT_BYTE = 2
+"""Each byte of an event, and of the record of a rule that fired."""
+
+# ---------------------------------------------------------------- costs at the end, charged by the engine
+
+ROW = 1_500
+"""Each row of the state that a transaction or timer has changed: its way up the authenticated tree."""
 
 # ---------------------------------------------------------------- memory, in bytes
 

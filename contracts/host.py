@@ -69,7 +69,7 @@ class Host(Protocol):
     def table_delete(self, table: str, key: Any) -> None: ...
 
     def table_scan(self, table: str, after: Any, limit: int) -> Iterator[tuple[Any, Any]]:
-        """Items sorted by canonical key bytes, strictly after `after` (None: from the start)."""
+        """At most `limit` (from 1) items, sorted by canonical key bytes, strictly after `after` or None."""
 
     def take(self, account: str, money: Money) -> None:
         """Move money of a signer of this transaction into the instance's escrow. Raises: Revert."""

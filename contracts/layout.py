@@ -14,6 +14,7 @@ from consensus import codec
 from consensus.codec import DIGEST, PUBLIC_KEY, Field, optional, record, sequence, text, uint
 from consensus.transactions import INTEGER_MAX, NAME_LENGTH_MAX
 from contracts.encoding import VALUE_FIELD, decode_value, encode_value
+from contracts.errors import StateCorruption
 from contracts.language.limits import SOURCE_BYTES_MAX
 from contracts.state import Form
 
@@ -118,10 +119,9 @@ class Fact:
 
 
 def _form(shape: Field[T]) -> Form[T]:
-    """Our own store gives back what was written, so reading does not check again that it is canonical."""
     return Form(
         lambda value: codec.encode(shape, value),
-        lambda data: shape.load(codec.unpack(data, "record", _RECORD_BYTES_MAX), "record"),
+        lambda data: codec.decode(shape, data, "record", _RECORD_BYTES_MAX),
     )
 
 
@@ -155,7 +155,7 @@ INSTANCE = _form(
         height=uint(),
         time_ms=_MS,
         terms_hash=DIGEST,
-        status=Field(str, lambda raw, path: InstanceStatus(_NAME.load(raw, path))),
+        status=Field(str, lambda reader, path: InstanceStatus(_NAME.load(reader, path))),
         phase=_NAME,
         wake_ms=optional(_MS),
         signed=sequence(_NAME, SIGNERS_MAX),
@@ -226,9 +226,12 @@ def due_key(time_ms: int, instance: str) -> bytes:
 
 
 def due_of(key: bytes) -> tuple[str, int]:
-    """The instance and time of a due key."""
+    """The instance and time of a due key. Raises: StateCorruption."""
     rest = key.removeprefix(DUE)
-    return rest[9:].decode(), int.from_bytes(rest[:8], "big")
+    try:
+        return rest[9:].decode(), int.from_bytes(rest[:8], "big")
+    except UnicodeDecodeError:
+        raise StateCorruption(f"the stored key {key!r} names no instance") from None
 
 
 def bucket_key(bucket: int) -> bytes:

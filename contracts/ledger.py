@@ -6,6 +6,9 @@ token instance that mints it. An instance holds money in its escrow account, whi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from consensus.errors import ensure
 from contracts.errors import Revert
 from contracts.layout import VALUE, balance_key, supply_key
@@ -19,7 +22,7 @@ class Ledger:
     """Balances and supplies on top of the overlay.
 
     Invariant: no balance is negative, a balance of 0 is not stored, and the balances of a currency add up to
-    its supply. `check_conservation` proves the last of a transaction from what it wrote.
+    its supply. `check_conservation` proves the last of a transaction from what it changed.
     """
 
     def __init__(self, overlay: Overlay) -> None:
@@ -52,10 +55,10 @@ class Ledger:
         self._take(currency, account, amount)
         self._overlay.put(supply_key(currency), self.supply(currency) - amount, VALUE)
 
-    def check_conservation(self, savepoint: int) -> None:
-        """Stop the node unless what was written since `savepoint` neither made nor lost money."""
+    def check_conservation(self, changes: Mapping[bytes, Any]) -> None:
+        """Stop the node where money was made or lost; `changes` are keys with what they had before."""
         surplus: dict[bytes, int] = {}
-        for key, before in self._overlay.changes(savepoint).items():
+        for key, before in changes.items():
             if key.startswith(_BALANCES):
                 currency, sign = key.rpartition(b"/")[2], 1
             elif key.startswith(_SUPPLIES):

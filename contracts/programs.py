@@ -13,8 +13,8 @@ from typing import Protocol
 from contracts.compiler import dump_code, load_program
 from contracts.program import ActionSpec, FactSpec, FieldSpec, Program, QuerySpec, TermSpec
 
-PROGRAMS_MAX = 256
-"""Compiled programs kept in memory."""
+PROGRAMS_MAX = 64
+"""Compiled programs kept in memory; the largest take some megabytes."""
 
 
 class CodeCache(Protocol):

@@ -6,15 +6,13 @@ execution hash; `docs/state.md` specifies their canonical bytes. A firing's hash
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from consensus import codec
-from consensus.codec import DIGEST, Field, boolean, optional, record, sequence, text, uint
-from consensus.errors import DecodeError
+from consensus.codec import DIGEST, Field, boolean, optional, pair, record, sequence, text, uint
 from consensus.transactions import CALLS_MAX, INTEGER_MAX, NAME_LENGTH_MAX
 from contracts.encoding import VALUE_FIELD, to_packable
 from contracts.language.limits import SOURCE_BYTES_MAX
@@ -33,10 +31,6 @@ _RECORD_BYTES_MAX = 64 * 1024 * 1024
 _EXEC_TAG = b"quorate/exec/1\n"
 _FIRING_TAG = b"quorate/firing/1\n"
 _TIMER_TAG = b"quorate/timer/1\n"
-
-T = TypeVar("T")
-U = TypeVar("U")
-V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +134,14 @@ class Event:
         return codec.decode(_EVENT, data, "event", _RECORD_BYTES_MAX)
 
 
+class Read(NamedTuple):
+    """A value that a firing rule looked at: what it is called, its declared type, and itself."""
+
+    name: str
+    type: str
+    value: Any
+
+
 class Effect(NamedTuple):
     """One thing that a firing rule did: a verb of the host and what it was applied to."""
 
@@ -159,7 +161,7 @@ class Firing:
     rule: str
     branch: int
     conditions: tuple[tuple[str, bool], ...]
-    reads: tuple[tuple[str, Any], ...]
+    reads: tuple[Read, ...]
     effects: tuple[Effect, ...]
     height: int
     time_ms: int
@@ -184,29 +186,14 @@ def timer_id(timer: Timer, height: int) -> bytes:
     return sha256(_TIMER_TAG + codec.pack([height, timer.due_ms, timer.instance])).digest()
 
 
-def _pair(make: Callable[[T, U], V], first: Field[T], second: Field[U]) -> Field[Any]:
-    """A tuple of two as an array of two."""
-
-    def load(raw: Any, path: str) -> V:
-        if type(raw) is not list or len(raw) != 2:
-            raise DecodeError(f"{path}: expected an array of 2")
-        return make(first.load(raw[0], path), second.load(raw[1], path))
-
-    return Field(lambda value: [first.dump(value[0]), second.dump(value[1])], load)
-
-
-def _plain(first: T, second: U) -> tuple[T, U]:
-    return first, second
-
-
 _NAME = text(2 * NAME_LENGTH_MAX)
 _LINE = text(SOURCE_BYTES_MAX)
 _VALUES = sequence(VALUE_FIELD, EXPLAINED_MAX)
 _RECEIPT = record(
     Receipt,
     id=DIGEST,
-    timer=optional(_pair(Timer, _NAME, uint(INTEGER_MAX))),
-    status=Field(str, lambda raw, path: Status(_NAME.load(raw, path))),
+    timer=optional(record(Timer, instance=_NAME, due_ms=uint(INTEGER_MAX))),
+    status=Field(str, lambda reader, path: Status(_NAME.load(reader, path))),
     code=_NAME,
     text=text(4 * TEXT_LENGTH_MAX),
     gas_used=uint(),
@@ -221,7 +208,7 @@ _EVENT = record(
     index=uint(),
     contract=_NAME,
     name=_NAME,
-    fields=sequence(_pair(_plain, _NAME, VALUE_FIELD), EVENT_FIELDS_MAX),
+    fields=sequence(pair(_NAME, VALUE_FIELD), EVENT_FIELDS_MAX),
     transaction=optional(DIGEST),
 )
 _FIRING = record(
@@ -229,9 +216,9 @@ _FIRING = record(
     instance=_NAME,
     rule=_NAME,
     branch=uint(),
-    conditions=sequence(_pair(_plain, _LINE, boolean()), EXPLAINED_MAX),
-    reads=sequence(_pair(_plain, _LINE, VALUE_FIELD), EXPLAINED_MAX),
-    effects=sequence(_pair(Effect, _NAME, _VALUES), EXPLAINED_MAX),
+    conditions=sequence(pair(_LINE, boolean()), EXPLAINED_MAX),
+    reads=sequence(record(Read, name=_LINE, type=_NAME, value=VALUE_FIELD), EXPLAINED_MAX),
+    effects=sequence(record(Effect, verb=_NAME, operands=_VALUES), EXPLAINED_MAX),
     height=uint(),
     time_ms=uint(INTEGER_MAX),
 )

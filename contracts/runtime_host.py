@@ -23,6 +23,7 @@ from contracts.encoding import (
 from contracts.errors import Revert
 from contracts.gas import EVENT_BYTE, SCAN_ITEM, STORED_BYTE, VALUE_BYTES, bytes_gas
 from contracts.layout import FACT, RAW, fact_key, field_key, table_of
+from contracts.program import TypeSpec
 from contracts.programs import LoadedContract
 from contracts.receipts import EXPLAINED_MAX, Effect
 from contracts.values import Money, escrow_account
@@ -40,6 +41,8 @@ EVENT_BYTES_MAX = 16 * 1024
 """One event, as `contracts.encoding.size_bytes` counts."""
 STORED_ITEM = 20
 """Gas for each element of a list or dict that comes from the state or goes into it."""
+
+_TEXT, _NUMBER, _ANY = TypeSpec("str"), TypeSpec("int"), TypeSpec("?")
 
 
 class RuntimeHost:
@@ -117,12 +120,12 @@ class RuntimeHost:
         prefix = table_of(self.instance, table)
         start = None if after is None else self._row(table, after)
         for row, data in self._context.overlay.scan(prefix, start, RAW):
-            if limit <= 0:
-                return
             self.meter.spend(SCAN_ITEM + bytes_gas(len(row)))  # a deleted row costs its passing, too
             if data is not None:
-                limit -= 1
                 yield decode_key(row[len(prefix) :]), self._decode(data)
+                limit -= 1
+                if not limit:
+                    return
 
     # ---------------------------------------------------------------- money
 
@@ -188,18 +191,17 @@ class RuntimeHost:
 
     def _decode(self, data: bytes) -> Any:
         value = decode_value(data)
-        self._charge(value)
+        self._charge(count_items(value), len(data))
         return value
 
     def _copy(self, value: Any) -> Any:
         """Lists and dicts belong to whoever holds them, so they are never handed on as they are."""
         if type(value) is not list and type(value) is not dict:
             return value
-        self._charge(value)
+        self._charge(count_items(value), size_bytes(value))
         return copy_value(value)
 
-    def _charge(self, value: Any) -> None:
-        items, size = count_items(value), size_bytes(value)
+    def _charge(self, items: int, size: int) -> None:
         self.meter.spend(STORED_ITEM * items + bytes_gas(size))
         self.meter.allocate(VALUE_BYTES * (items + 1) + size)
 
@@ -219,7 +221,7 @@ class RuleHost(RuntimeHost):
 
     def __init__(self, run: Run, instance: str, contract: LoadedContract) -> None:
         super().__init__(run, instance, contract)
-        self.reads: dict[str, Any] = {}
+        self.reads: dict[str, tuple[TypeSpec, Any]] = {}
         self.effects: list[Effect] = []
         self.wake_ms: int | None = None
 
@@ -228,32 +230,32 @@ class RuleHost(RuntimeHost):
             self.wake_ms = time_ms
 
     def term(self, name: str) -> Any:
-        return self._read(name, super().term(name))
+        return self._read(name, self._contract.terms[name].type, super().term(name))
 
     def fact(self, name: str) -> Any:
-        return self._read(name, super().fact(name))
+        return self._read(name, self._contract.facts[name].type, super().fact(name))
 
     def get_phase(self) -> str:
-        return self._read("phase", super().get_phase())
+        return self._read("phase", _TEXT, super().get_phase())
 
     def load(self, field: str) -> Any:
-        return self._read(field, super().load(field))
+        return self._read(field, self._contract.fields[field].type, super().load(field))
 
     def table_get(self, table: str, key: Any) -> Any:
-        return self._read(f"{table}[{key!a}]", super().table_get(table, key))
+        return self._read_entry(table, key, super().table_get(table, key))
 
     def balance(self, currency: str, account: str) -> int:
-        return self._read(f"balance({currency}, {account})", super().balance(currency, account))
+        return self._read(f"balance({currency}, {account})", _NUMBER, super().balance(currency, account))
 
     def supply(self, currency: str) -> int:
-        return self._read(f"supply({currency})", super().supply(currency))
+        return self._read(f"supply({currency})", _NUMBER, super().supply(currency))
 
     def query(self, instance: str, query: str, arguments: Mapping[str, Any]) -> Any:
-        return self._read(f"{instance}.{query}", super().query(instance, query, arguments))
+        return self._read(f"{instance}.{query}", _ANY, super().query(instance, query, arguments))
 
     def table_scan(self, table: str, after: Any, limit: int) -> Iterator[tuple[Any, Any]]:
         for key, value in super().table_scan(table, after, limit):
-            yield key, self._read(f"{table}[{key!a}]", value)
+            yield key, self._read_entry(table, key, value)
 
     def set_phase(self, phase: str) -> None:
         super().set_phase(phase)
@@ -292,9 +294,12 @@ class RuleHost(RuntimeHost):
         self._note("call", instance, action, dict(arguments))
         return result
 
-    def _read(self, name: str, value: T) -> T:
-        if len(self.reads) < EXPLAINED_MAX:
-            self.reads.setdefault(name, copy_value(value))
+    def _read_entry(self, table: str, key: Any, value: T) -> T:
+        return self._read(f"{table}[{key!a}]", self._contract.fields[table].type.items[-1], value)
+
+    def _read(self, name: str, spec: TypeSpec, value: T) -> T:
+        if len(self.reads) < EXPLAINED_MAX and name not in self.reads:
+            self.reads[name] = spec, copy_value(value)
         return value
 
     def _note(self, verb: str, *operands: Any) -> None:

@@ -1,4 +1,4 @@
-"""A growing set of keys in order, for which adding stays cheap however many there are."""
+"""A set of keys in order, for which a change stays cheap however many there are."""
 
 from __future__ import annotations
 
@@ -36,6 +36,24 @@ class SortedKeys:
             del run[RUN_KEYS_MAX // 2 :]
             self._runs.insert(index + 1, half)
             self._firsts.insert(index + 1, half[0])
+
+    def discard(self, key: bytes) -> None:
+        """Take a key out, or leave all as it is where it is not there."""
+        index = max(bisect_right(self._firsts, key) - 1, 0)
+        run = self._runs[index] if self._runs else []
+        place = bisect_left(run, key)
+        if place == len(run) or run[place] != key:
+            return
+        del run[place]
+        if run:
+            self._firsts[index] = run[0]
+        else:
+            del self._runs[index], self._firsts[index]
+
+    def until(self, key: bytes) -> bytes | None:
+        """The greatest key that is not greater than `key`; None where there is none."""
+        index = bisect_right(self._firsts, key) - 1
+        return None if index < 0 else self._runs[index][bisect_right(self._runs[index], key) - 1]
 
     def after(self, key: bytes | None) -> bytes | None:
         """The smallest key greater than `key`, or the smallest of all; None where there is none."""

@@ -12,22 +12,19 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from consensus.errors import DecodeError, ensure
 from contracts.errors import StateCorruption
 from contracts.merkle import TreeReader, Write
+from contracts.neighbours import Neighbours, OrderedRows
 from contracts.sorted_keys import SortedKeys
 
 T = TypeVar("T")
 
-SCAN_PAGE = 64
-"""Rows read from the store at a time."""
+READ_BYTES_MAX = 32 * 1024 * 1024
+"""Committed rows that are kept at hand from one transaction to the next, in bytes of keys and values."""
+_READ_BYTES = 256
+"""What a row that was read takes in memory, beside its bytes."""
 
 
-class StateReader(Protocol):
+class StateReader(OrderedRows, Protocol):
     """Committed rows, by key."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value of `key`, or None."""
-
-    def scan(self, prefix: bytes, after: bytes | None, limit: int) -> Sequence[tuple[bytes, bytes]]:
-        """At most `limit` rows whose keys begin with `prefix`, sorted, strictly after the key `after`."""
 
 
 class LedgerReader(Protocol):
@@ -56,6 +53,9 @@ class _NoRows:
     def scan(self, prefix: bytes, after: bytes | None, limit: int) -> Sequence[tuple[bytes, bytes]]:
         return ()
 
+    def last_before(self, key: bytes) -> bytes | None:
+        return None
+
     def get_page(self, key: bytes) -> bytes | None:
         return None
 
@@ -71,40 +71,46 @@ class Form(NamedTuple, Generic[T]):
 
 
 class Change(NamedTuple):
-    """One entry of the journal: what a key had before. `form` is None where it had not been written yet."""
+    """One entry of the journal: what a key had before. `form` is None where it had not been written yet;
+    `group` then is where it was added."""
 
     key: bytes
     before: Any
     form: Form[Any] | None
+    group: bytes | None
 
 
 class Overlay:
     """Reads through to committed rows; collects writes.
 
     Invariant: values in here are never changed in place; whoever writes puts a new one. A key is always
-    read and written in one form.
+    read and written in one form. What is only kept because it was read changes no result.
     """
 
     def __init__(self, base: StateReader) -> None:
         self._base = base
+        self._neighbours = Neighbours(base)
         self._values: dict[bytes, Any] = {}
         self._forms: dict[bytes, Form[Any]] = {}
         self._journal: list[Change] = []
         self._groups: dict[bytes, SortedKeys] = {}
+        self._read_bytes = 0
 
     def get(self, key: bytes, form: Form[T]) -> T | None:
         """The value of `key`, or None. Raises: StateCorruption where committed bytes can not be decoded."""
         try:
             return self._values[key]  # type: ignore[no-any-return]
         except KeyError:
-            value = self._values[key] = _load(self._base.get(key), form, key)
+            data = self._base.get(key)
+            self._read_bytes += _READ_BYTES + len(key) + len(data or b"")
+            value = self._values[key] = _load(data, form, key)
             return value
 
     def put(self, key: bytes, value: T | None, form: Form[T], group: bytes | None = None) -> None:
         """Set `key`; None deletes. Keys that `scan` must find are put with its prefix as their `group`."""
         if key not in self._values:
             self.get(key, form)
-        self._journal.append(Change(key, self._values[key], self._forms.get(key)))
+        self._journal.append(Change(key, self._values[key], self._forms.get(key), group))
         self._values[key] = value
         self._forms[key] = form
         if group is not None:
@@ -116,7 +122,9 @@ class Overlay:
         None stands where this block deleted a row, so that the caller can charge for passing it.
         """
         changed = self._groups.setdefault(prefix, SortedKeys())
-        for key, data in self._committed(prefix, after):
+        for key, data in self._neighbours.after(prefix if after is None else after):
+            if not key.startswith(prefix):
+                break
             yield from self._changed_between(changed, after, key)
             value = self.get(key, form) if key in self._values else _load(data, form, key)
             yield key, value
@@ -130,14 +138,19 @@ class Overlay:
     def rollback(self, savepoint: int) -> None:
         """Undo every change since `savepoint`."""
         while len(self._journal) > savepoint:
-            key, before, form = self._journal.pop()
+            key, before, form, group = self._journal.pop()
             self._values[key] = before
             if form is None:
                 del self._forms[key]
+                if group is not None:
+                    self._groups[group].discard(key)
 
     def commit(self) -> None:
         """Keep every change for good: earlier savepoints are void."""
         self._journal.clear()
+        if self._read_bytes > READ_BYTES_MAX:
+            self._values = {key: self._values[key] for key in self._forms}
+            self._read_bytes = 0
 
     def changes(self, savepoint: int) -> dict[bytes, Any]:
         """What each key that changed since `savepoint` had then."""
@@ -158,14 +171,6 @@ class Overlay:
             (key, None if values[key] is None else form.encode(values[key]))
             for key, form in sorted(self._forms.items())
         )
-
-    def _committed(self, prefix: bytes, after: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-        while True:
-            page = self._base.scan(prefix, after, SCAN_PAGE)
-            yield from page
-            if len(page) < SCAN_PAGE:
-                return
-            after = page[-1][0]
 
     def _changed_between(
         self, changed: SortedKeys, after: bytes | None, before: bytes | None

@@ -14,7 +14,7 @@ from contracts.execution import Run
 from contracts.gas import EVENT_BYTE
 from contracts.layout import DUE, VALUE, due_of
 from contracts.program import RuleSpec
-from contracts.receipts import FIRINGS_MAX, Firing, Timer
+from contracts.receipts import FIRINGS_MAX, Firing, Read, Timer
 from contracts.runtime_host import RuleHost
 
 TIMER_REST_MS = 1_000
@@ -87,7 +87,7 @@ def _record(run: Run, host: RuleHost, rule: RuleSpec, branch: int) -> None:
         rule=rule.name,
         branch=branch,
         conditions=tuple((each.condition, place == branch) for place, each in enumerate(tried)),
-        reads=tuple(host.reads.items()),
+        reads=tuple(Read(name, str(spec), value) for name, (spec, value) in host.reads.items()),
         effects=tuple(host.effects),
         height=host.height,
         time_ms=host.now_ms,

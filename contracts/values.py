@@ -10,6 +10,11 @@ from typing import NamedTuple
 
 INT_MAX = 2**255 - 1
 """Largest magnitude of a contract integer; beyond it the transaction reverts."""
+MS_MAX = 2**53 - 1
+"""Largest magnitude of a Time or Span, in milliseconds: as JSON has it as a number."""
+TIME_MS_MAX = 253_402_300_799_999
+"""Largest magnitude of a Time or Span that comes from outside: the end of the year 9999, so that whatever is
+added to it once or twice is still a Time."""
 TEXT_BYTES_MAX = 4096
 """Largest str or bytes value, in bytes of UTF-8."""
 ITEMS_MAX = 4096

@@ -24,7 +24,7 @@ from contracts.program import (
     TermSpec,
     Value,
 )
-from contracts.values import Money
+from contracts.values import MS_MAX, Money
 
 FILE_NAME = "<contract>"
 """What the frames of generated code call their file."""
@@ -42,6 +42,7 @@ _NAMES: dict[str, Any] = {
 } | {
     "HIGH": runtime_values.HIGH,
     "LOW": runtime_values.LOW,
+    "MS_MAX": MS_MAX,
     "Money": Money,
     "abs": abs,
     "len": len,

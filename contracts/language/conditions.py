@@ -7,7 +7,7 @@ from typing import NamedTuple
 from contracts import gas
 from contracts.language import syntax, tree
 from contracts.language.expressions import ExpressionChecker
-from contracts.language.operations import find_comparison, is_chainable, operation
+from contracts.language.operations import comparison_price, find_comparison, is_chainable, operation
 from contracts.language.scope import NOTHING, Knowledge, known_fact, wrong
 from contracts.language.syntax import called_name, own_name
 from contracts.language.types import BOOL, NEVER_FALSE, TIME, UNKNOWN, fits, is_container, is_scalar
@@ -132,7 +132,8 @@ class ConditionChecker(ExpressionChecker):
                 return self.refuse(operand, f"`{sign}` cannot stand in a chain here: write `and`")
             text += f" {sign} {{{index}}}"
         types = tuple(value.type for value in values)
-        return self.apply(operation(types, BOOL, f"({text})", gas.HELPER), *values)
+        price = comparison_price(types[0]) * len(node.rest)
+        return self.apply(operation(types, BOOL, f"({text})", price), *values)
 
     def _compare_two(
         self, left_node: syntax.Expression, sign: str, right_node: syntax.Expression, rising: bool | None

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from contracts.language import syntax
 from contracts.language.operations import find_binary, find_negative
 from contracts.language.problems import Problems
-from contracts.language.types import BOOL, BYTES, INT, MONEY, PERCENT, STR, UNKNOWN, fits, is_container
+from contracts.language.types import BOOL, BYTES, INT, MONEY, PERCENT, SPAN, STR, UNKNOWN, fits, is_container
 from contracts.program import TypeSpec, Value
-from contracts.values import INT_MAX, PERCENT_ONE, Money
+from contracts.values import INT_MAX, MS_MAX, PERCENT_ONE, Money
 
 Known = tuple[TypeSpec, Value]
 """A constant: its type and value."""
 
-_WRONG: Known = (UNKNOWN, 0)
+_WRONG: Known = (UNKNOWN, 1)
 _COMPUTE: dict[str, Callable[[int, int], int]] = {
     "+": lambda left, right: left + right,
     "-": lambda left, right: left - right,
@@ -81,8 +81,9 @@ class Constants:
         if node.sign == "//" and right == 0:
             return self._refuse(node, "this divides by zero")
         value = _COMPUTE[node.sign](left, right)
-        if abs(value) > INT_MAX:
-            return self._refuse(node, "the constant is larger than 2^255 - 1")
+        if abs(value) > (MS_MAX if operation.result == SPAN else INT_MAX):
+            limit = "2^53 - 1 milliseconds" if operation.result == SPAN else "2^255 - 1"
+            return self._refuse(node, f"the constant is larger than {limit}")
         return operation.result, value
 
     def _made(self, node: syntax.Call, name: str) -> Known:

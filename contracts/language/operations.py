@@ -34,7 +34,9 @@ from contracts.program import TypeSpec
 _ARGUMENTS_OF_MIN_MAX = range(2, 9)
 
 
-def _in_range(text: str) -> str:
+def _in_range(text: str, spec: TypeSpec) -> str:
+    if spec in (TIME, SPAN):
+        return f"(_t if -MS_MAX <= (_t := {text}) <= MS_MAX else no_time())"
     return f"(_t if LOW <= (_t := {text}) <= HIGH else overflow())"
 
 
@@ -46,7 +48,7 @@ def operation(
 
 
 def _plain(sign: str, left: TypeSpec, right: TypeSpec, result: TypeSpec) -> Operation:
-    return operation((left, right), result, _in_range(f"{{0}} {sign} {{1}}"), 1)
+    return operation((left, right), result, _in_range(f"{{0}} {sign} {{1}}", result), 1)
 
 
 def _divided(sign: str, left: TypeSpec, right: TypeSpec, result: TypeSpec) -> Operation:
@@ -205,7 +207,8 @@ def _extreme(name: str, types: Sequence[TypeSpec]) -> Operation | None:
     if len(types) in _ARGUMENTS_OF_MIN_MAX and len(set(types)) == 1:
         operands = ", ".join(f"{{{i}}}" for i in range(len(types)))
         if types[0] in ORDERED:
-            return operation(tuple(types), types[0], f"{name}({operands})", 2 * len(types))
+            price = gas.TEXT if types[0] in (STR, BYTES) else 2
+            return operation(tuple(types), types[0], f"{name}({operands})", price * len(types))
         if types[0] == MONEY:
             return operation(tuple(types), MONEY, f"money_{name}({operands})", gas.HELPER * len(types))
     return None
@@ -219,6 +222,11 @@ _GENERIC: dict[str, Callable[[str, Sequence[TypeSpec]], Operation | None]] = {
 FUNCTION_NAMES = frozenset({*FUNCTIONS, *_GENERIC})
 
 
+def comparison_price(spec: TypeSpec) -> int:
+    """Of comparing two values of this type as Python does."""
+    return gas.TEXT if spec in (STR, BYTES) else 1
+
+
 def is_chainable(sign: str, left: TypeSpec, right: TypeSpec) -> bool:
     """True where a chain as in `low <= x < high` means to Python what it means here."""
     return sign not in ("in", "not in") and left == right and left in ORDERED
@@ -229,8 +237,7 @@ def find_comparison(sign: str, left: TypeSpec, right: TypeSpec) -> Operation | N
     if not (fits(left, right) or fits(right, left)) or left.name not in SCALARS:
         return None
     if sign in ("==", "!=") or left in ORDERED:
-        price = gas.HELPER if left in (STR, BYTES) else 1
-        return operation((left, right), BOOL, f"({{0}} {sign} {{1}})", price)
+        return operation((left, right), BOOL, f"({{0}} {sign} {{1}})", comparison_price(left))
     if left == MONEY:
         return operation((left, right), BOOL, f"(money_difference({{0}}, {{1}}) {sign} 0)")
     return None

@@ -66,6 +66,7 @@ class _Parser(ExpressionParser):
         if word == "del":
             self.advance()
             target = self.expression()
+            self._check_target(target)
             return syntax.Delete(place, self.text_since(first), target)
         if word == "from":
             return self._import()
@@ -82,6 +83,7 @@ class _Parser(ExpressionParser):
             if not isinstance(target, syntax.Name):
                 raise refuse(place, "only a name can be given a type")
         if self.token.text in _ASSIGNMENTS and not (annotation and self.token.text != "="):
+            self._check_target(target)
             sign = self.advance().text
             value = self.expression()
             return syntax.Assign(place, self.text_since(first), target, annotation, sign, value)
@@ -90,6 +92,10 @@ class _Parser(ExpressionParser):
         if isinstance(target, syntax.Literal) and isinstance(target.value, str):
             return syntax.Documentation(place, "", target.value)
         return syntax.Evaluate(place, self.text_since(first), target)
+
+    def _check_target(self, target: syntax.Expression) -> None:
+        if not isinstance(target, syntax.Name | syntax.Attribute | syntax.Subscript):
+            raise refuse(target.place, "only a variable, self.name or an item can be set, one at a time")
 
     def _import(self) -> syntax.Import:
         first, place = self.index, self.advance().place

@@ -13,13 +13,11 @@ from typing import NoReturn, TypeVar
 from contracts.errors import Revert
 from contracts.gas import VALUE_BYTES, bytes_gas
 from contracts.host import Host, Meter
-from contracts.values import DAY, INT_MAX, PERCENT_ONE, TEXT_BYTES_MAX, Money, escrow_account
+from contracts.values import DAY, INT_MAX, MS_MAX, PERCENT_ONE, TEXT_BYTES_MAX, Money, escrow_account
 
 T = TypeVar("T", str, bytes)
 
 HIGH, LOW = INT_MAX, -INT_MAX
-WAKE_MS_MAX = 2**53 - 1
-"""Times beyond it never come."""
 REQUIRE_TEXT_MAX = 256
 """Characters of a `require` text that reach the receipt."""
 _INT_BITS = 255
@@ -31,6 +29,11 @@ _INT_BITS = 255
 def overflow() -> NoReturn:
     """Raises: Revert("overflow")."""
     raise Revert("overflow", "an integer leaves the range of 2^255 - 1 either way")
+
+
+def no_time() -> NoReturn:
+    """Raises: Revert("overflow")."""
+    raise Revert("overflow", "a Time or Span leaves the range of 2^53 - 1 milliseconds either way")
 
 
 def fail(text: str) -> NoReturn:
@@ -170,7 +173,7 @@ def join(meter: Meter, left: T, right: T) -> T:
 def text_of(meter: Meter, value: int | str) -> str:
     """`str(value)`."""
     text = str(value)
-    _text(meter, len(text))
+    _text(meter, text_size(text))
     return text
 
 
@@ -205,6 +208,6 @@ def due(host: Host, wake: Callable[[int], None], time_ms: int) -> bool:
     """True from `time_ms` on; before it, asks to be woken then."""
     if host.now_ms >= time_ms:
         return True
-    if time_ms <= WAKE_MS_MAX:
+    if time_ms <= MS_MAX:
         wake(time_ms)
     return False

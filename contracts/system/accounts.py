@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from consensus.codec import PUBLIC_KEY_BYTES
 from consensus.transactions import Json, is_name
-from contracts.layout import ACCOUNT, KEYS_MAX, MEMBER, Account, account_key, member_key
+from contracts.layout import ACCOUNT, KEYS_MAX, Account, account_key
 from contracts.system.actions import SystemAction, SystemContract, refusal, text_argument
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _KEY = re.compile(rf"[0-9a-f]{{{2 * PUBLIC_KEY_BYTES}}}\Z")
 
 def _register(run: Run, arguments: Mapping[str, Json]) -> None:
     member, account = run.signers[0], text_argument(arguments, "account")
-    if run.context.overlay.get(member_key(member), MEMBER) is None:
+    if not run.has_member(member):
         raise refusal("unauthorised", f"only a member registers accounts; {member} is none")
     if not is_name(account) or not account.startswith(f"{member}."):
         raise refusal("arguments", f"{member} may register names that begin with {member}. (64 long at most)")

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from consensus.transactions import Json, canonical_json, is_name
-from contracts.arguments import from_json, to_json
+from contracts.arguments import checked_copy, from_json, to_json
 from contracts.context import parties
 from contracts.encoding import size_bytes
 from contracts.errors import ContractError
@@ -37,7 +37,7 @@ from contracts.system.actions import SYSTEM_NAMES, SystemAction, SystemContract,
 if TYPE_CHECKING:
     from contracts.execution import Run
 
-COMPILE_GAS_PER_BYTE = 200
+COMPILE_GAS_PER_BYTE = 400
 """Gas for checking and compiling a byte of source."""
 TERMS_BYTES_MAX = 32 * 1024
 """All terms of one instance, as `contracts.encoding.size_bytes` counts."""
@@ -87,7 +87,7 @@ def _create(run: Run, arguments: Mapping[str, Json]) -> str:
     if run.context.code(code) is None:
         raise refusal("unknown", f"no code {code!a} is deployed")
     _check_new_name(run, name)
-    contract = run.context.contract(code)
+    contract = run.code(code)
     terms = _terms(run, contract, arguments["terms"])
     parties = signing_parties(contract, terms)
     if len(parties) > SIGNERS_MAX:
@@ -160,7 +160,7 @@ def _proposed(run: Run, arguments: Mapping[str, Json]) -> tuple[str, Instance, L
     instance = run.context.instance(name)
     if instance.status != InstanceStatus.PROPOSED:
         raise refusal("phase", f"{name} is {instance.status}; only what is proposed is signed or withdrawn")
-    return name, instance, run.context.contract(instance.code)
+    return name, instance, run.code(instance.code)
 
 
 def _check_new_name(run: Run, name: str) -> None:
@@ -172,6 +172,20 @@ def _check_new_name(run: Run, name: str) -> None:
         raise refusal("exists", f"{name} is the name of a system contract")
     if run.context.has_instance(name):
         raise refusal("exists", f"there is an instance {name}")
+    owner = _member_of_name(run, name)
+    account = run.context.account(run.signers[0])
+    if owner is not None and (account is None or account.member != owner):
+        raise refusal("unauthorised", f"only {owner} and its accounts may use the name {name}")
+
+
+def _member_of_name(run: Run, name: str) -> str | None:
+    """The member with whose name, up to a dot, this one begins: nobody else takes it first."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        prefix = ".".join(parts[:count])
+        if run.has_member(prefix):
+            return prefix
+    return None
 
 
 def _terms(run: Run, contract: LoadedContract, given: Json) -> dict[str, Value]:
@@ -186,10 +200,10 @@ def _terms(run: Run, contract: LoadedContract, given: Json) -> dict[str, Value]:
         problem = f"has no terms {', '.join(unknown)}" if unknown else f"needs the terms {', '.join(missing)}"
         raise refusal("arguments", f"{contract.program.name} {problem}")
     terms = {
-        spec.name: from_json(spec.type, given[spec.name], f"terms.{spec.name}", run)
-        if spec.name in given
-        else spec.default
-        for spec in contract.terms.values()
+        name: from_json(spec.type, given[name], f"terms.{name}", run)
+        if name in given
+        else checked_copy(spec.type, spec.default, f"terms.{name}", run)
+        for name, spec in contract.terms.items()
     }
     size = size_bytes(terms)
     if size > TERMS_BYTES_MAX:

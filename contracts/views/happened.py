@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.arguments import to_json
+from contracts.arguments import readable, time_text, to_json
 from contracts.layout import AUX_FIRING
-from contracts.receipts import Event, Firing, Receipt
+from contracts.receipts import Event, Firing, Receipt, Timer
 from contracts.state import StateReader
 
 JsonObject = dict[str, Any]
@@ -17,7 +17,7 @@ def receipt_view(receipt: Receipt, aux: StateReader) -> JsonObject:
     return {
         "id": receipt.id.hex(),
         "kind": "transaction" if receipt.timer is None else "timer",
-        "timer": receipt.timer and receipt.timer._asdict(),
+        "timer": receipt.timer and _timer(receipt.timer),
         "status": receipt.status.value,
         "code": receipt.code or None,
         "text": receipt.text or None,
@@ -42,6 +42,11 @@ def event_view(event: Event, time_ms: int) -> JsonObject:
     }
 
 
+def _timer(timer: Timer) -> JsonObject:
+    text = f"{timer.instance} asked to be woken at {time_text(timer.due_ms)}"
+    return {"instance": timer.instance, "due_ms": timer.due_ms, "text": text}
+
+
 def _firing(key: bytes, encoded: bytes | None) -> JsonObject:
     if encoded is None:
         return {"hash": key.hex()}
@@ -52,7 +57,7 @@ def _firing(key: bytes, encoded: bytes | None) -> JsonObject:
         "rule": firing.rule,
         "branch": firing.branch,
         "conditions": [{"condition": text, "held": held} for text, held in firing.conditions],
-        "reads": {name: to_json(value) for name, value in firing.reads},
+        "reads": {read.name: readable(read.value, read.type) for read in firing.reads},
         "effects": [
             {"verb": effect.verb, "operands": [to_json(operand) for operand in effect.operands]}
             for effect in firing.effects

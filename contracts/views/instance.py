@@ -20,7 +20,7 @@ from contracts.values import DAY, HOUR, MINUTE, SECOND
 from contracts.views import code
 
 EVALUATION_GAS_MAX = 1_000_000
-"""Gas of evaluating one rule for a view."""
+"""Gas of evaluating all rules of an instance for a view; what is beyond it shows as unknown."""
 TABLE_ROWS_SHOWN = 100
 """Rows of a table in the view of its instance; queries show the others."""
 
@@ -48,6 +48,7 @@ def description(context: Context, name: str) -> JsonObject:
     record = context.instance(name)
     contract = context.contract(record.code)
     terms = context.terms(name)
+    run = Run(context, GasMeter(EVALUATION_GAS_MAX))
     return summary(name, record, contract) | {
         "terms_hash": record.terms_hash.hex(),
         "terms": [
@@ -65,7 +66,7 @@ def description(context: Context, name: str) -> JsonObject:
         "phases": list(contract.program.phases),
         "facts": [_fact(context, name, contract, fact) for fact in contract.facts],
         "fields": [_field(context, name, spec) for spec in contract.program.fields],
-        "rules": [_rule(context, name, record, contract, spec) for spec in contract.program.rules],
+        "rules": [_rule(run, name, record, contract, spec) for spec in contract.program.rules],
         "actions": [_action(record, terms, code.action(spec)) for spec in contract.program.actions],
         "queries": [code.query(spec) for spec in contract.program.queries],
     }
@@ -107,10 +108,8 @@ def _action(record: Instance, terms: dict[str, Any], shown: JsonObject) -> JsonO
     return shown | {"accounts": accounts, "possible": record.status == InstanceStatus.ACTIVE and in_phase}
 
 
-def _rule(
-    context: Context, name: str, record: Instance, contract: LoadedContract, spec: RuleSpec
-) -> JsonObject:
-    host = QueryHost(Run(context, GasMeter(EVALUATION_GAS_MAX)), name, contract)
+def _rule(run: Run, name: str, record: Instance, contract: LoadedContract, spec: RuleSpec) -> JsonObject:
+    host = QueryHost(run, name, contract)
     try:
         state = contract.program.inspect_rule(spec.name, host)
     except Revert:  # too dear to be looked at
@@ -121,7 +120,7 @@ def _rule(
     return shown | {
         "in_phase": state.in_phase,
         "wake_ms": state.wake_ms if state.in_phase else None,
-        "next": _next(context, record, contract, spec, state),
+        "next": _next(run.context, record, contract, spec, state),
     }
 
 
@@ -135,6 +134,8 @@ def _next(
         return f"rests: it is for phase {' or '.join(spec.phases)}, the agreement is in phase {record.phase}"
     events = "an action or a fact" if contract.facts else "an action"
     holds = any(branch.holds for branch in state.branches)
+    if not holds and any(branch.holds is None for branch in state.branches):
+        return "can not be told: its conditions fail, or cost too much to look at"
     if not holds and state.wake_ms is None:
         return f"waits for {events}"
     if record.wake_ms is None:

@@ -54,7 +54,8 @@ class Views:
         context = self.context(state)
 
         def find(name: str) -> LoadedContract | None:
-            return context.contract(context.instance(name).code) if context.has_instance(name) else None
+            code = context.instance(name).code if context.has_instance(name) else name
+            return None if context.code(code) is None else context.contract(code)
 
         return sentence(transaction, find)
 

@@ -183,35 +183,39 @@ class TestOneEncoding:
             decode_message(codec.pack([5, header]))
 
 
+def load(shape: codec.Field[Any], raw: Any) -> Any:
+    return decode(shape, codec.pack(raw), "x", 1_000)
+
+
 class TestLimits:
     """Each limit holds at its edge and one beyond."""
 
     def test_an_integer(self) -> None:
         shape = codec.uint(7)
-        assert shape.load(7, "x") == 7
+        assert load(shape, 7) == 7
         with pytest.raises(DecodeError, match="0 to 7"):
-            shape.load(8, "x")
+            load(shape, 8)
 
     @pytest.mark.parametrize(("size", "fits"), [(1, False), (2, True), (3, True), (4, False)])
     def test_bytes(self, size: int, fits: bool) -> None:
         shape = codec.blob(2, 3)
         if fits:
-            assert shape.load(bytes(size), "x") == bytes(size)
+            assert load(shape, bytes(size)) == bytes(size)
         else:
             with pytest.raises(DecodeError, match="2 to 3 bytes"):
-                shape.load(bytes(size), "x")
+                load(shape, bytes(size))
 
     def test_text_counts_bytes_not_letters(self) -> None:
         shape = codec.text(4)
-        assert shape.load("éé", "x") == "éé"
+        assert load(shape, "éé") == "éé"
         with pytest.raises(DecodeError, match="4 bytes"):
-            shape.load("ééa", "x")
+            load(shape, "ééa")
 
     def test_a_sequence(self) -> None:
         shape = codec.sequence(codec.uint(), 2)
-        assert shape.load([1, 2], "x") == (1, 2)
+        assert load(shape, [1, 2]) == (1, 2)
         with pytest.raises(DecodeError, match="2 items"):
-            shape.load([1, 2, 3], "x")
+            load(shape, [1, 2, 3])
 
     def test_the_whole_input(self) -> None:
         data = encode(codec.uint(), 300)
@@ -247,7 +251,7 @@ class TestLimits:
         assert decode_message(encode_message(batch)) == batch
 
     def test_a_claimed_length_beyond_the_input_costs_no_memory(self) -> None:
-        with pytest.raises(DecodeError, match="well-formed"):
+        with pytest.raises(DecodeError, match="6 fields"):
             decode_message(b"\x92\x02\xdd\xff\xff\xff\xff")
 
     def test_deep_nesting_is_refused(self) -> None:

@@ -33,8 +33,7 @@ def lanes_with(*lanes: list[CheckedBatch], parameters: Parameters = PARAMETERS) 
 
 def all_have(lanes: Lanes, *tips: LaneTip, members: tuple[int, ...] = MEMBERS) -> None:
     for member in members:
-        for tip in tips:
-            lanes.heard(member, tip)
+        lanes.heard(member, tips)
 
 
 class TestBatches:
@@ -200,11 +199,11 @@ class TestCutting:
         batches = lane_of(1, 3)
         lanes = lanes_with(batches)
         assert self.cut(lanes) == ()
-        lanes.heard(2, batches[1].tip)
+        lanes.heard(2, [batches[1].tip])
         assert self.cut(lanes) == (batches[1].tip,)
-        lanes.heard(3, LaneTip(1, 3, digest("another")))
+        lanes.heard(3, [LaneTip(1, 3, digest("another"))])
         assert self.cut(lanes) == (batches[1].tip,)
-        lanes.heard(2, LaneTip(1, 9, digest("further")))
+        lanes.heard(2, [LaneTip(1, 9, digest("further"))])
         assert self.cut(lanes) == (batches[2].tip,)
 
     def test_a_frozen_lane_is_not_extended_and_the_others_are(self) -> None:
@@ -241,8 +240,8 @@ class TestCutting:
     def test_gaps_are_what_peers_have_and_we_do_not(self) -> None:
         batches = lane_of(1, 4)
         lanes = lanes_with(batches[:2])
-        lanes.heard(2, batches[3].tip)
-        lanes.heard(3, batches[1].tip)
+        lanes.heard(2, [batches[3].tip])
+        lanes.heard(3, [batches[1].tip])
         (gap,) = lanes.gaps()
         assert (gap[0].final.lane, gap[1], gap[2]) == (1, 2, BatchRange(batches[3].digest, 2))
 
@@ -262,20 +261,28 @@ class TestOutbox:
         assert outbox.due_ms() == 100 + self.parameters.batch_interval_ms
         outbox.offer(self.some(1), 0, 0, 105)
         assert outbox.due_ms() == 100
-        assert len(outbox.take(106)) == 2
+        assert len(outbox.take()) == 2
         assert outbox.due_ms() is None
 
     def test_the_lane_s_room_limits_what_is_taken(self) -> None:
         outbox = Outbox(self.parameters)
         assert outbox.offer(self.some(9), 0, 0, 0) == 6
         assert outbox.offer(self.some(1), 0, 0, 0) == 0
-        outbox.take(0)
+        outbox.take()
         assert outbox.offer(self.some(9), 1, 0, 0) == 0
         assert outbox.offer(self.some(9), 0, 0, 0) == 2
 
-    def test_one_batch_waits_even_while_the_lane_may_not_grow(self) -> None:
+    def test_nothing_is_taken_that_the_lane_has_no_place_for(self) -> None:
+        """Its client would wait for an answer for as long as nothing becomes final."""
         outbox = Outbox(self.parameters)
-        assert outbox.offer(self.some(9), 3, 0, 0) == 2
+        assert outbox.offer(self.some(9), 3, 0, 0) == 0
+        assert outbox.offer(self.some(1), 2, 0, 0) == 1
+        assert outbox.offer(self.some(9), 2, 0, 0) == 1, "the draft that has a place is filled"
+
+    def test_gas_uses_up_places(self) -> None:
+        outbox = Outbox(replace(self.parameters, batch_gas_max=20_000_000))
+        heavy = [transaction(str(index), gas_limit=15_000_000) for index in range(9)]
+        assert outbox.offer(heavy, 0, 0, 0) == 3
 
     def test_bytes_limit_too(self) -> None:
         outbox = Outbox(self.parameters)
@@ -288,5 +295,5 @@ class TestOutbox:
         outbox = Outbox(replace(self.parameters, batch_gas_max=20_000_000))
         heavy = [transaction(str(index), gas_limit=15_000_000) for index in range(2)]
         outbox.offer(heavy, 0, 0, 0)
-        assert outbox.take(0) == (heavy[0],)
-        assert outbox.take(0) == (heavy[1],)
+        assert outbox.take() == (heavy[0],)
+        assert outbox.take() == (heavy[1],)

@@ -34,8 +34,6 @@ WAKES: dict[str, list[int]] = {
     "now() > self.deadline or now() > self.deadline + DAY": [DEADLINE + 1, DEADLINE + DAY + 1],
     "now() > self.deadline and now() > self.deadline + DAY": [DEADLINE + 1],
     "self.deadline <= now() < self.deadline + DAY": [DEADLINE],
-    # a time that never comes
-    "now() > self.deadline + DAY * 2 ** 100": [],
 }
 
 

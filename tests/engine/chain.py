@@ -56,6 +56,10 @@ class Rows:
             found.append((key, self.rows[key]))
         return found
 
+    def last_before(self, key: bytes) -> bytes | None:
+        place = bisect_left(self._keys, key)
+        return self._keys[place - 1] if place else None
+
     def apply(self, writes: Iterable[Write]) -> None:
         for key, value in writes:
             if value is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from contracts.arguments import time_text
 from contracts.receipts import Receipt
 from contracts.values import DAY
 from tests.engine.chain import Chain
@@ -229,8 +230,16 @@ def test_why_it_fired_is_proven_by_the_receipt(chain: Chain) -> None:
         ("self.delivered and self.delivered <= self.deadline", False),
         ("self.delivered", True),
     ]
-    assert firing["reads"]["delivered"] == delivered_ms
-    assert firing["reads"]["price"] == {"amount": str(PRICE), "currency": "euro"}
+    assert firing["reads"] == {
+        "phase": "funded",
+        "delivered": time_text(delivered_ms),
+        "deadline": time_text(deadline_ms(chain)),
+        "rate": "1",
+        "price": {"amount": str(PRICE), "currency": "euro"},
+        "cap": "10",
+        "buyer": "bigmarket",
+        "seller": "greenfarm",
+    }
     assert [(each["verb"], each["operands"][0]) for each in firing["effects"]] == [
         ("pay", "bigmarket"),
         ("pay", "greenfarm"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,13 +21,22 @@ def listed(keys: SortedKeys) -> list[bytes]:
     return found
 
 
-@given(st.lists(st.binary(max_size=2)), st.binary(max_size=2))
-def test_equals_a_sorted_set(added: list[bytes], start: bytes) -> None:
-    keys = SortedKeys()
-    for key in added:
-        keys.add(key)
-    assert listed(keys) == sorted(set(added))
-    assert keys.after(start) == min((key for key in added if key > start), default=None)
+keys_of_two = st.binary(max_size=2)
+
+
+@given(st.lists(keys_of_two), st.lists(keys_of_two), keys_of_two)
+def test_equals_a_sorted_set(added: list[bytes], taken: list[bytes], start: bytes) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sorted_keys, "RUN_KEYS_MAX", 4)
+        keys = SortedKeys()
+        for key in added:
+            keys.add(key)
+        for key in taken:
+            keys.discard(key)
+    left = set(added) - set(taken)
+    assert listed(keys) == sorted(left)
+    assert keys.after(start) == min((key for key in left if key > start), default=None)
+    assert keys.until(start) == max((key for key in left if key <= start), default=None)
 
 
 def test_splits_into_short_lists() -> None:

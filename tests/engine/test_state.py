@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts import state
 from contracts.errors import StateCorruption
 from contracts.layout import ACCOUNT, VALUE
-from contracts.state import SCAN_PAGE, Overlay
+from contracts.neighbours import PAGE_ROWS_MAX
+from contracts.state import Overlay
 from tests.engine.chain import Rows
 
 PREFIX = b"t/"
@@ -58,7 +60,7 @@ def test_overlay_equals_a_dict(
 
 
 def test_scan_crosses_pages_of_the_store() -> None:
-    content = {b"t/%04d" % number: number for number in range(3 * SCAN_PAGE + 1)}
+    content = {b"t/%04d" % number: number for number in range(3 * PAGE_ROWS_MAX + 1)}
     overlay = Overlay(rows(content))
     overlay.put(b"t/0001", None, VALUE, PREFIX)
     overlay.put(b"t/9999", 7, VALUE, PREFIX)
@@ -77,6 +79,31 @@ def test_scan_sees_what_the_loop_over_it_writes_further_on() -> None:
             overlay.put(b"t/3", 3, VALUE, PREFIX)
             overlay.put(b"t/5", 6, VALUE, PREFIX)
     assert seen == [(b"t/1", 1), (b"t/3", 3), (b"t/5", 6)]
+
+
+def test_what_was_rolled_back_is_not_scanned() -> None:
+    """A failed transaction must not make the scans of later ones longer, or dearer."""
+    overlay = Overlay(rows({b"t/5": 5}))
+    overlay.put(b"t/2", 2, VALUE, PREFIX)
+    savepoint = overlay.savepoint()
+    for key in (b"t/1", b"t/2", b"t/5", b"t/9"):
+        overlay.put(key, None if key == b"t/5" else 7, VALUE, PREFIX)
+    overlay.rollback(savepoint)
+    assert list(overlay.scan(PREFIX, None, VALUE)) == [(b"t/2", 2), (b"t/5", 5)]
+
+
+def test_what_was_only_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block may look at more than a node has memory for, transaction after transaction."""
+    monkeypatch.setattr(state, "READ_BYTES_MAX", 10_000)
+    overlay = Overlay(rows({b"t/%04d" % number: number for number in range(1_000)}))
+    for number in range(1_000):
+        assert overlay.get(b"t/%04d" % number, VALUE) == number
+        if number % 100 == 0:
+            overlay.put(b"t/%04d" % number, -number, VALUE, PREFIX)
+            overlay.commit()
+            assert len(overlay._values) < 110
+    assert len(overlay.writes()) == 10
+    assert [overlay.get(b"t/%04d" % number, VALUE) for number in (99, 100, 900, 999)] == [99, -100, -900, 999]
 
 
 def test_changes_tell_what_was_before() -> None:

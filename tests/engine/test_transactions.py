@@ -9,6 +9,7 @@ import pytest
 from consensus.transactions import GAS_LIMIT_MAX, Transaction
 from contracts.engine import TRANSACTION_GAS
 from contracts.errors import StateCorruption
+from contracts.gas import ROW
 from contracts.receipts import Receipt, Status
 from contracts.replay import BUCKET_MS
 from tests.engine.chain import Chain, MemoryLedger
@@ -158,6 +159,23 @@ def test_a_refusal_is_named_and_costs_only_what_ran(
 def test_without_gas_it_fails_and_pays_the_limit(chain: Chain, gas_limit: int) -> None:
     receipt = chain.block(transfer(chain, gas_limit=gas_limit)).receipts[0]
     assert (receipt.code, receipt.gas_used, chain.balance("greenfarm")) == ("gas", gas_limit, 0)
+
+
+def test_every_row_that_changes_costs_its_way_up_the_tree(chain: Chain) -> None:
+    """How often it is written costs less; what a failure undoes costs nothing at the end."""
+    rows = (
+        "class Rows(Contract):\n    rows: Table[int, int] = table()\n    @action()\n"
+        "    def write(self, first: int, step: int) -> None:\n        for i in range(100):\n"
+        "            self.rows[first + i * step] = i\n"
+    )
+    create = {"code": chain.deploy(rows), "name": "rows", "terms": {}}
+    chain.succeed("bank", ("contracts", "create", create))
+    many = chain.succeed("bank", ("rows", "write", {"first": 100, "step": 1})).gas_used
+    one = chain.succeed("bank", ("rows", "write", {"first": 100, "step": 0})).gas_used
+    assert many - one == 99 * ROW
+    short = chain.transaction("bank", ("rows", "write", {"first": 500, "step": 1}), gas_limit=many - 1)
+    assert chain.block(short).receipts[0].code == "gas"
+    assert not any(key.startswith(b"table/rows/rows/\x03\x82\x01\xf4") for key in chain.ledger.state.rows)
 
 
 def test_gas_used_does_not_depend_on_the_limit(chain: Chain) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from consensus.parameters import Parameters
+from consensus.transactions import GAS_LIMIT_MAX
 from contracts.engine import Outcome
 from contracts.receipts import FIRINGS_MAX, Receipt, Status, Timer
 from contracts.triggers import TIMER_REST_MS
-from tests.engine.chain import Chain
+from tests.engine.chain import GENESIS_MS, Chain
 
 ALARM = '''
 from contracts import SECOND, Contract, Event, Span, Time, action, emit, now, require, rule, term
@@ -167,6 +168,35 @@ def test_the_rest_of_the_timers_waits_for_the_next_block() -> None:
         at_ms + 1,
     )
     assert timers(chain.block()) == [(Timer("c", at_ms + 1), Status.OK)]
+
+
+BURNER = """
+class Burner(Contract):
+    at: Time = term()
+    rings: int = 0
+
+    @rule
+    def burn(self) -> None:
+        if self.rings == 0 and now() > self.at:
+            self.rings += 1
+            while True:
+                pass
+"""
+
+
+def test_timers_of_a_block_share_the_gas_of_one_batch() -> None:
+    """Nobody pays for them, so they must not take what is there for transactions."""
+    parameters = Parameters(batch_gas_max=GAS_LIMIT_MAX, timer_gas_max=GAS_LIMIT_MAX // 3)
+    chain, at_ms = Chain(parameters), GENESIS_MS + 60_000
+    for name in "abcde":
+        create(chain, BURNER, name, at=at_ms)
+    first, second = chain.block(after_ms=60_000), chain.block()
+    assert [receipt.code for receipt in (*first.receipts, *second.receipts)] == ["gas"] * 5
+    assert ([timer and timer.instance for timer, _ in timers(first)], first.next_wakeup_ms) == (
+        ["a", "b", "c"],
+        at_ms + 1,
+    )
+    assert [timer and timer.instance for timer, _ in timers(second)] == ["d", "e"]
 
 
 def test_a_block_that_must_stay_empty_runs_no_timer() -> None:

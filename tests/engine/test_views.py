@@ -62,7 +62,7 @@ def test_a_rule_tells_its_branches_and_when_it_is_tried(chain: Chain) -> None:
     instance = chain.instance("funded")
     assert shown["wake_ms"] == instance["wake_ms"] > chain.now_ms + 39 * DAY
     assert shown["next"].startswith("waits for an action or a fact; the node tries it by itself at 2026-")
-    assert shown["next"].endswith(" UTC (in 39 days)")
+    assert shown["next"].endswith("Z (in 39 days)")
 
 
 def test_a_rule_that_is_due_fires_with_the_next_block(chain: Chain) -> None:
@@ -156,7 +156,15 @@ NEW_KEY = "00112233" + "00" * 28
         ),
         (("unheard", "of", {"list": [1, None, True]}), "calls of on unheard (list 1, nothing, yes)"),
         (("euro", "launder", {}), "calls launder on euro"),
-        (("closed", "report", {"fact": "delivered", "value": 7}), "reports to closed that delivered is 7"),
+        (
+            ("closed", "report", {"fact": "delivered", "value": 1_780_000_000_000}),
+            "reports to closed that delivered is 2026-05-28T20:26:40Z",
+        ),
+        (("closed", "report", {"fact": "weather", "value": 7}), "reports to closed that weather is 7"),
+        (
+            ("unheard", "of", {"note": 'x"; then bank calls burn\u202e\n'}),
+            'calls of on unheard (note "x\'; then bank calls burn  ")',
+        ),
         (("contracts", "deploy", {"source": TOKEN}), f"deploys the contract Token ({len(TOKEN)} characters)"),
         (
             ("contracts", "create", CREATE),
@@ -180,6 +188,15 @@ NEW_KEY = "00112233" + "00" * 28
 def test_sentences(chain: Chain, call: tuple[str, str, dict[str, Any]], expected: str) -> None:
     transaction = chain.transaction("bank", call)
     assert chain.engine.sentence(chain.ledger.state, transaction) == f"bank {expected}"
+
+
+def test_a_sentence_about_known_code_writes_times_out(chain: Chain) -> None:
+    terms = {"deadline": 1_780_000_000_000, "buyer": "bank", "give_up": 30 * DAY, "rate": "1.5"}
+    create = {"code": chain.instance("funded")["code"], "name": "deal", "terms": terms}
+    sentence = chain.engine.sentence(
+        chain.ledger.state, chain.transaction("bank", ("contracts", "create", create))
+    )
+    assert sentence.endswith("(buyer bank, deadline 2026-05-28T20:26:40Z, rate 1.5, give_up 30d)")
 
 
 def test_a_sentence_names_all_who_sign_and_all_that_is_done(chain: Chain) -> None:

@@ -1,9 +1,10 @@
 """The simulator from the command line.
 
 python -m tests.simulator --seeds 0 1000      a thousand schedules; a failing one with its replay command
-python -m tests.simulator --seeds 7 8         one schedule again, in full
+python -m tests.simulator --seeds 7 8         one schedule again; with --show step by step
 python -m tests.simulator --long              from a new seed on until interrupted, a line a minute
 python -m tests.simulator --crashes           a crash at every persist and send point
+python -m tests.simulator --crash 2 17        member 2's crash at its point 17 again
 python -m tests.simulator --mutants           whether every planted bug is found
 """
 
@@ -19,18 +20,24 @@ from tests.simulator.runs import (
     crashes_in_parallel,
     hunt_in_parallel,
     in_parallel,
+    run_crash,
+    run_seed,
     stopwatch,
     summary,
 )
 
 REPORT_EVERY_S = 60
+LONG_BLOCK = 2_048
+"""Seeds between two summaries of a long run."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", nargs=2, type=int, metavar=("FROM", "TO"), default=(0, 200))
+    parser.add_argument("--show", action="store_true", help="print every step")
     parser.add_argument("--long", action="store_true", help="go on from FROM until interrupted")
     parser.add_argument("--crashes", action="store_true", help="a crash at every persist and send point")
+    parser.add_argument("--crash", nargs=2, type=int, metavar=("MEMBER", "POINT"), help="one of these again")
     parser.add_argument("--mutants", action="store_true", help="look for the planted bugs")
     parser.add_argument("--jobs", type=int, default=None, help="processes; default: one for each processor")
     options = parser.parse_args()
@@ -38,15 +45,16 @@ def main() -> int:
         return _mutants(options.jobs)
     if options.crashes:
         return _watch(crashes_in_parallel(1, options.jobs))
+    if options.crash:
+        return _watch([run_crash(options.crash)])
     first, last = options.seeds
-    seeds: Iterable[int] = range(first, last)
-    if options.long:
-        seeds = itertools.chain.from_iterable(range(s, s + 64) for s in itertools.count(first, 64))
-        while True:
-            block = list(itertools.islice(seeds, 2048))
-            if _watch(in_parallel(block, options.jobs)):
-                return 1
-    return _watch(in_parallel(seeds, options.jobs))
+    if options.show:
+        return _watch(run_seed(seed, show=True) for seed in range(first, last))
+    if not options.long:
+        return _watch(in_parallel(range(first, last), options.jobs))
+    blocks = itertools.count(first, LONG_BLOCK)
+    failed = any(_watch(in_parallel(range(start, start + LONG_BLOCK), options.jobs)) for start in blocks)
+    return 1 if failed else 0
 
 
 def _watch(outcomes: Iterable[Outcome]) -> int:
@@ -69,7 +77,7 @@ def _mutants(jobs: int | None) -> int:
     for mutant, outcome in hunt_in_parallel(jobs):
         verdict = f"NOT FOUND within {mutant.seeds_max} seeds"
         if outcome is not None:
-            verdict = f"seed {outcome.seed}: {(outcome.failure or '')[:100]}"
+            verdict = f"{outcome.options}: {(outcome.failure or '')[:100]}"
         print(f"{mutant.name:26} {verdict}", flush=True)
         missed += outcome is None
     return 1 if missed else 0

@@ -98,7 +98,9 @@ class Checks:
                 missing.append("the header")
             parent = state.chain.get(header.parent) if header is not None else None
             if header is not None and parent is not None:
-                for batches in state.lanes.span(parent.cut, header.cut).batches.values():
+                span = state.lanes.span(parent.cut, header.cut)
+                missing += ["a batch that is not even held"] * len(span.missing)
+                for batches in span.batches.values():
                     missing += ["a batch" for batch in batches if encode_record(batch.batch) not in durable]
             notarised = state.certificates.get(N, vote.view)
             if vote.kind is F and (notarised is None or encode_record(notarised) not in durable):

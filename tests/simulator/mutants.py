@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from consensus import ballot, dissemination, records, rules, state, voting
@@ -121,7 +121,12 @@ def _skips_not_required() -> list[Patch]:
 
 
 def _votes_without_data() -> list[Patch]:
-    return [(Span, "complete", property(lambda self: True)), (Span, "missing", ())]
+    span = Lanes.span
+    return [(Lanes, "span", lambda self, base, cut: replace(span(self, base, cut), missing=()))]
+
+
+def _finalises_without_data() -> list[Patch]:
+    return [(Span, "complete", property(lambda self: True))]
 
 
 def _executes_at_notarisation() -> list[Patch]:
@@ -161,7 +166,8 @@ MUTANTS = (
     Mutant("no-retry", "a stuck validator says nothing", _no_retry, 20),
     Mutant("constant-timer", "views never last longer", _constant_timer, 60),
     Mutant("skips-not-required", "a parent may be older than an unskipped view", _skips_not_required, 60),
-    Mutant("votes-without-data", "N and F for batches that are not held", _votes_without_data, 5),
+    Mutant("votes-without-data", "N and F for batches that are not held", _votes_without_data, 10),
+    Mutant("finalises-without-data", "F for batches that are not held", _finalises_without_data, 20),
     Mutant(
         "executes-at-notarisation",
         "a notarised block is delivered as if final",

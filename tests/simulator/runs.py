@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from consensus.errors import ConsensusError
@@ -22,41 +22,49 @@ ED25519_EVERY = 20
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 
 
+_FAULTS = (Failed, ConsensusError, LookupError, ValueError, TypeError, AttributeError, RuntimeError)
+"""What a broken core may raise."""
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What one seed came to."""
+    """What one run came to."""
 
-    seed: int
+    options: str
+    """With them `python -m tests.simulator` repeats the run."""
     failure: str | None
-    recovery_ms: int
-    events: int
-    trace: str
-    counts: Counter[str]
+    recovery_ms: int = 0
+    events: int = 0
+    trace: str = ""
+    counts: Counter[str] = field(default_factory=Counter)
 
     @property
     def replay(self) -> str:
         """The command that shows the failure again."""
-        return f"python -m tests.simulator --seeds {self.seed} {self.seed + 1}"
+        return f"python -m tests.simulator {self.options}"
 
 
-def run_seed(seed: int) -> Outcome:
-    """One run; whatever the core raises is a failure of this seed."""
+def run_seed(seed: int, *, show: bool = False) -> Outcome:
+    """One run, shown step by step or not; whatever the core raises is a failure of this seed."""
     world = World(draw(seed, ed25519=seed % ED25519_EVERY == 0))
+    world.show = show
     failure, recovery_ms = None, 0
     try:
         recovery_ms = world.run()
-    except (Failed, ConsensusError, LookupError, ValueError, TypeError, AttributeError) as error:
+    except _FAULTS as error:
         failure = f"{type(error).__name__}: {error}"
-    return Outcome(seed, failure, recovery_ms, world.events, world.trace_hash, world.counts)
+    options = f"--seeds {seed} {seed + 1}"
+    return Outcome(options, failure, recovery_ms, world.events, world.trace_hash, world.counts)
 
 
 def run_crash(case: tuple[int, int]) -> Outcome:
     """One run with one crash: (member, point)."""
+    options = "--crash {} {}".format(*case)
     try:
         exhaustive.run(*case)
-    except (Failed, ConsensusError) as error:
-        return Outcome(case[1], f"crash of member {case[0]} at point {case[1]}: {error}", 0, 0, "", Counter())
-    return Outcome(case[1], None, 0, 0, "", Counter())
+    except _FAULTS as error:
+        return Outcome(options, f"{type(error).__name__}: {error}")
+    return Outcome(options, None)
 
 
 def in_parallel(seeds: Iterable[int], jobs: int | None = None) -> Iterator[Outcome]:

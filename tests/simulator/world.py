@@ -32,6 +32,8 @@ class World:
         self.chance = Chance(swarm.seed ^ 0x5EED)
         self.now_ms = 0
         self.healed = False
+        self.show = False
+        """Print every step."""
         self.events = 0
         self.counts: Counter[str] = Counter()
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
@@ -78,7 +80,10 @@ class World:
         self.trace(what)
 
     def trace(self, *what: object) -> None:
-        self._trace.update(f"{self.now_ms} {what}\n".encode())
+        line = f"{self.now_ms} {what}"
+        self._trace.update(line.encode())
+        if self.show:
+            print(line)
 
     @property
     def trace_hash(self) -> str:

@@ -1,0 +1,111 @@
+"""Saying where one stands, hearing where others stand, and helping who is behind."""
+
+from __future__ import annotations
+
+from consensus import catchup
+from consensus.delivery import is_held_back
+from consensus.effects import Broadcast, Outgoing, Send, SyncNeeded
+from consensus.errors import InvalidMessage
+from consensus.keys import Signer
+from consensus.messages import executed_payload
+from consensus.state import Now, Peer, State
+from consensus.types import NO_DIGEST, ExecutedTip, MemberNumber, Status
+
+ANSWERS_PER_T0 = 8
+"""A peer's Status is answered, and ours sent to a peer that is further, at most so often."""
+
+
+class Standing:
+    """One validator's Status messages, and its calls for catch-up."""
+
+    def __init__(self, state: State, out: Outgoing, signer: Signer, now: Now) -> None:
+        self.peers = {number: Peer() for number in state.others}
+        self._state = state
+        self._out = out
+        self._signer = signer
+        self._executed: ExecutedTip | None = None
+        self._told_ms = now.mono_ms
+        self._told_height = state.execution.height
+        self._behind_since_ms: int | None = None
+        self._sync_asked_ms: int | None = None
+
+    def hear(self, sender: MemberNumber, status: Status, now: Now) -> None:
+        """Take a peer's Status (its votes excepted) and answer it. Raises: InvalidMessage."""
+        self._hear_execution(sender, status.executed)
+        peer, certificates = self.peers[sender], self._state.certificates
+        peer.frontier, peer.final_view = status.frontier, status.final_view
+        if self._is_time(peer.answered_ms, now):
+            peer.answered_ms = now.mono_ms
+            for part in catchup.answer_status(self._state, status):
+                self._out.add(Send(sender, part))
+        is_further = status.frontier > certificates.frontier or status.final_view > certificates.final_view
+        if is_further and self._is_time(peer.asked_ms, now):
+            self.tell_one(sender, now)
+
+    def _is_time(self, last_ms: int | None, now: Now) -> bool:
+        interval_ms = self._state.parameters.base_timeout_ms // ANSWERS_PER_T0
+        return last_ms is None or now.mono_ms - last_ms >= interval_ms
+
+    def _hear_execution(self, sender: MemberNumber, tip: ExecutedTip) -> None:
+        state = self._state
+        known = state.execution.tip_of(sender)
+        if tip.voter != sender:
+            raise InvalidMessage("a status must carry its sender's own execution")
+        if known is not None and known.height >= tip.height:
+            return
+        payload = executed_payload(state.chain_id, tip.height, tip.exec_hash)
+        if not state.verifier(state.committee.key_of(sender) or NO_DIGEST, payload, tip.signature):
+            raise InvalidMessage("the signature on its execution is not valid")
+        state.execution.heard(tip)
+
+    def tell_one(self, member: MemberNumber, now: Now) -> None:
+        """Send our Status to one peer."""
+        self.peers[member].asked_ms = now.mono_ms
+        self._out.add(Send(member, self._status()))
+
+    def tell_all(self, now: Now, stuck: bool) -> None:
+        """To everybody: when stuck, to be helped; else now and then, so that others know how far we are."""
+        due_ms = self._told_ms + self._state.parameters.base_timeout_ms
+        news = self._told_height != self._state.execution.height
+        if stuck or (news and now.mono_ms >= due_ms):
+            self._told_ms, self._told_height = now.mono_ms, self._state.execution.height
+            self._out.add(Broadcast(self._status()))
+        elif news:
+            self._out.wake(due_ms)
+
+    def _status(self) -> Status:
+        state = self._state
+        execution, certificates = state.execution, state.certificates
+        if self._executed is None or self._executed.height != execution.height:
+            signature = self._signer.sign(executed_payload(state.chain_id, execution.height, execution.hash))
+            self._executed = ExecutedTip(state.me, execution.height, execution.hash, signature)
+        return Status(
+            epoch=state.committee.epoch,
+            frontier=certificates.frontier,
+            final_view=certificates.final_view,
+            executed=self._executed,
+            votes=state.ballot.of(certificates.frontier).all(),
+        )
+
+    def seek_sync(self, now: Now, delivered: bool) -> None:
+        """Ask the driver for whole blocks where the final one is far ahead, or near and does not come.
+
+        `delivered`: a block was delivered just now.
+        """
+        state, floor = self._state, self._state.chain.floor.header
+        if delivered:
+            self._behind_since_ms = None
+        if is_held_back(state) or state.certificates.final_view == floor.view:
+            self._behind_since_ms = None
+            return
+        if self._behind_since_ms is None:
+            self._behind_since_ms = now.mono_ms
+        interval_ms = 2 * state.parameters.base_timeout_ms
+        due_ms = self._behind_since_ms + (0 if catchup.is_far_behind(state) else interval_ms)
+        if self._sync_asked_ms is not None:
+            due_ms = max(due_ms, self._sync_asked_ms + interval_ms)
+        if due_ms > now.mono_ms:
+            self._out.wake(due_ms)
+            return
+        self._sync_asked_ms = now.mono_ms
+        self._out.add(SyncNeeded(floor.height + 1, catchup.sync_peers(state)))
