@@ -7,6 +7,7 @@ a transaction may be written is decided by its signatures, never here.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,10 @@ STREAMS_MAX = 256
 """Event streams open at a time."""
 WAITS_MAX = 1024
 """Requests that wait for a transaction at a time."""
+BODIES_BYTES_MAX = 128 * 1024 * 1024
+"""Bodies under way at a time, together, in bytes."""
+BODY_S_MAX = 30.0
+"""Longest time for one body to arrive."""
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?\Z")
 _IP_LITERAL = re.compile(r"\[.*\]\Z|[0-9]{1,3}(\.[0-9]{1,3}){3}\Z")
@@ -50,6 +55,8 @@ class Access:
     origins: tuple[str, ...] = ()
     streams_max: int = STREAMS_MAX
     waits_max: int = WAITS_MAX
+    bodies_bytes_max: int = BODIES_BYTES_MAX
+    body_s_max: float = BODY_S_MAX
 
     def allows_host(self, header: str) -> bool:
         """An IP address cannot be rebound by a foreign name server, so it is always right."""
@@ -83,6 +90,35 @@ class Slots:
             self.taken -= 1
 
 
+class Bodies:
+    """What bodies may hold while they arrive: bytes of all together, and time of each."""
+
+    def __init__(self, bytes_max: int, seconds_max: float) -> None:
+        self.bytes_held = 0
+        self._bytes_max = bytes_max
+        self._seconds_max = seconds_max
+
+    async def read(self, request: Request, bytes_max: int) -> bytes:
+        """The whole body. Raises: ApiError; ClientDisconnect."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._seconds_max):
+                async for chunk in request.stream():
+                    body += chunk
+                    self.bytes_held += len(chunk)
+                    if len(body) > bytes_max:
+                        raise ApiError("too_large", f"the body is longer than {bytes_max} bytes")
+                    if self.bytes_held > self._bytes_max:
+                        detail = f"{self._bytes_max} bytes of bodies are under way, the most that is allowed"
+                        raise ApiError("overloaded", detail)
+        except TimeoutError:
+            detail = f"the body was not complete after {self._seconds_max:g} s"
+            raise ApiError("malformed_json", detail) from None
+        finally:
+            self.bytes_held -= len(body)
+        return bytes(body)
+
+
 class Guard:
     """ASGI middleware: refuses foreign hosts and origins, and adds the headers that every answer has."""
 
@@ -98,8 +134,12 @@ class Guard:
         # Read before the answer is made, so that the answer reflects at least this height.
         height = str(self._gateway.height) if scope["path"].startswith("/v1/") else None
 
+        started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS:
                     headers.setdefault(name, value)
@@ -112,7 +152,14 @@ class Guard:
         except ApiError as error:
             await problem(Request(scope), error.code, error.detail)(scope, receive, send_with_headers)
             return
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            # Only a server that ends cancels a request, and after it has waited for it.
+            if started or not scope["app"].state.closing.is_set():
+                raise
+            answer = problem(Request(scope), "unavailable", "the node is stopping")
+            await answer(scope, receive, send_with_headers)
 
     def _check(self, scope: Scope) -> None:
         if scope["path"] in PROBES:
@@ -131,22 +178,17 @@ class Guard:
 async def read_json(request: Request, bytes_max: int) -> Any:
     """The request's body as a JSON value.
 
-    Raises: ApiError where it is not declared as JSON, longer than `bytes_max`, or not JSON.
+    Raises: ApiError where it is not declared as JSON, longer than `bytes_max`, not JSON, or too slow.
     """
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "application/json":
         detail = f"Content-Type is {content_type[:100]!r}, not application/json"
         raise ApiError("unsupported_media_type", detail)
-    too_large = f"the body is longer than {bytes_max} bytes"
     if _length(request.headers.get("content-length")) > bytes_max:
-        raise ApiError("too_large", too_large)
-    body = bytearray()
+        raise ApiError("too_large", f"the body is longer than {bytes_max} bytes")
+    under_way: Bodies = request.app.state.bodies
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > bytes_max:
-                raise ApiError("too_large", too_large)
-        return orjson.loads(body)
+        return orjson.loads(await under_way.read(request, bytes_max))
     except ClientDisconnect:
         raise ApiError("malformed_json", "the connection ended within the body") from None
     except orjson.JSONDecodeError as error:

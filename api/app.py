@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 
 from api import contracts, errors, ledger, openapi, ops, stream, transactions
-from api.access import Access, Guard, Slots
+from api.access import Access, Bodies, Guard, Slots
 from api.gateway import Gateway
 from api.pages import routes as pages
 
@@ -44,6 +44,7 @@ def create_app(
     app.state.closing = asyncio.Event()
     app.state.streams = Slots(access.streams_max)
     app.state.waits = Slots(access.waits_max)
+    app.state.bodies = Bodies(access.bodies_bytes_max, access.body_s_max)
     app.state.metrics = ops.Metrics(registry or CollectorRegistry())
     errors.install(app, lambda path: openapi.methods_of(app, path))
     for module in (transactions, contracts, ledger, stream, ops):
@@ -69,5 +70,5 @@ def create_app(
 
 
 def begin_shutdown(app: FastAPI) -> None:
-    """Say that the node is about to stop, from the API's event loop: not ready any more, streams end."""
+    """Say that the node is about to stop, from the API's event loop: not ready, streams and waits end."""
     app.state.closing.set()

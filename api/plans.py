@@ -7,6 +7,7 @@ transaction's id is the hash of what was signed: posting it again can have no se
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,10 +30,14 @@ REQUEST_S = 15.0
 """Without an answer for this long, beyond what was asked to be waited, a request has failed."""
 STREAM_SILENCE_S = 45.0
 """A node sends a heartbeat every 15 s; a stream silent for this long is opened again."""
+EVENT_BYTES_MAX = 8 * 1024 * 1024
+"""One line of an event stream; a longer one is no node's."""
+MESSAGE_LINES_MAX = 16
 EXPIRES_AFTER_MS = 5 * 60 * 1000
 """How long a transaction can take effect where its sender does not say."""
 
 _RETRIED = frozenset({429, 502, 503, 504})
+_EVENT_ID = re.compile(rb"[0-9]{1,15}\.[0-9]{1,9}\Z")
 _STATUS_FIELDS = ("id", "height", "index", "outcome", "code", "detail", "hint", "receipt")
 
 T = TypeVar("T")
@@ -44,16 +49,23 @@ class ApiProblem(Exception):
 
     def __init__(self, status: int, body: JsonObject) -> None:
         self.status = status
-        self.code = str(body.get("code", status))
-        self.detail = str(body.get("detail", ""))
-        self.hint = str(body.get("hint", ""))
-        self.transaction: str | None = body.get("transaction")
+        texts = {name: value for name, value in body.items() if isinstance(value, str)}
+        self.code = texts.get("code", str(status))
+        self.detail = texts.get("detail", "")
+        self.hint = texts.get("hint", "")
+        self.transaction = texts.get("transaction")
         self.body = body
         super().__init__(f"{self.code}: {self.detail} {self.hint}".strip())
 
 
 class Unreachable(Exception):
     """No answer came, again and again."""
+
+
+def malformed(what: str) -> ApiProblem:
+    """The problem that what answered is no node, or one that this client does not understand."""
+    hint = "Is this the address of a quorate node, of a version that fits?"
+    return ApiProblem(502, {"code": "malformed_answer", "detail": what, "hint": hint})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +116,7 @@ def ask(step: Ask, *, retry: bool = True) -> Plan[Any]:
             failure = Unreachable(f"{step.method} {step.path}: {type(error).__name__} {error}")
         else:
             if answer.is_success:
-                return orjson.loads(answer.content)
+                return _loaded(answer.content)
             failure = problem_of(answer)
             if not is_passing(answer):
                 raise failure
@@ -145,8 +157,10 @@ def submit_batch(submissions: Sequence[JsonObject]) -> Plan[list[TransactionStat
     left, patience = list(range(len(submissions))), Patience()
     while left:
         body = {"transactions": [submissions[place] for place in left]}
-        answer = yield from ask(Ask("POST", "/v1/transactions:batch", {}, body))
-        statuses |= {place: _status(item) for place, item in zip(left, answer["items"], strict=True)}
+        items = _field((yield from ask(Ask("POST", "/v1/transactions:batch", {}, body))), "items", list)
+        if len(items) != len(left):
+            raise malformed(f"{len(items)} answers to {len(left)} transactions")
+        statuses |= {place: _status(item) for place, item in zip(left, items, strict=True)}
         left = [place for place in left if statuses[place].code == "overloaded"]
         pause = patience.pause() if left else None
         if pause is None:
@@ -166,10 +180,15 @@ def send(
     """Build, sign, post, wait; the first of `accounts` is the sender, the others are cosigners."""
     node = yield from ask(Ask("GET", "/v1/status"))
     # A development node's clock may be ahead of ours.
-    expires_ms = max(time.time_ns() // 1_000_000, node["clock_ms"]) + EXPIRES_AFTER_MS
+    expires_ms = max(time.time_ns() // 1_000_000, _field(node, "clock_ms", int)) + EXPIRES_AFTER_MS
     sender, *cosigners = (account.name for account in accounts)
     transaction = build_transaction(
-        chain or node["chain"], sender, calls, expires_ms, cosigners=cosigners, gas_limit=gas_limit
+        chain or _field(node, "chain", str),
+        sender,
+        calls,
+        expires_ms,
+        cosigners=cosigners,
+        gas_limit=gas_limit,
     )
     signers = {account.signer.public_key: account.signer for account in accounts}
     return (yield from submit(sign_transaction(transaction, list(signers.values())), until, timeout_s))
@@ -190,18 +209,28 @@ class EventReader:
         return headers if self._last_id is None else headers | {"Last-Event-ID": self._last_id}
 
     def feed(self, data: bytes) -> Iterator[JsonObject]:
-        """The events that `data` completes. Messages of other kinds are for pages."""
+        """The events that `data` completes. Messages of other kinds are for pages. Raises: ApiProblem."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             if line:
-                name, _, value = line.partition(b":")
-                self._message[name] = value.removeprefix(b" ")
+                self._take(line)
                 continue
             message, self._message = self._message, {}
             if b"id" in message:
-                self._last_id = message[b"id"].decode()
+                self._last_id = _event_id(message[b"id"])
             if message.get(b"event") == b"event":
-                yield orjson.loads(message[b"data"])
+                event = _loaded(message.get(b"data", b""))
+                if not isinstance(event, dict):
+                    raise malformed("an event is no object")
+                yield event
+        if len(self._rest) > EVENT_BYTES_MAX:
+            raise malformed("an event has no end")
+
+    def _take(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        self._message[name] = value.removeprefix(b" ")
+        if len(line) > EVENT_BYTES_MAX or len(self._message) > MESSAGE_LINES_MAX:
+            raise malformed("an event has no end")
 
 
 def problem_of(answer: httpx.Response) -> ApiProblem:
@@ -222,9 +251,32 @@ def _seconds(text: str | None) -> float:
     return float(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 6 else 0.0
 
 
-def _status(body: JsonObject) -> TransactionStatus:
+def _loaded(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise malformed(f"the answer is not JSON: {error}") from None
+
+
+def _field(answer: Any, name: str, kind: type[T]) -> T:
+    value = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(value, kind):
+        raise malformed(f"the answer has no {name}")
+    return value
+
+
+def _event_id(data: bytes) -> str:
+    if not _EVENT_ID.match(data):
+        raise malformed("an event's id is no place in a chain")
+    return data.decode()
+
+
+def _status(body: Any) -> TransactionStatus:
+    state = _field(body, "state", str)
+    if state not in tuple(TransactionState):
+        raise malformed(f"a transaction is in the state {state[:40]!r}")
     values = {"id": ""} | {name: body[name] for name in _STATUS_FIELDS if name in body}
-    return TransactionStatus(state=TransactionState(body["state"]), **values)
+    return TransactionStatus(state=TransactionState(state), **values)
 
 
 def _is_done(status: TransactionStatus, until: Until) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Literal
@@ -12,7 +13,7 @@ from api import bodies, schemas
 from api.access import Slots, read_json
 from api.catalogue import CATALOGUE
 from api.errors import RETRY_AFTER_S, ApiError, name_transaction
-from api.gateway import JsonObject, TransactionState, TransactionStatus
+from api.gateway import Gateway, JsonObject, TransactionState, TransactionStatus
 from api.http import (
     ITEMS_DEFAULT,
     Cursor,
@@ -105,7 +106,7 @@ async def submit(
         if status.state is TransactionState.REJECTED:
             raise _rejection(status)
         if wait is not None and not _is_reached(status, wait):
-            status = await node.wait(identifier, wait, timeout_s)
+            status = await _wait(request, node, identifier, wait, timeout_s)
             known = known or _is_reached(status, wait)
     return Json(status_body(status), 200 if known else 202, {"Location": f"/v1/transactions/{identifier}"})
 
@@ -218,7 +219,10 @@ async def transaction_status(
 ) -> Response:
     """Its status; once it is committed, with the transaction, its sentence and its receipt."""
     with _place_to_wait(request, wait):
-        status = await (node.status(transaction) if wait is None else node.wait(transaction, wait, timeout_s))
+        if wait is None:
+            status = await node.status(transaction)
+        else:
+            status = await _wait(request, node, transaction, wait, timeout_s)
     if status.state is TransactionState.UNKNOWN:
         detail = f"{transaction} is neither executed nor waiting here"
         raise ApiError("unknown_transaction", detail, state=status.state)
@@ -248,6 +252,24 @@ def _rejection(status: TransactionStatus) -> ApiError:
 def _place_to_wait(request: Request, wait: str | None) -> AbstractContextManager[None]:
     slots: Slots = request.app.state.waits
     return nullcontext() if wait is None else slots.take()
+
+
+async def _wait(
+    request: Request,
+    node: Gateway,
+    transaction: str,
+    until: Literal["available", "committed"],
+    timeout_s: float,
+) -> TransactionStatus:
+    """Where it stands when it is that far, when time is up, or when the node is about to stop."""
+    waiting = asyncio.ensure_future(node.wait(transaction, until, timeout_s))
+    closing = asyncio.ensure_future(request.app.state.closing.wait())
+    try:
+        await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED)
+        return waiting.result() if waiting.done() else await node.status(transaction)
+    finally:
+        waiting.cancel()
+        closing.cancel()
 
 
 def _is_reached(status: TransactionStatus, wanted: str) -> bool:

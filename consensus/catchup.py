@@ -58,21 +58,22 @@ def answer_get(state: State, get: Get, stored: Callable[[Digest], Batch | None])
     answer: list[Message] = []
     for digest in get.headers:
         _add_header(state, digest, answer)
-    room_bytes = BYTES_PER_ANSWER
+    room, room_bytes = BATCHES_PER_ANSWER, BYTES_PER_ANSWER
     for wanted in get.batches:
-        found = _range(state, wanted, stored, room_bytes)
+        found = _range(state, wanted, stored, room, room_bytes)
         answer += found
+        room -= len(found)
         room_bytes -= sum(batch.header.size_bytes for batch in found)
     return answer
 
 
 def _range(
-    state: State, wanted: BatchRange, stored: Callable[[Digest], Batch | None], room_bytes: int
+    state: State, wanted: BatchRange, stored: Callable[[Digest], Batch | None], room: int, room_bytes: int
 ) -> list[Batch]:
     """From the newest down its lane as far as an answer goes; whoever needs more asks again from there."""
     found: list[Batch] = []
     digest = wanted.digest
-    while len(found) < BATCHES_PER_ANSWER and room_bytes > 0:
+    while len(found) < room and room_bytes > 0:
         held = state.lanes.get(digest)
         batch = held.batch if held is not None else stored(digest)
         if batch is None or batch.header.seq <= wanted.above:

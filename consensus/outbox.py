@@ -56,7 +56,8 @@ class Outbox:
         """
         limits = self._parameters
         drafts_max = limits.lane_ahead_batches_max - ahead_batches
-        room_bytes = limits.lane_ahead_bytes_max - ahead_bytes - sum(draft.size_bytes for draft in self._drafts)
+        waiting_bytes = sum(draft.size_bytes for draft in self._drafts)
+        room_bytes = limits.lane_ahead_bytes_max - ahead_bytes - waiting_bytes
         for accepted, transaction in enumerate(transactions):
             room_bytes -= len(transaction.envelope)
             if room_bytes < 0:

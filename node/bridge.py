@@ -19,6 +19,7 @@ import uvicorn
 
 from api.app import begin_shutdown
 from consensus.errors import InvariantError
+from node.http_door import BoundedHttp
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -89,7 +90,10 @@ class ApiServer:
         """Serve until cancelled, then end streams and let open requests end within SHUTDOWN_GRACE_S."""
         config = uvicorn.Config(
             app,
+            http=BoundedHttp,
+            ws="none",
             log_config=None,
+            log_level="error",  # what a client does wrong is told to the client
             access_log=False,
             lifespan="on",
             timeout_graceful_shutdown=SHUTDOWN_GRACE_S,

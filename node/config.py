@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from node.documents import shown
 from node.errors import ConfigurationError
 from node.keystore import Keystore
 from node.members import check_address
@@ -130,9 +131,8 @@ def load_config(
     except ValidationError as error:
         problem = error.errors()[0]
         name = str(problem["loc"][0])
-        raise ConfigurationError(
-            f"{name} = {values[name]!r} ({origins[name]}): {problem['msg'].removeprefix('Value error, ')}"
-        ) from None
+        why = problem["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{name} = {shown(values[name])} ({origins[name]}): {why}") from None
     known = {ENVIRONMENT_PREFIX + name.upper() for name in SETTINGS} | _COMMANDS_VARIABLES
     ignored = sorted(name for name in environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
     return LoadedConfig(config, origins, tuple(ignored))
@@ -172,7 +172,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
             values = tomllib.load(file)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no TOML, no UTF-8, too long a number, too deep
         raise ConfigurationError(f"cannot read {path}: {error}") from None
     unknown = sorted(values.keys() - set(SETTINGS))
     if unknown:

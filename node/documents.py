@@ -49,6 +49,11 @@ def write_json(path: Path, value: Any) -> None:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 
 
+def shown(value: Any) -> str:
+    """A value in an error's text: as it is, or by its kind where it could be large or deep."""
+    return f"a {type(value).__name__}" if isinstance(value, list | dict) else repr(value)
+
+
 def fields(value: Any, names: set[str], where: str) -> dict[str, Any]:
     """An object with exactly these fields. Raises: ConfigurationError."""
     if type(value) is not dict:

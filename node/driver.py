@@ -43,7 +43,7 @@ from consensus.transactions import Transaction
 from consensus.types import Batch, FinalBlock, Get, Have, MemberNumber
 from node.clock import Clock
 from node.journal import Journal
-from node.network import Network
+from node.network import Network, TokenBucket
 from node.pending import PendingTransactions
 from node.wire import StreamClass
 
@@ -55,7 +55,13 @@ UNCHECKED_BYTES_MAX = 32 * 1024 * 1024
 """Batches of one sender that wait for their check, in bytes; what comes on top is dropped, pulled later."""
 CHECK_THREADS = 2
 JOURNAL_BYTES_MAX = 64 * 1024 * 1024
-"""A journal segment that passes this size is replaced by one with what is still needed, in bytes."""
+"""A journal segment that passes this size, in bytes, is replaced by one with what is still needed; where that
+is much, the next may grow to twice its size."""
+SERVED_BYTES_PER_S = 8 * 1024 * 1024
+SERVED_BYTES_BURST = 32 * 1024 * 1024
+"""Batches that a member may pull, in bytes; while it has had more, what it asks for is passed over."""
+SERVED_BATCH_BYTES = 4 * 1024
+"""What finding and sending a batch costs besides its bytes, expressed in bytes."""
 
 
 class Diverged(CorruptionError):
@@ -126,6 +132,10 @@ class Driver:
         self._inbound: dict[MemberNumber, _Inbound] = {}
         self._check_limiter = trio.CapacityLimiter(CHECK_THREADS)
         self._nursery: trio.Nursery | None = None
+        self._journal_bytes_max = JOURNAL_BYTES_MAX
+        self._served = {
+            number: TokenBucket(SERVED_BYTES_PER_S, SERVED_BYTES_BURST) for number in committee.numbers
+        }
         self.bad_messages = 0
         self.dropped_batches = 0
 
@@ -163,7 +173,7 @@ class Driver:
         for transaction in transactions:
             if transaction.id in self._acknowledging:
                 self._acknowledging[transaction.id].append(submission)
-            elif transaction.id in self._pending:
+            elif self._pending.holds(transaction):
                 submission.waiting.discard(transaction.id)
                 submission.answer[transaction.id] = TransactionState.PENDING
             else:
@@ -179,6 +189,10 @@ class Driver:
             submission.resolve(submission.answer)
 
     def _give(self, member: MemberNumber, message: Message, now: Now) -> None:
+        if self._is_shut_out(member):
+            return  # it had sent this before
+        if isinstance(message, Get) and self._served[member].take(0, now.mono_ms / 1000):
+            return
         try:
             self.replica.on_message(member, message, now)
         except InvalidMessage as error:
@@ -186,9 +200,11 @@ class Driver:
 
     def _blame(self, member: MemberNumber, error: InvalidMessage) -> None:
         self.bad_messages += 1
-        log.warning("bad message", peer=member, reason=str(error))
         if self.network is not None and member != self.replica.me:
             self.network.report_bad(member, str(error))
+
+    def _is_shut_out(self, member: MemberNumber) -> bool:
+        return self.network is not None and self.network.is_shut_out(member)
 
     # -- batches are checked before the replica sees them ---------------------------------------------
     def _queue_for_check(self, member: MemberNumber, body: bytes) -> None:
@@ -210,6 +226,8 @@ class Driver:
     async def _check_batches(self, member: MemberNumber, inbound: _Inbound) -> None:
         async for body in inbound.receive:
             inbound.size_bytes -= len(body)
+            if self._is_shut_out(member):
+                continue
             try:
                 message = decode_message(body)
                 if not isinstance(message, Batch):
@@ -232,7 +250,8 @@ class Driver:
             except InvalidMessage as error:
                 self._blame(member, error)
             else:
-                self._pending.track(checked.digest, checked.transactions)
+                if self.replica.batch(checked.digest) is not None:  # it may have come twice, or as a rival
+                    self._pending.track(checked.digest, checked.transactions, own=False)
 
         self.put(give)
 
@@ -306,6 +325,10 @@ class Driver:
             match effect:
                 case Send():
                     self._send((effect.to,), effect.message)
+                    if isinstance(effect.message, Batch):
+                        at_s = self._clock.now().mono_ms / 1000
+                        cost_bytes = SERVED_BATCH_BYTES + effect.message.header.size_bytes
+                        self._served[effect.to].take(cost_bytes, at_s)
                 case Broadcast():
                     self._send(self._committee.numbers, effect.message)
                 case SetTimer():
@@ -333,7 +356,7 @@ class Driver:
                 self.network.send(member, stream_class, body)
 
     def _acknowledge(self, effect: Acknowledged) -> None:
-        self._pending.track(effect.batch, self.replica.transactions(effect.batch))
+        self._pending.track(effect.batch, self.replica.transactions(effect.batch), own=True)
         for identifier in effect.transactions:
             for submission in self._acknowledging.pop(identifier, ()):
                 submission.answer[identifier] = TransactionState.PENDING
@@ -347,10 +370,13 @@ class Driver:
             raise Diverged(report.text)
         if report.kind is ReportKind.PROGRESS:
             log.debug(report.text, **fields)
+        elif report.kind is ReportKind.BAD_MESSAGE and report.member is not None:
+            self._blame(report.member, InvalidMessage(report.text))
         else:
             log.warning(report.text, kind=report.kind.value, member=report.member, **fields)
 
     async def _compact_journal(self) -> None:
-        if self._journal.size_bytes > JOURNAL_BYTES_MAX:
+        if self._journal.size_bytes > self._journal_bytes_max:
             records = self.replica.snapshot_records()
             await trio.to_thread.run_sync(self._journal.rotate, records)
+            self._journal_bytes_max = max(JOURNAL_BYTES_MAX, 2 * self._journal.size_bytes)

@@ -112,7 +112,10 @@ class NodeGateway(Reader):
         except InvalidTransaction as error:
             return _rejected("", error.code, error.detail)
         identifier = transaction.id.hex()
-        known = self._known(transaction.id)
+        known = self._done(transaction.id)
+        # Another envelope that is on its way may lack a valid key: only this very one counts as posted.
+        if known is None and self._pending.holds(transaction):
+            known = self._known(transaction.id)
         if known is not None:
             return known
         now_ms, cap_ms = self._clock.now().wall_ms, self._parameters.expiry_ms_max
@@ -142,12 +145,17 @@ class NodeGateway(Reader):
         return transaction
 
     def _known(self, identifier: bytes) -> TransactionStatus | None:
-        """What became, or is becoming, of a transaction; a refused copy does not stand for all copies."""
-        tracked = self._pending.state(identifier, self.time_ms)
+        """What became, or is becoming, of a transaction."""
+        tracked = self._pending.state(identifier, self.time_ms)  # first: execution stores, then forgets
+        known = self._done(identifier)
+        if known is None and tracked is not None:
+            known = TransactionStatus(identifier.hex(), tracked, known=True)
+        return known
+
+    def _done(self, identifier: bytes) -> TransactionStatus | None:
+        """What became of it in an executed block; a refused copy does not stand for all copies."""
         settled = self.settled(identifier)
-        if settled is not None and settled.state is not TransactionState.REJECTED:
-            return settled
-        return None if tracked is None else TransactionStatus(identifier.hex(), tracked, known=True)
+        return None if settled is None or settled.state is TransactionState.REJECTED else settled
 
     # -- status and waiting -------------------------------------------------------------------------
     async def status(self, transaction: str) -> TransactionStatus:

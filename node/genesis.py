@@ -20,9 +20,10 @@ from typing import Any
 
 from consensus.committee import Committee, Validator
 from consensus.keys import Signer, verify_ed25519
+from consensus.messages import MEMBERS_MAX
 from consensus.parameters import Parameters
 from consensus.transactions import INTEGER_MAX, canonical_json, is_name
-from node.documents import fields, hex_bytes, key_bytes, read_json, text, write_json
+from node.documents import fields, hex_bytes, key_bytes, read_json, shown, text, write_json
 from node.errors import ConfigurationError
 from node.members import Account, Card
 
@@ -30,7 +31,6 @@ GENESIS_FORMAT = 1
 FIRST_EPOCH = 1
 SIGNING_PREFIX = b"quorate-genesis-v1\n"
 NAME_LENGTH_MAX = 40
-MEMBERS_MAX = 1_000
 
 _MAY_BE_ZERO = {"heartbeat_ms"}
 
@@ -226,8 +226,8 @@ def load_signed_genesis(path: Path) -> SignedGenesis:
 def parse_body(value: Any, where: str) -> Genesis:
     """The genesis with this body, everything in it checked. Raises: ConfigurationError."""
     body = fields(value, {"format", "name", "time_ms", "members", "accounts", "parameters"}, f"{where}: body")
-    if body["format"] != GENESIS_FORMAT:
-        raise ConfigurationError(f"{where} has format {body['format']!r}, not {GENESIS_FORMAT}")
+    if type(body["format"]) is not int or body["format"] != GENESIS_FORMAT:
+        raise ConfigurationError(f"{where} has format {shown(body['format'])}, not {GENESIS_FORMAT}")
     name = text(body["name"], f"{where}: name")
     if not is_name(name) or len(name) > NAME_LENGTH_MAX:
         raise ConfigurationError(
@@ -236,13 +236,14 @@ def parse_body(value: Any, where: str) -> Genesis:
         )
     time_ms = _integer(body["time_ms"], 0, f"{where}: time_ms")
     cards = _with_accounts(_parse_members(body["members"], where), body["accounts"], where)
+    parameters = _parse_parameters(body["parameters"], where)
     return Genesis(
         body=body,
         hash=sha256(canonical_json(body)).digest(),
         name=name,
         time_ms=time_ms,
         members=tuple(Member(number, card) for number, card in enumerate(cards)),
-        parameters=_parse_parameters(body["parameters"], where),
+        parameters=parameters,
     )
 
 
@@ -264,7 +265,7 @@ def _parse_members(value: Any, where: str) -> list[Card]:
             )
         )
         if type(entry["number"]) is not int or entry["number"] != index:
-            raise ConfigurationError(f"{where}: member {index} has number {entry['number']!r}")
+            raise ConfigurationError(f"{where}: member {index} has number {shown(entry['number'])}")
     if [card.id for card in cards] != sorted(card.id for card in cards):
         raise ConfigurationError(f"{where}: members must be sorted by id")
     _refuse_twice(((card.id, card.id) for card in cards), "id", where)
@@ -305,12 +306,14 @@ def _with_accounts(cards: Sequence[Card], value: Any, where: str) -> list[Card]:
 def _parse_parameters(value: Any, where: str) -> Parameters:
     names = {field.name for field in dataclasses.fields(Parameters)}
     entries = fields(value, names, f"{where}: parameters")
-    return Parameters(
-        **{
-            name: _integer(entries[name], 0 if name in _MAY_BE_ZERO else 1, f"{where}: parameter {name}")
-            for name in entries
-        }
-    )
+    values = {
+        name: _integer(entries[name], 0 if name in _MAY_BE_ZERO else 1, f"{where}: parameter {name}")
+        for name in entries
+    }
+    try:
+        return Parameters(**values)
+    except ValueError as error:  # each is allowed alone, but not all together
+        raise ConfigurationError(f"{where}: parameters: {error}") from None
 
 
 def _member_json(number: int, card: Card) -> dict[str, Any]:
@@ -331,5 +334,7 @@ def _signed_bytes(genesis: Genesis) -> bytes:
 
 def _integer(value: Any, low: int, where: str) -> int:
     if type(value) is not int or not low <= value <= INTEGER_MAX:
-        raise ConfigurationError(f"{where} must be an integer from {low} to {INTEGER_MAX}, not {value!r}")
+        raise ConfigurationError(
+            f"{where} must be an integer from {low} to {INTEGER_MAX}, not {shown(value)}"
+        )
     return value

@@ -203,7 +203,10 @@ def parse_segment(data: bytes, path: Path) -> Segment:
         end = _frame_end(data, offset, path)
         if end is None:
             break
-        records += _records(data[offset + _FRAME_HEAD_BYTES : end - len(_END_MARK)])
+        found = _records(data[offset + _FRAME_HEAD_BYTES : end - len(_END_MARK)])
+        if found is None:
+            raise _damaged(path, offset, "the records of a frame do not fill it")
+        records += found
         offset = end
     if offset == _FILE_HEAD_BYTES:
         raise _damaged(
@@ -227,7 +230,8 @@ def _frame_end(data: bytes, offset: int, path: Path) -> int | None:
             return None
         raise _damaged(path, offset, "the head of a frame fails its checksum")
     mark = body + length
-    if len(data) <= mark or _is_zero(data, mark):
+    # The rest is looked through only where it may be zero, not for each frame: there are many.
+    if len(data) <= mark or (data[mark] == 0 and _is_zero(data, mark)):
         return None
     if data[mark : mark + 1] != _END_MARK or crc32(data[body:mark]) != checksum:
         raise _damaged(path, offset, "a frame fails its checksum")
@@ -245,13 +249,14 @@ def _frame(records: Sequence[bytes]) -> bytes:
     return head + _NUMBER.pack(crc32(head)) + payload + _END_MARK
 
 
-def _records(payload: bytes) -> list[bytes]:
+def _records(payload: bytes) -> list[bytes] | None:
+    """What is in a frame; None where its lengths contradict its own, whatever the checksum says."""
     records, offset = [], 0
     while offset < len(payload):
         start = offset + _NUMBER.size
-        offset = start + _NUMBER.unpack_from(payload, offset)[0]
+        offset = start + int.from_bytes(payload[offset:start], "big")
         records.append(payload[start:offset])
-    return records
+    return records if offset == len(payload) else None
 
 
 def _segments(folder: Path) -> list[tuple[int, Path]]:

@@ -38,6 +38,8 @@ PUBLIC_KEY_BYTES = 32
 KEY_FILE_BYTES_MAX = 4096
 KDF_MEMORY_BYTES_MAX = 1024 * 1024 * 1024
 """A sealed file may ask for at most this much memory when it is opened."""
+KDF_PASSES_MAX = 16
+"""And for at most so many passes over it."""
 
 _PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
 _SPKI = bytes.fromhex("302a300506032b6570032100")
@@ -150,8 +152,10 @@ def _open_sealed(data: bytes, passphrase: Passphrase, where: str) -> PrivateKey:
     cost = SealingCost(passes, memory_bytes)
     at += 12
     salt, nonce = data[at : at + _SALT_BYTES], data[at + _SALT_BYTES : _SEALED_HEADER_BYTES]
-    if memory_bytes > KDF_MEMORY_BYTES_MAX:
-        raise ConfigurationError(f"{where} needs {memory_bytes} bytes of memory to open: it is damaged")
+    if memory_bytes > KDF_MEMORY_BYTES_MAX or passes > KDF_PASSES_MAX:
+        raise ConfigurationError(
+            f"{where} asks for {passes} passes over {memory_bytes} bytes of memory to open: it is damaged"
+        )
     secret = passphrase()
     if secret is None:
         raise ConfigurationError(

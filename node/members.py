@@ -17,7 +17,7 @@ from typing import Any
 
 from consensus.keys import verify_ed25519
 from consensus.transactions import canonical_json, is_name
-from node.documents import fields, hex_bytes, key_bytes, text
+from node.documents import fields, hex_bytes, key_bytes, shown, text
 from node.errors import ConfigurationError
 from node.keystore import Keystore, Role
 
@@ -133,8 +133,10 @@ def parse_card(value: Any, where: str) -> Card:
         {"format", "id", "title", "address", "accounts", *_KEY_FIELDS.values()},
         f"{where}: card",
     )
-    if body["format"] != CARD_FORMAT:
-        raise ConfigurationError(f"{where} has format {body['format']!r}, this quorate reads {CARD_FORMAT}")
+    if type(body["format"]) is not int or body["format"] != CARD_FORMAT:
+        raise ConfigurationError(
+            f"{where} has format {shown(body['format'])}, this quorate reads {CARD_FORMAT}"
+        )
     card = Card(
         id=text(body["id"], f"{where}: id"),
         title=text(body["title"], f"{where}: title"),

@@ -15,57 +15,72 @@ from consensus.transactions import Transaction
 
 
 @dataclass(slots=True)
-class _Tracked:
-    expires_ms: int
+class _Copy:
+    """A transaction as one batch carries it."""
+
+    transaction: Transaction
     batch: bytes
+    own: bool
     available: bool = False
 
 
 class PendingTransactions:
-    """Transactions of held, not yet executed batches, by id (32 bytes)."""
+    """Transactions of held, not yet executed batches, by id (32 bytes).
+
+    A transaction may come in several copies: posted on two nodes, signed with two keys of its account, or
+    copied by a member without a valid key. All have one id, and only execution knows which counts; what this
+    node itself promised is told by the copy in its own lane.
+    """
 
     def __init__(self) -> None:
-        self._by_id: dict[bytes, _Tracked] = {}
+        # Values are replaced, never changed: the API's thread reads them too.
+        self._copies: dict[bytes, tuple[_Copy, ...]] = {}
         self._by_batch: dict[bytes, tuple[bytes, ...]] = {}
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._copies)
 
-    def __contains__(self, transaction: bytes) -> bool:
-        return transaction in self._by_id
+    def holds(self, transaction: Transaction) -> bool:
+        """Whether this very envelope, signatures included, is in a held batch."""
+        copies = self._copies.get(transaction.id, ())
+        return any(copy.transaction.envelope == transaction.envelope for copy in copies)
 
-    def track(self, batch: bytes, transactions: Sequence[Transaction]) -> None:
-        """The batch (digest, 32 bytes) is durable here."""
+    def track(self, batch: bytes, transactions: Sequence[Transaction], *, own: bool) -> None:
+        """The batch (digest, 32 bytes) is durable here; `own`: it is of this node's lane."""
         if batch in self._by_batch:
             return
         self._by_batch[batch] = tuple(transaction.id for transaction in transactions)
         for transaction in transactions:
-            # The first batch that carries a transaction speaks for it; a second copy adds nothing.
-            self._by_id.setdefault(transaction.id, _Tracked(transaction.expires_ms, batch))
+            copies = self._copies.get(transaction.id, ())
+            self._copies[transaction.id] = (*copies, _Copy(transaction, batch, own))
 
     def mark_available(self, batch: bytes) -> tuple[bytes, ...]:
-        """A quorum holds the batch; the ids whose state changed."""
+        """A quorum holds the batch; the ids of what it carries, where that is news."""
         changed = []
         for identifier in self._by_batch.get(batch, ()):
-            tracked = self._by_id.get(identifier)
-            if tracked is not None and tracked.batch == batch and not tracked.available:
-                tracked.available = True
-                changed.append(identifier)
+            for copy in self._copies[identifier]:
+                if copy.batch == batch and not copy.available:
+                    copy.available = True
+                    changed.append(identifier)
         return tuple(changed)
 
     def forget(self, batches: Iterable[bytes]) -> None:
         """The batches are executed: the store knows their transactions now."""
         for batch in batches:
             for identifier in self._by_batch.pop(batch, ()):
-                tracked = self._by_id.get(identifier)
-                if tracked is not None and tracked.batch == batch:
-                    del self._by_id[identifier]
+                rest = tuple(copy for copy in self._copies.get(identifier, ()) if copy.batch != batch)
+                if rest:
+                    self._copies[identifier] = rest
+                else:
+                    self._copies.pop(identifier, None)
 
     def state(self, transaction: bytes, final_time_ms: int) -> TransactionState | None:
         """Where it stands when the last executed block has `final_time_ms`; None: not tracked."""
-        tracked = self._by_id.get(transaction)
-        if tracked is None:
+        copies = self._copies.get(transaction, ())
+        if not copies:
             return None
-        if tracked.expires_ms < final_time_ms:
+        if copies[0].transaction.expires_ms < final_time_ms:
             return TransactionState.EXPIRED
-        return TransactionState.AVAILABLE if tracked.available else TransactionState.PENDING
+        speaking = [copy for copy in copies if copy.own] or copies
+        available = any(copy.available for copy in speaking)
+        return TransactionState.AVAILABLE if available else TransactionState.PENDING

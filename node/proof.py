@@ -24,7 +24,7 @@ from consensus.types import Certificate, Digest, FinalBlock, Header, LaneTip, Vo
 from contracts.errors import ProofError
 from contracts.merkle import EMPTY, StateProof, Tree, check_proof
 from contracts.receipts import ExecLink
-from node.documents import fields, hex_bytes, text
+from node.documents import fields, hex_bytes, shown, text
 from node.errors import ConfigurationError
 from node.store import View
 
@@ -136,7 +136,7 @@ def verify_proof(
 
 def _verify(proof: Any, chain: str, genesis_hash: Digest, committee: Committee, verifier: Verifier) -> Proven:
     outer = fields(proof, _PROOF, "it")
-    _require(outer["format"] == PROOF_FORMAT, f"has format {outer['format']!r}, not {PROOF_FORMAT}")
+    _require(outer["format"] == PROOF_FORMAT, f"has format {shown(outer['format'])}, not {PROOF_FORMAT}")
     same_chain = outer["chain"] == chain and _digest(outer["genesis_hash"], "genesis_hash") == genesis_hash
     _require(same_chain, f"is not of chain {chain} with genesis {genesis_hash.hex()}")
     key = _blob(outer["key_hex"], "key_hex")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import orjson
 import structlog
 import trio
 
@@ -17,7 +17,7 @@ from api.access import Access
 from api.app import create_app
 from consensus.committee import Committee, Validator
 from consensus.effects import Finalise
-from consensus.errors import ConsensusError
+from consensus.errors import ConsensusError, CorruptionError
 from consensus.keys import verify_ed25519
 from consensus.replica import Anchor, Replica
 from contracts.engine import Engine
@@ -26,15 +26,17 @@ from node.bridge import ApiServer, Bridge
 from node.clock import Clock
 from node.code_cache import CodeCache
 from node.config import NodeConfig
+from node.documents import write_json
 from node.driver import Driver
 from node.errors import ConfigurationError, NodeError
 from node.executor import Executor
 from node.gateway import NodeGateway
 from node.genesis import Genesis, Member, SignedGenesis, load_signed_genesis
+from node.http_door import use_all_files
 from node.integrity import START_BLOCKS_MAX, START_ENTRIES_MAX, verify_integrity
-from node.journal import Journal, JournalLost
+from node.journal import JOURNAL_ID_BYTES, Journal, JournalLost
 from node.keystore import Role
-from node.logs import set_up_logs
+from node.logs import StandardError, set_up_logs
 from node.network import ListenFailed, Network, Peer
 from node.pending import PendingTransactions
 from node.reader import node_version
@@ -58,8 +60,10 @@ def run_node(config: NodeConfig, *, dev: bool = False) -> int:
         signed = load_signed_genesis(config.genesis_path)
         genesis = signed.genesis
         me = _own_member(config, genesis)
-        set_up_logs(config.log_format, config.log_level, me.id)
+        names = {member.number: member.id for member in genesis.members}
+        set_up_logs(config.log_format, config.log_level, me.id, names)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        use_all_files()
         trio.run(_Node(config, signed, me, dev=dev).run)
     except REASONS_TO_STOP as error:
         return _stop_with(error)
@@ -75,7 +79,7 @@ def _stop_with(error: BaseException) -> int:
     """Say in one line why the node cannot go on; the exit code."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    sys.stderr.write(f"quorate: the node stopped: {error}\n")
+    StandardError().write(f"quorate: the node stopped: {error}\n")
     return EXIT_CONFIGURATION if isinstance(error, ConfigurationError | ListenFailed) else EXIT_FAILED
 
 
@@ -130,7 +134,7 @@ class _Node:
         replica = self._replica(records, executor.anchor(), store)
         bridge, pending = Bridge(), PendingTransactions()
         for batch in replica.held_batches():
-            pending.track(batch.digest, batch.transactions)
+            pending.track(batch.digest, batch.transactions, own=batch.header.lane == self.me.number)
         gateway = NodeGateway(
             signed_genesis=self.signed_genesis,
             me=self.me,
@@ -166,6 +170,7 @@ class _Node:
             on_message=driver.on_message,
             on_request=blocks.on_request,
             on_peer_change=driver.on_peer_change,
+            on_offence=_log_offence,
         )
         driver.network = network
         catch_up = CatchUp(
@@ -231,16 +236,46 @@ def _check_store(store: Store, genesis: Genesis) -> None:
 def _open_journal(config: NodeConfig) -> tuple[Journal, list[bytes]]:
     """The journal that the validator key is bound to; a key without its journal must not vote."""
     binding = config.keys_dir / "validator.journal"
-    bound_id = bytes.fromhex(binding.read_text()) if binding.exists() else None
+    bound_id = _bound_journal(binding)
     journal, records = Journal.open(config.journal_dir, bound_id)
     if bound_id is None:
-        with binding.open("w") as file:
-            file.write(journal.id.hex())
-            file.flush()
-            os.fsync(file.fileno())
+        _bind(binding, journal.id)
     if journal.recovery.dropped_bytes:
         log.warning("the journal ended in an unfinished write", dropped_bytes=journal.recovery.dropped_bytes)
     return journal, records
+
+
+def _bind(binding: Path, journal_id: bytes) -> None:
+    draft = binding.with_suffix(".draft")  # a crash must not leave a binding to nothing
+    try:
+        with draft.open("w") as file:
+            file.write(journal_id.hex())
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(binding)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write {binding}, which binds the validator key to its journal: {error.strerror}"
+        ) from None
+
+
+def _bound_journal(binding: Path) -> bytes | None:
+    """The journal's id that a file names, 16 bytes; None where there is no file. Raises: CorruptionError."""
+    if not binding.exists():
+        return None
+    named = binding.read_bytes()
+    if re.fullmatch(rb"[0-9a-f]{%d}" % (2 * JOURNAL_ID_BYTES), named) is None:
+        raise CorruptionError(
+            f"{binding} does not name the journal of the validator key: it was changed or damaged; "
+            "restore it from a backup, or have the members accept a new key"
+        )
+    return bytes.fromhex(named.decode())
+
+
+def _log_offence(member: int, reason: str, shut_out_s: float) -> None:
+    log.warning("bad message", peer=member, reason=reason)
+    if shut_out_s:
+        log.warning("shut out after too many bad messages", peer=member, for_s=round(shut_out_s))
 
 
 def _api_server(bridge: Bridge, config: NodeConfig) -> ApiServer:
@@ -258,10 +293,10 @@ class _announced:  # noqa: N801 - reads as a phrase
 
     def __init__(self, path: Path, api_url: str, listen: str) -> None:
         self._path = path
-        self._content = orjson.dumps({"pid": os.getpid(), "api_url": api_url, "listen": listen})
+        self._content = {"pid": os.getpid(), "api_url": api_url, "listen": listen}
 
     def __enter__(self) -> None:
-        self._path.write_bytes(self._content)
+        write_json(self._path, self._content)
 
     def __exit__(self, *_: object) -> None:
         with suppress(FileNotFoundError):

@@ -131,6 +131,10 @@ class Rows:
             rows.append(row)
         return rows
 
+    def last_before(self, key: bytes) -> bytes | None:
+        """The greatest key of a row that is less than `key`, or None."""
+        return next((row[0] for row in self.each_reversed(key)), None)
+
     def each(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """All rows from `start` on, sorted by key. Raises: CorruptionError."""
         begin, end = self._space + start, bytes([self._space[0] + 1])
@@ -213,11 +217,11 @@ class View:
     def height(self) -> int:
         """The last committed block, -1 where there is none."""
         data = Rows(self._source, _HEIGHT).get(b"")
-        return -1 if data is None else int(_U64.unpack(data)[0])
+        return -1 if data is None else int(_U64.unpack(_of_size(data, _U64.size, "height"))[0])
 
     def link(self, height: int) -> ExecLink:
         """What execution up to and with the block came to."""
-        data = self._row(_LINK, height)
+        data = _of_size(self._row(_LINK, height), 4 * DIGEST_BYTES, "execution link")
         return ExecLink(
             height, *(data[i : i + DIGEST_BYTES] for i in range(0, 4 * DIGEST_BYTES, DIGEST_BYTES))
         )
@@ -229,6 +233,7 @@ class View:
     def batch_digests(self, height: int) -> tuple[Digest, ...]:
         """What the block orders, in order of execution; 32 bytes each."""
         data = self._row(_ORDER, height)
+        _of_size(data, len(data) // DIGEST_BYTES * DIGEST_BYTES, "order of batches")
         return tuple(data[i : i + DIGEST_BYTES] for i in range(0, len(data), DIGEST_BYTES))
 
     def batches_of(self, height: int) -> tuple[Batch, ...]:
@@ -458,6 +463,12 @@ def _decode(field: Field[T], data: bytes, what: str) -> T:
         return decode(field, data, what, len(data))
     except DecodeError as error:  # what a peer may do wrong, our own store may not
         raise CorruptionError(f"store: {error}: {REMEDY}") from None
+
+
+def _of_size(data: bytes, size_bytes: int, what: str) -> bytes:
+    if len(data) != size_bytes:
+        raise CorruptionError(f"store: {what}: {len(data)} bytes instead of {size_bytes}: {REMEDY}")
+    return data
 
 
 def _damaged(error: Exception) -> CorruptionError:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _ARGUMENT = re.compile(r"(?P<name>[a-z0-9_]{1,64})(?P<json>:?)=(?P<text>.*)\Z", re.DOTALL)
 _MONEY = re.compile(r"(?P<amount>-?[0-9]+) (?P<currency>\S+)\Z")
 _SPAN = re.compile(r"(?P<count>[0-9]{1,12})(?P<unit>ms|s|m|h|d)\Z")
+_NUMBER = re.compile(r"[0-9]{1,16}\Z")
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -33,6 +34,8 @@ def parse_arguments(given: Iterable[str], types: Mapping[str, str], now_ms: int)
     arguments: dict[str, Json] = {}
     for item in given:
         match = _ARGUMENT.match(item)
+        if not _is_utf8(item):
+            raise ConfigurationError(f"{item!r} is not UTF-8, and no transaction can hold it")
         if match is None:
             raise ConfigurationError(f"{item!r}: write arguments as name=value, or name:=JSON")
         name, text = match["name"], match["text"]
@@ -55,7 +58,7 @@ def parse_value(name: str, text: str, declared: str | None, now_ms: int) -> Json
         return {"amount": match["amount"], "currency": match["currency"]}
     if declared == "Time" and text.startswith("+"):
         return now_ms + span_ms(text[1:])
-    if declared in ("Time", "Span") and text.isdecimal():
+    if declared in ("Time", "Span") and _NUMBER.match(text):
         return int(text)
     if declared is not None and declared.split("[")[0] in ("bool", "list", "dict"):
         return _json(name, text)
@@ -68,6 +71,11 @@ def span_ms(text: str) -> int:
     if match is None:
         raise ConfigurationError(f"{text!r} is no span of time: write it as 500ms, 30s, 15m, 12h or 2d")
     return int(match["count"]) * _UNIT_MS[match["unit"]]
+
+
+def _is_utf8(text: str) -> bool:
+    """False for a word in which the shell has passed on bytes that are none."""
+    return text.encode(errors="replace").decode() == text
 
 
 def _json(name: str, text: str) -> Json:

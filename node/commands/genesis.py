@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -188,7 +189,7 @@ def _overrides(settings: list[str]) -> dict[str, int]:
     overrides = {}
     for setting in settings:
         name, _, value = setting.partition("=")
-        if not value.isdecimal():
+        if not re.fullmatch("[0-9]{1,16}", value):
             raise ConfigurationError(f"--set {setting}: write NAME=NUMBER, as heartbeat_ms=30000")
         overrides[name] = int(value)
     return overrides

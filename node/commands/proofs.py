@@ -81,12 +81,10 @@ def verify(
 
 
 def _key_bytes(text: str) -> bytes:
-    if not text.startswith("0x"):
-        return text.encode()
     try:
-        return bytes.fromhex(text[2:])
+        return bytes.fromhex(text[2:]) if text.startswith("0x") else text.encode()
     except ValueError:
-        raise ConfigurationError(f"{text!r}: after 0x there must be pairs of hex digits") from None
+        raise ConfigurationError(f"{text!r}: a key is text, or pairs of hex digits after 0x") from None
 
 
 def _shown(data: bytes) -> str:

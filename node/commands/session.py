@@ -66,7 +66,12 @@ def node_url(node: str | None, data: Path | None) -> str:
     if node is not None:
         return node.rstrip("/")
     running = data_dir_of(data) / "node.json"
-    return str(read_json(running)["api_url"]) if running.exists() else URL_DEFAULT
+    if not running.exists():
+        return URL_DEFAULT
+    announced = read_json(running)
+    if type(announced) is not dict or type(announced.get("api_url")) is not str:
+        raise ConfigurationError(f"{running} names no node: start the node again, or say where with --node")
+    return str(announced["api_url"])
 
 
 def signer(account: str | None, key: Path | None, data: Path | None) -> Account:

@@ -213,9 +213,11 @@ def account(
 
 def _read_submission(file: Path) -> dict[str, Any]:
     """A {transaction, signatures} document, whose form the node will judge. Raises: ConfigurationError."""
-    from node.documents import fields, read_json
+    from node.documents import fields, key_bytes, read_json
 
     submission = fields(read_json(file), {"transaction", "signatures"}, str(file))
     if type(submission["transaction"]) is not dict or type(submission["signatures"]) is not list:
         raise ConfigurationError(f"{file} is no transaction: it needs an object and a list of signatures")
+    for signature in submission["signatures"]:
+        key_bytes(fields(signature, {"key", "signature"}, f"{file}: a signature")["key"], f"{file}: a key")
     return submission

@@ -65,7 +65,7 @@ class ControlServer:
             except OSError:  # closed: the demo ends
                 return
             # A terminal that goes away, or talks nonsense, is no reason to stop answering others.
-            with connection, contextlib.suppress(OSError, ValueError):
+            with connection, contextlib.suppress(OSError, ValueError, RecursionError):
                 self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:

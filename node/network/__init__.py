@@ -22,7 +22,7 @@ Importing this package takes about two seconds, because importing libp2p does: i
 """
 
 from node.network.errors import ListenFailed, NetworkError, RequestFailed, RequestRefused
-from node.network.limits import NetworkLimits
+from node.network.limits import NetworkLimits, TokenBucket
 from node.network.member import Peer
 from node.network.network import DoorStatus, Network
 from node.network.secure import peer_id
@@ -38,5 +38,6 @@ __all__ = [
     "PeerStatus",
     "RequestFailed",
     "RequestRefused",
+    "TokenBucket",
     "peer_id",
 ]

@@ -36,6 +36,7 @@ class Handlers:
     on_message: Callable[[int, StreamClass, bytes], None]
     on_request: Callable[[int, bytes], Awaitable[bytes]]
     on_peer_change: Callable[[int, bool], None]
+    on_offence: Callable[[int, str, float], None]
 
 
 class Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
@@ -29,8 +30,11 @@ class Peer:
 class MemberState:
     """Queues to a member, what it is granted, and what has been held against it."""
 
-    def __init__(self, peer: Peer, limits: NetworkLimits) -> None:
+    def __init__(
+        self, peer: Peer, limits: NetworkLimits, on_offence: Callable[[int, str, float], None]
+    ) -> None:
         self.peer = peer
+        self._on_offence = on_offence
         self.outboxes = {
             StreamClass.VOTES: Outbox(StreamClass.VOTES, limits.votes_queue_bytes_max),
             StreamClass.BATCHES: Outbox(StreamClass.BATCHES, limits.batches_queue_bytes_max),
@@ -41,7 +45,7 @@ class MemberState:
         self.last_error: str | None = None
 
         self._bytes = TokenBucket(limits.inbound_bytes_per_s, limits.inbound_bytes_per_s)
-        self._messages = TokenBucket(limits.inbound_messages_per_s, limits.inbound_messages_per_s)
+        self._messages = TokenBucket(limits.inbound_messages_per_s, limits.inbound_messages_burst)
         self._offences = TokenBucket(limits.bad_messages_per_s, limits.bad_messages_max)
         self._penalty_s = limits.penalty_ms / 1000
         self._shut_out_until_s = 0.0
@@ -58,9 +62,12 @@ class MemberState:
         """Count a bad message; a member that sends too many is shut out for a while."""
         self.bad_messages += 1
         self.last_error = reason
+        if self.shut_out_s:
+            return  # it had sent this before it was shut out
         now_s = trio.current_time()
         if self._offences.take(1, now_s) > 0:
             self._shut_out_until_s = now_s + self._penalty_s
+        self._on_offence(self.peer.member, reason, self.shut_out_s)
 
     def came(self) -> None:
         """The member is connected: everything can be queued for it."""

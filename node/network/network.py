@@ -38,7 +38,7 @@ class Started(Protocol):
     def started(self, value: str) -> None: ...
 
 
-def _ignore_peer_change(member: int, connected: bool) -> None:
+def _ignore(*_: object) -> None:
     """Nobody wants to know."""
 
 
@@ -55,6 +55,8 @@ class Network:
     `on_request(member, body)` returns the answer; it raises RequestRefused to decline with a reason, or
     InvalidMessage. It is cancelled when the connection is lost.
     `on_peer_change(member, connected)` must not block.
+    `on_offence(member, reason, shut_out_s)` is told of each bad message, and for how long the member is now
+    shut out: 0 for one that is forgiven; nothing is told of who is shut out already. It must not block.
     Any other exception of a handler is a fault of this node and leaves `run`.
     """
 
@@ -67,7 +69,8 @@ class Network:
         peers: Sequence[Peer],
         on_message: Callable[[int, StreamClass, bytes], None],
         on_request: Callable[[int, bytes], Awaitable[bytes]],
-        on_peer_change: Callable[[int, bool], None] = _ignore_peer_change,
+        on_peer_change: Callable[[int, bool], None] = _ignore,
+        on_offence: Callable[[int, str, float], None] = _ignore,
         limits: NetworkLimits | None = None,
     ) -> None:
         """`seed`: 32 bytes, of the network key. `listen`: a multiaddr of /ip4 or /ip6 and /tcp.
@@ -78,7 +81,7 @@ class Network:
         self._listen = listen
         self._me = me
         self._limits = limits or NetworkLimits()
-        self._handlers = Handlers(on_message, on_request, on_peer_change)
+        self._handlers = Handlers(on_message, on_request, on_peer_change, on_offence)
         self._nursery: trio.Nursery | None = None
         self._supervisors: dict[int, Supervisor] = {}
         self._by_peer_id: dict[str, Supervisor] = {}
@@ -140,6 +143,11 @@ class Network:
         """Hold a bad message against a member, found out after its handler had returned."""
         if supervisor := self._supervisors.get(member):
             supervisor.report_bad(reason)
+
+    def is_shut_out(self, member: int) -> bool:
+        """Whether a member has sent too many bad messages and stays out for a while."""
+        supervisor = self._supervisors.get(member)
+        return supervisor is not None and supervisor.state.shut_out_s > 0
 
     def status(self) -> list[PeerStatus]:
         """A snapshot of each other member, in order of their numbers."""

@@ -54,7 +54,7 @@ class Supervisor:
         nursery: trio.Nursery,
     ) -> None:
         self.peer_id = peer_id(peer.network_key)
-        self.state = MemberState(peer, limits)
+        self.state = MemberState(peer, limits, handlers.on_offence)
         self.connection: Connection | None = None
         self._we_are_lower = own_key < peer.network_key
         self._dial = dial

@@ -263,7 +263,7 @@ def test_a_request_to_a_member_that_goes_away_fails_at_once() -> None:
 
 def test_a_member_that_sends_too_much_is_slowed_down_not_dropped() -> None:
     async def main() -> None:
-        slow = replace(QUICK, inbound_messages_per_s=200)
+        slow = replace(QUICK, inbound_messages_per_s=200, inbound_messages_burst=200)
         async with two(b=Node(1, slow)) as (a, b):
             began = trio.current_time()
             for number in range(400):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from api.gateway import TransactionState
 from consensus.keys import Ed25519Signer
 from consensus.transactions import (
@@ -16,10 +14,11 @@ from consensus.transactions import (
 from node.pending import PendingTransactions
 
 SIGNER = Ed25519Signer(bytes(32))
+STRANGER = Ed25519Signer(bytes([1]) * 32)
 EXPIRES_MS = 1_000_000
 
 
-def transaction(salt: str) -> Transaction:
+def transaction(salt: str, signer: Ed25519Signer = SIGNER) -> Transaction:
     body = {
         "chain": "test-1",
         "sender": "acme",
@@ -27,13 +26,13 @@ def transaction(salt: str) -> Transaction:
         "expires_ms": EXPIRES_MS,
         "salt": salt,
     }
-    signature = SIGNER.sign(signed_bytes(canonical_json(body)))
-    return parse_transaction(envelope_from_json(body, [(SIGNER.public_key, signature)]), "test-1")
+    signature = signer.sign(signed_bytes(canonical_json(body)))
+    return parse_transaction(envelope_from_json(body, [(signer.public_key, signature)]), "test-1")
 
 
 def test_a_transaction_goes_from_pending_to_available_until_its_block_is_executed() -> None:
     pending, posted = PendingTransactions(), transaction("a")
-    pending.track(b"batch", [posted])
+    pending.track(b"batch", [posted], own=True)
     assert pending.state(posted.id, 0) is TransactionState.PENDING
     assert pending.mark_available(b"batch") == (posted.id,)
     assert pending.mark_available(b"batch") == (), "told once"
@@ -46,18 +45,34 @@ def test_a_transaction_goes_from_pending_to_available_until_its_block_is_execute
 def test_it_is_expired_only_when_a_block_is_past_its_time() -> None:
     """In a block of exactly its time it may still execute."""
     pending, posted = PendingTransactions(), transaction("a")
-    pending.track(b"batch", [posted])
+    pending.track(b"batch", [posted], own=True)
     assert pending.state(posted.id, EXPIRES_MS) is TransactionState.PENDING
     assert pending.state(posted.id, EXPIRES_MS + 1) is TransactionState.EXPIRED
 
 
-def test_the_first_batch_that_carries_a_transaction_speaks_for_it() -> None:
+def test_a_transaction_stays_known_until_its_last_copy_is_executed() -> None:
     pending, posted = PendingTransactions(), transaction("a")
-    pending.track(b"first", [posted])
-    pending.track(b"second", [replace(posted)])
-    pending.track(b"first", [posted])
-    assert pending.mark_available(b"second") == ()
-    pending.forget([b"second", b"unknown"])
-    assert posted.id in pending
-    pending.forget([b"first"])
-    assert posted.id not in pending
+    pending.track(b"first", [posted], own=True)
+    pending.track(b"second", [transaction("a")], own=False)
+    pending.track(b"first", [posted], own=True)
+    pending.forget([b"first", b"unknown"])
+    assert pending.state(posted.id, 0) is TransactionState.PENDING
+    pending.forget([b"second"])
+    assert pending.state(posted.id, 0) is None
+    assert len(pending) == 0
+
+
+def test_what_this_node_promised_is_told_by_its_own_copy() -> None:
+    """A copy signed by a stranger may be available long before, and will be refused: it proves nothing."""
+    pending, posted, copied = PendingTransactions(), transaction("a"), transaction("a", STRANGER)
+    pending.track(b"copied", [copied], own=False)
+    assert pending.holds(copied)
+    assert not pending.holds(posted), "the genuine one is still to be taken"
+    pending.mark_available(b"copied")
+    pending.track(b"batch", [posted], own=True)
+    assert pending.holds(posted)
+    assert pending.state(posted.id, 0) is TransactionState.PENDING
+    pending.mark_available(b"batch")
+    assert pending.state(posted.id, 0) is TransactionState.AVAILABLE
+    pending.forget([b"batch"])
+    assert pending.state(posted.id, 0) is TransactionState.AVAILABLE, "nothing of this node's own is left"

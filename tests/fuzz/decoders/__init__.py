@@ -1,0 +1,9 @@
+"""The table: every decoder by its name."""
+
+from __future__ import annotations
+
+from tests.fuzz.decoders import clients, consensus, contracts, files, network
+from tests.fuzz.harness import Decoder
+
+_PARTS = (consensus, contracts, network, files, clients)
+DECODERS: dict[str, Decoder] = {decoder.name: decoder for part in _PARTS for decoder in part.decoders()}

@@ -1,0 +1,79 @@
+"""No code of ours takes bytes or text apart without being in the table."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from tests.fuzz.decoders import DECODERS
+
+ROOT = Path(__file__).parents[2]
+APART = re.compile(
+    r"(^|\.)(b64decode|urlsafe_b64decode|from_bytes|fromhex|fromisoformat|loads|tomllib\.load|unpack|unpack_from"
+    r"|unpackb|Unpacker)$"
+)
+"""Functions and methods that take bytes or text apart."""
+
+READ_BY = {
+    "api.access": "api.transactions.submit",
+    "api.http": "api.http.decode_cursor",
+    "api.plans": "api.plans.EventReader",
+    "api.transactions": "api.transactions.submit",
+    "consensus.codec": "consensus.messages.decode_message",
+    "consensus.transactions": "consensus.transactions.parse_transaction",
+    "contracts.arguments": "contracts.arguments.arguments_from_json",
+    "contracts.encoding": "contracts.encoding.decode_value",
+    "contracts.layout": "contracts.layout.due_of",
+    "contracts.merkle": "contracts.merkle.Tree",
+    "contracts.system.accounts": "contracts.engine.execute",
+    "node.commands.arguments": "node.commands.arguments.parse_arguments",
+    "node.commands.genesis": "node.commands.genesis.time",
+    "node.commands.proofs": "node.commands.proofs.key",
+    "node.config": "node.config.load_config",
+    "node.documents": "node.members.parse_card",
+    "node.journal": "node.journal.parse_segment",
+    "node.keystore": "node.keystore.read_key",
+    "node.members": "node.members.parse_card",
+    "node.network.secure": "node.network.secure.accept",
+    "node.network.yamux": "node.network.yamux.Session",
+    "node.store": "node.store.height",
+    "node.wire": "node.wire.FrameParser",
+}
+"""The decoder, or one of several, that reads what a module takes apart."""
+
+TRUSTED = {
+    "contracts.compiler": "code that this node has compiled itself, in a cache that it trusts",
+    "contracts.genesis": "the body of a genesis that was checked",
+    "contracts.replay": "keys of its own making",
+    "node.demo.control": "a request over a socket of the same user, which ends that request alone",
+    "node.demo.story": "an answer of a node that the demo has started",
+    "node.fingerprint": "a hash",
+    "node.gateway": "an id that the route's pattern has checked",
+    "node.reader": "an id or key that the route's pattern has checked, and transactions from blocks",
+    "node.runtime": "a file whose form is checked in the line before",
+}
+"""Why what a module takes apart needs no decoder in the table."""
+
+
+def taking_apart() -> set[str]:
+    """Modules of ours that call one of APART."""
+    found = set()
+    for package in ("api", "consensus", "contracts", "node"):
+        for path in (ROOT / package).rglob("*.py"):
+            calls = (
+                node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+            )
+            if any(APART.search(ast.unparse(function)) for function in calls):
+                found.add(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    return found
+
+
+def test_every_module_that_takes_bytes_apart_is_in_the_table() -> None:
+    found = taking_apart()
+    assert found - READ_BY.keys() - TRUSTED.keys() == set(), "add a decoder, or say why there need be none"
+    assert (READ_BY.keys() | TRUSTED.keys()) - found == set(), "these take nothing apart any more"
+
+
+def test_the_table_names_decoders_that_there_are() -> None:
+    assert set(READ_BY.values()) <= DECODERS.keys()
