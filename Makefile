@@ -6,7 +6,8 @@ export PYTHON
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types architecture lock wheel clean distclean runtime dev
+.PHONY: help demo test check lint types architecture sim-long fuzz-long kill-long bench lock wheel clean distclean
+.PHONY: runtime dev
 
 demo: runtime  ## four organisations' nodes reach agreement on this machine
 	@$(BIN)/quorate demo $(ARGS)
@@ -24,6 +25,20 @@ types: dev  ## mypy --strict
 
 architecture: dev  ## the import contracts and the purity of the cores, alone
 	@$(BIN)/python -m pytest tests/test_architecture.py $(ARGS)
+
+sim-long: dev  ## the simulator, seed after seed until Ctrl-C; ARGS="--seeds 100000 200000" chooses
+	@$(BIN)/python -m tests.simulator --long $(ARGS)
+
+fuzz-long: dev  ## fresh inputs for every decoder, for a while; ARGS names decoders
+	@$(BIN)/python -m tests.fuzz long $(ARGS)
+
+kill-long: dev  ## kill -9 of nodes under load, 50 times; QUORATE_KILLS and QUORATE_KILL_SEED choose
+	@QUORATE_KILLS=$${QUORATE_KILLS:-50} $(BIN)/python -m pytest -s tests/consortium/test_kill.py $(ARGS)
+
+BENCHES = engine language tree store network api consortium
+
+bench: dev  ## every benchmark, one after the other; docs/benchmarks.md explains them
+	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m tests.bench.bench_$$name; done
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" $(ARGS)
 
