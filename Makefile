@@ -29,7 +29,7 @@ architecture: dev  ## the import contracts and the purity of the cores, alone
 sim-long: dev  ## the simulator, seed after seed until Ctrl-C; ARGS="--seeds 100000 200000" chooses
 	@$(BIN)/python -m tests.simulator --long $(ARGS)
 
-fuzz-long: dev  ## fresh inputs for every decoder, for a while; ARGS names decoders
+fuzz-long: dev  ## fresh inputs for every decoder; QUORATE_FUZZ_MINUTES says how long, ARGS names decoders
 	@$(BIN)/python -m tests.fuzz long $(ARGS)
 
 kill-long: dev  ## kill -9 of nodes under load, 50 times; QUORATE_KILLS and QUORATE_KILL_SEED choose

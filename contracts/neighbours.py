@@ -45,10 +45,11 @@ class Neighbours:
     def after(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All rows strictly after `key`; at first one is read, and more at a time as they are taken."""
         count, page = 1, dict[bytes, bytes | None]()
-        is_row = self._rows.get(key) is not None
+        is_row = False
         while True:
             start = self._start_of(key)
             if start is None:
+                is_row = is_row or self._rows.get(key) is not None
                 start = key if is_row else self._rows.last_before(key) or b""
                 page = dict(self._rows.scan(b"", key, count))
                 self._remember(start, list(page), len(page) < count)

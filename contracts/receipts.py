@@ -26,6 +26,8 @@ FIRINGS_MAX = 64
 """Rules that may fire in one transaction or timer, before it is taken for a loop."""
 EXPLAINED_MAX = 128
 """Values read, and effects, that the record of one firing lists; it ends there."""
+EXPLAINED_BYTES_MAX = 64 * 1024
+"""All of them together, as `contracts.encoding.size_bytes` counts; what is beyond is left out."""
 
 _RECORD_BYTES_MAX = 64 * 1024 * 1024
 _EXEC_TAG = b"quorate/exec/1\n"

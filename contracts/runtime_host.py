@@ -25,7 +25,7 @@ from contracts.gas import EVENT_BYTE, SCAN_ITEM, STORED_BYTE, VALUE_BYTES, bytes
 from contracts.layout import FACT, RAW, fact_key, field_key, table_of
 from contracts.program import TypeSpec
 from contracts.programs import LoadedContract
-from contracts.receipts import EXPLAINED_MAX, Effect
+from contracts.receipts import EXPLAINED_BYTES_MAX, EXPLAINED_MAX, Effect
 from contracts.values import Money, escrow_account
 
 if TYPE_CHECKING:
@@ -217,13 +217,14 @@ class RuntimeHost:
 class RuleHost(RuntimeHost):
     """Serves one rule: nobody signed, and what it reads and does is noted."""
 
-    __slots__ = ("effects", "reads", "wake_ms")
+    __slots__ = ("_bytes_left", "effects", "reads", "wake_ms")
 
     def __init__(self, run: Run, instance: str, contract: LoadedContract) -> None:
         super().__init__(run, instance, contract)
         self.reads: dict[str, tuple[TypeSpec, Any]] = {}
         self.effects: list[Effect] = []
         self.wake_ms: int | None = None
+        self._bytes_left = EXPLAINED_BYTES_MAX
 
     def wake(self, time_ms: int) -> None:
         if self.now_ms < time_ms <= INTEGER_MAX and (self.wake_ms is None or time_ms < self.wake_ms):
@@ -298,13 +299,21 @@ class RuleHost(RuntimeHost):
         return self._read(f"{table}[{key!a}]", self._contract.fields[table].type.items[-1], value)
 
     def _read(self, name: str, spec: TypeSpec, value: T) -> T:
-        if len(self.reads) < EXPLAINED_MAX and name not in self.reads:
+        if len(self.reads) < EXPLAINED_MAX and name not in self.reads and self._has_room(name, value):
             self.reads[name] = spec, copy_value(value)
         return value
 
     def _note(self, verb: str, *operands: Any) -> None:
-        if len(self.effects) < EXPLAINED_MAX:
+        if len(self.effects) < EXPLAINED_MAX and self._has_room(verb, *operands):
             self.effects.append(Effect(verb, tuple(map(copy_value, operands))))
+
+    def _has_room(self, *parts: Any) -> bool:
+        """Take up the room of what is to be explained, if there is as much."""
+        size = sum(map(size_bytes, parts))
+        if size > self._bytes_left:
+            return False
+        self._bytes_left -= size
+        return True
 
 
 class QueryHost(RuntimeHost):

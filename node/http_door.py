@@ -43,7 +43,9 @@ class BoundedHttp(H11Protocol):
         )
         if len(self.connections) > connections_max():
             idle = (other for other in self.connections if isinstance(other, BoundedHttp) and other.is_idle)
-            next((other for other in idle if other is not self), self).transport.abort()
+            leaving = next((other for other in idle if other is not self), self)
+            self.connections.discard(leaving)  # now, so that the next one makes another leave
+            leaving.transport.abort()
 
     @property
     def is_idle(self) -> bool:

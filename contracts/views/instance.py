@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 from contracts.arguments import time_text, to_json
@@ -23,6 +22,8 @@ EVALUATION_GAS_MAX = 1_000_000
 """Gas of evaluating all rules of an instance for a view; what is beyond it shows as unknown."""
 TABLE_ROWS_SHOWN = 100
 """Rows of a table in the view of its instance; queries show the others."""
+TABLE_BYTES_SHOWN = 64 * 1024
+"""Keys and values of a table in the view of its instance, after the first row."""
 
 JsonObject = dict[str, Any]
 
@@ -90,13 +91,16 @@ def _field(context: Context, name: str, spec: FieldSpec) -> JsonObject:
     if spec.type.name == "Table":
         prefix = table_of(name, spec.name)
         key_type, value_type = spec.type.items[0], spec.type.items[-1]
-        listed = []
-        rows = context.overlay.scan(prefix, None, RAW)
-        for key, data in islice(rows, TABLE_ROWS_SHOWN + 1):
+        listed: list[list[Any]] = []
+        left = TABLE_BYTES_SHOWN
+        for key, data in context.overlay.scan(prefix, None, RAW):
+            left -= len(key) + len(data or b"")
+            if len(listed) == TABLE_ROWS_SHOWN or (listed and left < 0):
+                return shown | {"rows": listed, "more": True}
             if data is not None:
                 row = (decode_key(key.removeprefix(prefix)), key_type), (decode_value(data), value_type)
                 listed.append([to_json(value, type_) for value, type_ in row])
-        return shown | {"rows": listed[:TABLE_ROWS_SHOWN], "more": len(listed) > TABLE_ROWS_SHOWN}
+        return shown | {"rows": listed, "more": False}
     stored = context.overlay.get(field_key(name, spec.name), RAW)
     return shown | {"value": to_json(spec.initial if stored is None else decode_value(stored), spec.type)}
 

@@ -32,6 +32,9 @@ from contracts.views import instance as instance_view
 from contracts.views.happened import event_view, receipt_view
 from contracts.views.sentences import sentence
 
+BALANCES_SHOWN = 1_000
+"""Balances of an account in its view; anyone can give an account money that it never asked for."""
+
 JsonObject = dict[str, Any]
 
 
@@ -128,7 +131,7 @@ class Views:
 
 
 def _balances(state: StateReader, account: str) -> list[JsonObject]:
-    rows = _named(state, balances_of(account), VALUE, None)
+    rows = islice(_named(state, balances_of(account), VALUE, None), BALANCES_SHOWN)
     return [{"currency": currency, "amount": str(amount)} for currency, amount in rows]
 
 

@@ -307,7 +307,7 @@ def deploy_gas(source: str) -> int:
     from consensus.transactions import GAS_LIMIT_DEFAULT
     from contracts.system.registry import COMPILE_GAS_PER_BYTE
 
-    return GAS_LIMIT_DEFAULT + 2 * COMPILE_GAS_PER_BYTE * len(source.encode())
+    return GAS_LIMIT_DEFAULT + COMPILE_GAS_PER_BYTE * len(source.encode())
 
 
 def _read_source(file: Path) -> str:

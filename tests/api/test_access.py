@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from api.access import Access
-from api.app import create_app
+from api.app import begin_shutdown, create_app
 from tests.api.conftest import Make
 from tests.api.memory_gateway import MemoryGateway
 
@@ -120,3 +124,68 @@ async def test_waiting_requests_are_bounded(transfer: Make) -> None:
         posted = await client.post("/v1/transactions?wait=committed", json=transfer())
         assert posted.status_code == 429
         assert (await client.get("/v1/status")).json()["height"] == 0, "what is refused is not accepted"
+
+
+async def _body(part: bytes, then: asyncio.Event) -> AsyncIterator[bytes]:
+    yield part
+    await then.wait()
+    yield b"{}"
+
+
+async def test_bodies_that_stay_under_way_are_bounded_together() -> None:
+    """A thousand clients that begin a body and leave it there must not fill the memory."""
+    headers, finish = {"Content-Type": "application/json"}, asyncio.Event()
+    async with _client(Access(bodies_bytes_max=1_000)) as client:
+        first = asyncio.create_task(
+            client.post("/v1/transactions", content=_body(b" " * 900, finish), headers=headers)
+        )
+        await asyncio.sleep(0.05)
+        second = await client.post("/v1/transactions", content=b" " * 200 + b"{}", headers=headers)
+        assert (second.status_code, second.json()["code"]) == (429, "overloaded")
+        assert second.headers["Retry-After"]
+        finish.set()
+        assert (await first).json()["code"] == "invalid_body", "what came first is read to its end"
+        third = await client.post("/v1/transactions", content=b" " * 900 + b"{}", headers=headers)
+        assert third.json()["code"] == "invalid_body", "its room is free again"
+
+
+async def test_a_body_that_does_not_arrive_is_given_up() -> None:
+    async with _client(Access(body_s_max=0.05)) as client:
+        body = _body(b" ", asyncio.Event())
+        answer = await client.post(
+            "/v1/transactions", content=body, headers={"Content-Type": "application/json"}
+        )
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")
+    assert "not complete after 0.05 s" in answer.json()["detail"]
+
+
+async def test_waiting_requests_end_when_the_node_is_about_to_stop(
+    app: FastAPI, client: httpx.AsyncClient, gateway: MemoryGateway, transfer: Make
+) -> None:
+    """With what is known, and at once: else each holds up the exit and ends in a traceback."""
+    gateway.instant = False
+    params = {"wait": "committed", "timeout": "30"}
+    posted = asyncio.create_task(client.post("/v1/transactions", params=params, json=transfer()))
+    asked = asyncio.create_task(client.get(f"/v1/transactions/{'ab' * 32}", params=params))
+    await asyncio.sleep(0.05)
+    begin_shutdown(app)
+    async with asyncio.timeout(5):
+        assert ((await posted).status_code, (await posted).json()["state"]) == (202, "pending")
+        assert (await asked).status_code == 404
+    assert app.state.waits.taken == 0
+
+
+async def test_a_request_that_the_stopping_server_cancels_is_told_so(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    @app.get("/slow")
+    async def slow() -> None:
+        await asyncio.sleep(30)
+
+    request = asyncio.create_task(client.get("/slow"))
+    await asyncio.sleep(0.05)
+    begin_shutdown(app)
+    request.cancel()
+    answer = await request
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "stopping" in answer.json()["detail"]

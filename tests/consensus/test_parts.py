@@ -1,12 +1,14 @@
 """The smaller parts: the tree of headers, fetching, execution claims, timers of a view."""
 
+from consensus.catchup import BATCHES_PER_ANSWER, answer_get
 from consensus.chain import GAP_MAX, RECENT_MAX, Chain, Link
 from consensus.execution import Claim, Execution
 from consensus.fetching import Fetches, Need
-from consensus.messages import header_digest
+from consensus.messages import GET_BATCHES_MAX, header_digest
 from consensus.pacemaker import Pacemaker
 from consensus.types import BatchRange, ExecutedTip, Get, Header
-from tests.consensus.support import CHAIN_ID, GENESIS, child, digest
+from tests.consensus.cluster import Cluster
+from tests.consensus.support import CHAIN_ID, GENESIS, child, digest, lane_of
 
 
 def headers(count: int) -> list[Link]:
@@ -62,6 +64,15 @@ class TestChain:
         chain.prune()
         assert chain.get(header_digest(CHAIN_ID, branch)) is None
 
+    def test_a_leader_cannot_leave_headers_behind_by_claiming_heights(self) -> None:
+        """A proposal is held before its height can be judged; it goes once its view is behind."""
+        links = headers(2)
+        claimed = child(GENESIS, CHAIN_ID, height=2**60, time_ms=GENESIS.time_ms + 7)
+        chain = self.chain(*(link.header for link in links), claimed)
+        chain.advance(links[0])
+        chain.prune()
+        assert [link.digest for link in chain.above(0)] == [link.digest for link in links]
+
     def test_memory_is_bounded(self) -> None:
         links = headers(RECENT_MAX + 20)
         chain = self.chain(*(link.header for link in links))
@@ -102,6 +113,17 @@ class TestFetches:
         ((peer, get),) = Fetches(250).requests(needs, 0)
         assert peer == 1
         assert get == Get((digest("header"),), (BatchRange(digest("batch"), 0),))
+
+
+class TestAnswers:
+    def test_an_answer_has_one_bound_however_much_is_asked_for(self) -> None:
+        """Sixteen ranges in a message of 700 bytes must not make this node send sixteen answers."""
+        state = Cluster(size=4).replica(0)._state
+        stored = {batch.digest: batch.batch for batch in lane_of(1, BATCHES_PER_ANSWER + 10)}
+        newest = list(stored)[-1]
+        asked = Get((), (BatchRange(newest, 0),) * GET_BATCHES_MAX)
+        answer = answer_get(state, asked, stored.get)
+        assert answer == list(stored.values())[10:]
 
 
 class TestExecution:

@@ -2,12 +2,14 @@
 
 import pytest
 
+from consensus.chain import Chain, Link
+from consensus.delivery import AHEAD_MAX
 from consensus.errors import CorruptionError
 from consensus.records import decode_record, encode_record
-from consensus.types import Batch, Certificate, Header, Vote, VoteKind
+from consensus.types import Batch, Certificate, Digest, Header, Vote, VoteKind
 from tests.consensus.cluster import Cluster
 from tests.consensus.support import digest, lane_of, vote
-from tests.simulator.disk import Disk
+from tests.simulator.disk import Disk, Ledger
 from tests.simulator.machine import Crashes, Machine
 
 N, S, F = VoteKind.NOTARISE, VoteKind.SKIP, VoteKind.FINALISE
@@ -103,6 +105,29 @@ class TestRestart:
         assert cluster[1].replica is None
         cluster.run(1_000)
         assert cluster[0].ledger.blocks[1][0].header == first
+
+    def test_a_lost_ledger_is_rebuilt_from_the_journal_block_by_block(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Thousands of final blocks wait for execution then: none is looked at before its turn."""
+        cluster = Cluster()
+        while cluster[0].ledger.height < AHEAD_MAX + 20:
+            cluster.commit()
+        height = cluster[0].ledger.height
+        cluster[0].stop()
+        cluster[0].ledger = Ledger()
+        walks: list[Digest] = []
+        path = Chain.path
+
+        def counted(chain: Chain, digest: Digest) -> list[Link] | None:
+            walks.append(digest)
+            return path(chain, digest)
+
+        monkeypatch.setattr(Chain, "path", counted)
+        cluster[0].start()
+        assert len(walks) <= AHEAD_MAX + 2
+        cluster.run(5_000)
+        assert cluster[0].ledger.height >= height
 
     def test_the_store_may_be_ahead_of_the_journal_s_last_word(self) -> None:
         """The block is committed to the store, then the process dies before it could say so."""

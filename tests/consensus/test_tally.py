@@ -72,6 +72,18 @@ class TestTally:
         assert tally.add(second).equivocation == (first, second)
         assert tally.voters(1, first.kind) == [0]
 
+    def test_of_who_contradicts_itself_for_ever_one_proof_is_kept(self) -> None:
+        """A flood of valid votes for ever new headers costs neither memory nor checks of signatures."""
+        tally, verifier = self.tally()
+        proofs = [tally.add(vote(N, 1, digest(str(number)), 0)).equivocation for number in range(100)]
+        assert [proof is not None for proof in proofs].count(True) == 1
+        assert verifier.calls == 2
+        assert sum(map(len, tally._valid.values())) == 2
+        for voter in (1, 2):
+            tally.add(vote(S, 1, None, voter))
+        skip = tally.add(vote(S, 1, None, 0)).certificate
+        assert skip == certificate(S, 1, None, [0, 1, 2]), "what contradicts nothing still counts"
+
     def test_a_contradiction_with_a_forged_vote_is_no_evidence(self) -> None:
         tally, _ = self.tally()
         tally.add(vote(N, 1, A, 0))

@@ -12,7 +12,7 @@ import contracts
 from contracts import lang
 from contracts.compiler import check, compile_contract, dump_code, load_program
 from contracts.errors import ContractError, Revert
-from contracts.gas import GasMeter
+from contracts.gas import HELPER, TEXT, GasMeter
 from contracts.host import Host
 from contracts.language.cache import pack, unpack
 from contracts.language.checker import check_source
@@ -23,7 +23,8 @@ from contracts.language.problems import PROBLEMS_MAX
 from contracts.language.vocabulary import IMPORTABLE
 from tests.contracts_lang import tour
 from tests.contracts_lang.digest import deepest_source, sources
-from tests.contracts_lang.sources import host_of, method
+from tests.contracts_lang.memory_host import GAS
+from tests.contracts_lang.sources import host_of, method, query
 
 TOUR = Path(str(tour.__file__)).read_text()
 HOST_NAMES = {name for name in dir(Host) if not name.startswith("_")} | set(Host.__annotations__)
@@ -116,6 +117,21 @@ def test_gas_does_not_depend_on_how_a_source_is_laid_out() -> None:
         program.run_action("f", host, ())
         used.append(host.meter.gas)
     assert used[0] == used[1]
+
+
+@pytest.mark.parametrize(
+    ("comparison", "count"),
+    [("x < y", 1), ("x < y < x < y < x", 4), ("max(x, y, x, y, x, y, x, y) == x", 9)],
+)
+def test_comparing_texts_costs_more_than_comparing_integers(comparison: str, count: int) -> None:
+    """Python compares texts character by character unless both are ASCII."""
+    used = []
+    for values in ("x = 1\ny = 2", "x = 'a'\ny = 'b'"):
+        program = query(f"{values}\nreturn {comparison}", "bool")
+        host = host_of(program)
+        program.run_query("asked", host, ())
+        used.append(GAS - host.meter.gas)
+    assert used[1] - used[0] > count * (TEXT - HELPER)
 
 
 def test_a_meter_gives_exactly_what_it_has() -> None:

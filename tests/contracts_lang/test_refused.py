@@ -68,6 +68,8 @@ GRAMMAR = {
     "named before positional": ("x = f$(a=1, 2)", "by position come before"),
     "argument twice": ("x = f$(a=1, a=2)", "given twice"),
     "comprehension": ("x = [y $for y in z]", "found `for` where"),
+    "assigned sum": ("$x + 1 = 2", "only a variable, self.name or an item"),
+    "deleted call": ("del $len('a')", "only a variable, self.name or an item"),
     "annotated attribute": ("$x.y: int = 1", "only a name can be given a type"),
     "documentation in an expression": ('x = $"""a"""', "where a value was expected"),
 }
@@ -133,6 +135,10 @@ MEMBERS = {
     "fact by nobody": ("x: Time = $fact()", "say which term reports"),
     "fact by unknown": ('x: Time = fact(by=$"postman")', "`postman` is no term"),
     "fact by a price": ('x: Time = fact(by=$"price")', "a Party or Oracle is needed"),
+    "age beyond JSON": (
+        f'x: Time = fact(by="carrier", max_age=$SECOND * {2**53 // 1000 + 1})',
+        "larger than 2^53 - 1 milliseconds",
+    ),
     "age of an int": ('x: int = fact(by="carrier", max_age=$DAY)', "only a fact that is a Time"),
     "age of nothing": ('x: Time = fact(by="carrier", max_age=$0 * DAY)', "longer than nothing"),
     "phases again": ('$phase = phases("a")', "declare phases once"),

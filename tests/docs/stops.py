@@ -10,11 +10,11 @@ libp2p takes long.
 from __future__ import annotations
 
 import errno
-import io
 import json
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -122,11 +122,13 @@ def stop(folder: Path, prepare: Callable[[NodeConfig], object]) -> tuple[int, st
     flags = {"listen": f"/ip4/127.0.0.1/tcp/{listen}", "api_port": api_port, "log_level": "error"}
     config = load_config(folder, flags, {}).config
     kept = prepare(config)
-    with redirect_stderr(io.StringIO()) as said:
-        code = run_node(config)
-    mock.patch.stopall()
-    del kept
-    return code, said.getvalue()
+    with tempfile.TemporaryFile("w+") as said:  # a real file: the last words go out past Python's buffers
+        with redirect_stderr(said):
+            code = run_node(config)
+        mock.patch.stopall()
+        del kept
+        said.seek(0)
+        return code, said.read()
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from zlib import crc32
 
@@ -183,6 +184,17 @@ def test_of_two_segments_the_newer_one_counts(tmp_path: Path) -> None:
     older.write_bytes(data)
     assert reopen(tmp_path) == [b"new"]
     assert not older.exists()
+
+
+def test_reading_takes_time_in_proportion_to_length(tmp_path: Path) -> None:
+    """A day's journal has tens of thousands of frames; looking ahead in each took minutes at every start."""
+    journal, _ = Journal.open(tmp_path / "long", disk=HastyDisk())
+    for number in range(20_000):
+        journal.append([number.to_bytes(4, "big") * 128])
+    journal.close()
+    began_s = time.monotonic()
+    assert len(reopen(tmp_path / "long")) == 20_000
+    assert time.monotonic() - began_s < 10, "quadratic: it was 40 s and more"
 
 
 def test_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

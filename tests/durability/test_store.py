@@ -124,6 +124,9 @@ def test_scan_keeps_to_prefix_order_and_limit(opened: Opened) -> None:
     rows = sorted(chain.state.items())
     assert store.state.scan(b"account/", None, 100) == rows
     assert store.state.scan(b"account/", rows[3][0], 2) == rows[4:6]
+    assert store.state.last_before(rows[4][0]) == rows[3][0]
+    assert store.state.last_before(rows[3][0] + b"\x00") == rows[3][0]
+    assert store.state.last_before(b"a") is None
     assert store.state.scan(b"account/1", None, 100) == [
         row for row in rows if row[0].startswith(b"account/1")
     ]

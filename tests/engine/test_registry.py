@@ -11,6 +11,7 @@ from consensus.transactions import GAS_LIMIT_MAX, canonical_json
 from contracts.engine import Engine
 from contracts.receipts import Status
 from contracts.system.registry import COMPILE_GAS_PER_BYTE
+from node.commands.contracts import deploy_gas
 from tests.engine.chain import DELIVERY, TOKEN, Call, Chain, signer
 
 BROKEN = """from contracts import Contract
@@ -78,12 +79,13 @@ def test_compiling_costs_gas_by_the_byte_before_it_is_done(chain: Chain) -> None
 
 
 def test_source_has_a_limit(chain: Chain) -> None:
-    """The gas that a transaction may ask for is enough for the largest."""
+    """What the command line asks for is enough for the largest, and not more than may be asked for."""
+    assert deploy_gas("x" * 32 * 1024) < GAS_LIMIT_MAX
     source = TOKEN + "# " + "x" * (32 * 1024 - len(TOKEN) - 3) + "\n"
     assert len(source) == 32 * 1024
     for added, code in (("", ""), ("\n", "contract_error")):
         deploy = ("contracts", "deploy", {"source": source + added})
-        [receipt] = chain.block(chain.transaction("bank", deploy, gas_limit=GAS_LIMIT_MAX)).receipts
+        [receipt] = chain.block(chain.transaction("bank", deploy, gas_limit=deploy_gas(source))).receipts
         assert receipt.code == code
 
 

@@ -26,7 +26,7 @@ LONG_BYTES = 4 * 1024
 HANG_S = 20
 """Processor time after which an execution is interrupted."""
 ATTEMPTS = 3
-"""An execution that took too long is repeated: other work on the machine may have been the reason."""
+"""An execution that took too much is repeated: other work on the machine may have been the reason."""
 REFUSAL_LENGTH_MAX = 4_096
 """Characters of an error's text, beside the input with each byte as \\udcff: little must not fill a log."""
 
@@ -133,15 +133,18 @@ def _within_time(decoder: Decoder, data: bytes) -> bool:
 
 def _within_memory(decoder: Decoder, data: bytes) -> None:
     allowed = decoder.bounds.memory_bytes + decoder.bounds.memory_per_byte * len(data)
-    tracemalloc.start()
-    try:
-        with _interrupted():
-            _judge(decoder, data)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    if peak > allowed:
-        raise Failure(f"{peak} bytes of memory for an input of {len(data)}, {allowed} allowed")
+    peaks = []
+    for _ in range(ATTEMPTS):
+        tracemalloc.start()
+        try:
+            with _interrupted():
+                _judge(decoder, data)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        if peaks[-1] <= allowed:
+            return
+    raise Failure(f"{min(peaks)} bytes of memory for an input of {len(data)}, {allowed} allowed")
 
 
 @contextmanager

@@ -31,12 +31,14 @@ READ_BY = {
     "node.commands.genesis": "node.commands.genesis.time",
     "node.commands.proofs": "node.commands.proofs.key",
     "node.config": "node.config.load_config",
+    "node.demo.control": "node.demo.control",
     "node.documents": "node.members.parse_card",
     "node.journal": "node.journal.parse_segment",
     "node.keystore": "node.keystore.read_key",
     "node.members": "node.members.parse_card",
     "node.network.secure": "node.network.secure.accept",
     "node.network.yamux": "node.network.yamux.Session",
+    "node.runtime": "node.runtime.validator_journal",
     "node.store": "node.store.height",
     "node.wire": "node.wire.FrameParser",
 }
@@ -46,12 +48,10 @@ TRUSTED = {
     "contracts.compiler": "code that this node has compiled itself, in a cache that it trusts",
     "contracts.genesis": "the body of a genesis that was checked",
     "contracts.replay": "keys of its own making",
-    "node.demo.control": "a request over a socket of the same user, which ends that request alone",
     "node.demo.story": "an answer of a node that the demo has started",
     "node.fingerprint": "a hash",
     "node.gateway": "an id that the route's pattern has checked",
     "node.reader": "an id or key that the route's pattern has checked, and transactions from blocks",
-    "node.runtime": "a file whose form is checked in the line before",
 }
 """Why what a module takes apart needs no decoder in the table."""
 

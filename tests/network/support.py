@@ -88,6 +88,7 @@ class Node:
         self.member = member
         self.received: list[tuple[int, StreamClass, bytes]] = []
         self.changes: list[tuple[int, bool]] = []
+        self.offences: list[tuple[int, str, float]] = []
         self.address = ""
         self.network = Network(
             seed=seed(member),
@@ -97,6 +98,7 @@ class Node:
             on_message=self.on_message,
             on_request=self.on_request,
             on_peer_change=lambda peer, connected: self.changes.append((peer, connected)),
+            on_offence=lambda *offence: self.offences.append(offence),
             limits=limits,
         )
         self._scope = trio.CancelScope()

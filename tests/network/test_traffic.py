@@ -341,6 +341,21 @@ def test_what_is_found_bad_later_counts_as_well() -> None:
     run(main)
 
 
+def test_offences_are_told_until_the_offender_is_shut_out() -> None:
+    """Whoever floods a node with junk must not flood its log."""
+
+    async def main() -> None:
+        async with two() as (_, b):
+            for number in range(10 * QUICK.bad_messages_max):
+                b.network.report_bad(0, f"bad signature {number}")
+            assert len(b.offences) == QUICK.bad_messages_max + 1
+            assert b.offences[0] == (0, "bad signature 0", 0)
+            assert [shut_out_s for _, _, shut_out_s in b.offences if shut_out_s] == [QUICK.penalty_ms / 1000]
+            assert [b.network.is_shut_out(member) for member in (0, 7)] == [True, False]
+
+    run(main)
+
+
 def test_a_fault_of_our_own_is_not_hidden() -> None:
     class Broken(Node):
         def on_message(self, member: int, stream_class: StreamClass, body: bytes) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Callable, Coroutine, Sequence
+import socket
+from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import orjson
 from fastapi import Request
 
 from api.access import Access, read_json
+from api.app import create_app
 from api.errors import ApiError
 from api.gateway import TransactionStatus
 from api.http import decode_cursor, page, parse_position
@@ -25,7 +28,10 @@ from node.commands.genesis import _overrides, _time_ms
 from node.commands.proofs import _key_bytes
 from node.commands.session import node_url
 from node.commands.transactions import _read_submission as read_submission_file
+from node.demo.control import REQUEST_BYTES_MAX, ControlServer
+from node.demo.faults import Faults
 from node.errors import ConfigurationError
+from tests.api.memory_gateway import MemoryGateway
 from tests.fuzz.decoders.consensus import VECTORS, chain_name
 from tests.fuzz.decoders.files import DOCUMENT, from_file
 from tests.fuzz.decoders.network import pieces
@@ -33,22 +39,13 @@ from tests.fuzz.harness import JSON_MEMORY_PER_BYTE, Bounds, Decoder
 from tests.fuzz.mutations import spoil_text
 from tests.fuzz.trees import JSON
 
-Result = TypeVar("Result")
-
 NOW_MS = 1_767_225_600_000
 
 
 # ---------------------------------------------------------------- the API's server
 
 
-def at_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine that waits for nothing."""
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        result: Result = end.value
-        return result
-    raise AssertionError("it waits")
+_app = cache(lambda: create_app(MemoryGateway()))
 
 
 def request_of(body: bytes) -> Request:
@@ -63,11 +60,13 @@ def request_of(body: bytes) -> Request:
         return chunks.pop(0)
 
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    return Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)
+    return Request(
+        {"type": "http", "method": "POST", "path": "/", "headers": headers, "app": _app()}, receive
+    )
 
 
 def _submitted(data: bytes) -> tuple[bytes, str]:
-    return _read_submission(at_once(read_json(request_of(data), BATCH_BYTES_MAX)), "body")
+    return _read_submission(asyncio.run(read_json(request_of(data), BATCH_BYTES_MAX)), "body")
 
 
 def _admissible(_data: bytes, submitted: tuple[bytes, str]) -> None:
@@ -166,6 +165,18 @@ def _can_be_sent(_data: bytes, arguments: dict[str, Any]) -> None:
     canonical_json(arguments)
 
 
+def _asked(data: bytes) -> str:
+    """What a demo without nodes answers to another terminal."""
+    here, there = socket.socketpair()
+    server = object.__new__(ControlServer)
+    server._handler = Faults([], lambda: None).handle
+    with here, there:
+        here.sendall(data[: 2 * REQUEST_BYTES_MAX] + b"\n")
+        server._answer(there)
+        there.close()
+        return here.makefile().read()
+
+
 def decoders() -> Sequence[Decoder]:
     body = Bounds(memory_per_byte=JSON_MEMORY_PER_BYTE)
     wrong = (ConfigurationError,)
@@ -188,7 +199,7 @@ def decoders() -> Sequence[Decoder]:
         ),
         Decoder(
             "api.transactions.explain",
-            lambda data: at_once(_read_draft(request_of(data), chain_name())),
+            lambda data: asyncio.run(_read_draft(request_of(data), chain_name())),
             (ApiError,),
             cache(_submissions),
             (JSON,),
@@ -236,6 +247,16 @@ def decoders() -> Sequence[Decoder]:
                 executions=300,
             )
             for name, read, samples in words
+        ),
+        Decoder(
+            "node.demo.control",
+            _asked,
+            (OSError, ValueError, RecursionError),  # those that end one request alone
+            lambda: [b'{"command":"kill","node":"n3"}', b'{"command":"restart","node":"n3","fresh":true}'],
+            (JSON,),
+            lambda _, answer: [json.loads(line) for line in answer.splitlines()],
+            body,
+            executions=200,
         ),
         Decoder(
             "node.commands.transactions.file",

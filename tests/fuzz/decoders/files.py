@@ -32,6 +32,7 @@ from node.journal import Segment, parse_segment
 from node.keystore import PrivateKey, private_pem, public_pem, read_key, read_public
 from node.members import CARD_PREFIX, Card, parse_card
 from node.proof import Proven, verify_proof
+from node.runtime import _bound_journal
 from node.store import Place, View
 from tests.fuzz.decoders.consensus import VECTORS, values
 from tests.fuzz.harness import JSON_MEMORY_PER_BYTE, Bounds, Decoder
@@ -358,7 +359,7 @@ def decoders() -> Sequence[Decoder]:
             wrong,
             cache(_keys),
             (inside(_unarmoured, _armoured, spoil_bytes),),
-            lambda data, key: _same_key(key),
+            lambda data, key: _is(from_file(_read_key)(private_pem(key).encode()).seed == key.seed),
             Bounds(seconds=0.5, memory_per_byte=60),
         ),
         Decoder(
@@ -367,8 +368,16 @@ def decoders() -> Sequence[Decoder]:
             wrong,
             cache(lambda: [*_keys(), public_pem(bytes(32)).encode()]),
             (inside(_unarmoured, _armoured, spoil_bytes),),
-            lambda data, key: _is_key(key),
+            lambda data, key: _is(len(key) == 32),
             Bounds(memory_per_byte=60),
+        ),
+        Decoder(
+            "node.runtime.validator_journal",
+            from_file(_bound_journal),
+            damaged,
+            lambda: [bytes(range(16)).hex().encode()],
+            check=lambda data, bound: _is(bound.hex().encode() == data),
+            executions=200,
         ),
         Decoder(
             "node.members.parse_card",
@@ -429,12 +438,8 @@ def decoders() -> Sequence[Decoder]:
     ]
 
 
-def _same_key(key: PrivateKey) -> None:
-    assert from_file(_read_key)(private_pem(key).encode()).seed == key.seed
-
-
-def _is_key(key: bytes) -> None:
-    assert len(key) == 32
+def _is(true: bool) -> None:
+    assert true
 
 
 def _same_card(data: bytes, card: Card) -> None:
