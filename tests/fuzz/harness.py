@@ -42,7 +42,7 @@ class Bounds:
     seconds: float = 0.02
     ns_per_byte: int = 2_000
     memory_bytes: int = 384 * 1024
-    memory_per_byte: int = 16
+    memory_per_byte: int = 4
 
 
 @dataclass(frozen=True)
