@@ -54,7 +54,10 @@ class Consortium:
         mints = [
             Call(CURRENCY, "mint", {"to": partner.name, "amount": str(amount)}) for partner in self.partners
         ]
-        self.bank.act_all([Call("contracts", "create", create), *mints])
+        minted = self.bank.act_all([Call("contracts", "create", create), *mints])
+        for partner in self.partners:  # each reads its own node, which may be a moment behind the bank's
+            assert minted.height is not None
+            assert partner.await_height(minted.height, LEVEL_S)
 
     def transfer(self, source: Partner, target: str, amount: int) -> Any:
         return source.act(CURRENCY, "transfer", {"to": target, "amount": str(amount)})
