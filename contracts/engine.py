@@ -171,9 +171,8 @@ class _BlockExecution:
             if self.context.instance(timer.instance).wake_ms != timer.due_ms:
                 continue  # an earlier timer of this block acted on the instance
             run = Run(self.context, GasMeter(gas))
-            run.touched[timer.instance] = None
             subject = timer_id(timer, self.context.height)
-            receipt = self._attempt(run, gas, subject, timer, partial(_settle, run))
+            receipt = self._attempt(run, gas, subject, timer, partial(_wake, run, timer.instance))
             if receipt.status is Status.FAILED:
                 self.context.arm(timer.instance, None)
             self.context.overlay.commit()
@@ -253,6 +252,8 @@ class _BlockExecution:
         height = self.context.height
         for contract, name, fields in run.events:
             self.events.append(Event(height, len(self.events), contract, name, fields, transaction))
+        if not run.firings:
+            return ()
         hashes = tuple(map(firing_hash, run.firings))
         self._firings += ((AUX_FIRING + key, firing) for key, firing in zip(hashes, run.firings, strict=True))
         return hashes
@@ -290,7 +291,9 @@ class _BlockExecution:
         )
 
 
-def _settle(run: Run) -> tuple[Value, ...]:
+def _wake(run: Run, instance: str) -> tuple[Value, ...]:
+    run.contract(instance)  # which is paid for
+    run.touched[instance] = None
     settle(run, rest_ms=TIMER_REST_MS)
     return ()
 

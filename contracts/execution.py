@@ -15,7 +15,7 @@ from contracts.arguments import arguments_from_json, arguments_from_values, from
 from contracts.context import Context, parties
 from contracts.encoding import count_items
 from contracts.errors import Revert
-from contracts.gas import STORED_BYTE, WRITE, bytes_gas
+from contracts.gas import STORED_BYTE, WRITE
 from contracts.host import Meter
 from contracts.layout import FACT, Fact, Instance, InstanceStatus, fact_key
 from contracts.program import ParameterSpec, Value
@@ -107,7 +107,7 @@ class Run:
     def code(self, code: str) -> LoadedContract:
         """The compiled code with this id, which must be deployed; it is paid for as if it had to be read."""
         contract = self.context.contract(code)
-        self.meter.spend(bytes_gas(len(contract.program.source)))
+        self.meter.spend(contract.read_gas)
         return contract
 
     def contract(self, name: str) -> LoadedContract:

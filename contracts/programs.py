@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from contracts.compiler import dump_code, load_program
+from contracts.gas import bytes_gas
 from contracts.program import ActionSpec, FactSpec, FieldSpec, Program, QuerySpec, TermSpec
 
 PROGRAMS_MAX = 64
@@ -28,10 +29,11 @@ class CodeCache(Protocol):
 
 
 class LoadedContract:
-    """A program with its declarations by name."""
+    """A program with its declarations by name, and what it costs to read its source."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.read_gas = bytes_gas(len(program.source))
         self.actions: Mapping[str, ActionSpec] = {spec.name: spec for spec in program.actions}
         self.queries: Mapping[str, QuerySpec] = {spec.name: spec for spec in program.queries}
         self.terms: Mapping[str, TermSpec] = {spec.name: spec for spec in program.terms}

@@ -6,6 +6,7 @@ once. A savepoint is a place in the journal of changes; rolling back to it undoe
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -93,7 +94,7 @@ class Overlay:
         self._values: dict[bytes, Any] = {}
         self._forms: dict[bytes, Form[Any]] = {}
         self._journal: list[Change] = []
-        self._groups: dict[bytes, SortedKeys] = {}
+        self._groups: defaultdict[bytes, SortedKeys] = defaultdict(SortedKeys)
         self._read_bytes = 0
 
     def get(self, key: bytes, form: Form[T]) -> T | None:
@@ -114,14 +115,14 @@ class Overlay:
         self._values[key] = value
         self._forms[key] = form
         if group is not None:
-            self._groups.setdefault(group, SortedKeys()).add(key)
+            self._groups[group].add(key)
 
     def scan(self, prefix: bytes, after: bytes | None, form: Form[T]) -> Iterator[tuple[bytes, T | None]]:
         """Rows whose keys begin with `prefix`, sorted, strictly after the key `after`.
 
         None stands where this block deleted a row, so that the caller can charge for passing it.
         """
-        changed = self._groups.setdefault(prefix, SortedKeys())
+        changed = self._groups[prefix]
         for key, data in self._neighbours.after(prefix if after is None else after):
             if not key.startswith(prefix):
                 break

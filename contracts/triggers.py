@@ -52,7 +52,7 @@ def settle(run: Run, *, rest_ms: int = 1) -> None:
 
 def _settle_instance(run: Run, name: str, rest_ms: int) -> None:
     context = run.context
-    contract = run.contract(name)
+    contract = context.contract(context.instance(name).code)
     if not contract.program.rules:
         return  # and no timer was ever set
     fired = True
