@@ -70,7 +70,7 @@ class Hostile:
         self._view = 1
         self._have: dict[int, LaneTip] = {}
         self._reached: set[int] = set()
-        self._connected = trio.Event()
+        self._heard = trio.Event()
 
     # -- what it says -------------------------------------------------------------------------------
     def garbage(self) -> Iterator[Shot]:
@@ -80,6 +80,7 @@ class Hostile:
                 yield stream_class, self._noise(self._chance.randint(1, 2_000))
             yield VOTES, self._noise(VOTES_FRAME_BYTES_MAX)
             yield VOTES, b"\x92\x01" + b"\x91" * 100_000
+            yield SYNC, encode_request(BlocksRequest(self._noise(32), 1))
 
     def forged_votes(self) -> Iterator[Shot]:
         """Its own votes with other signatures, and what others said as if it were its own."""
@@ -121,29 +122,32 @@ class Hostile:
             ranges = tuple(BatchRange(tip.digest, 0) for tip in self._have.values()) * 4
             yield BATCHES, encode_message(Get((), ranges))
             yield SYNC, encode_request(BlocksRequest(self._chain_id, self._chance.choice((0, 1, 2**64 - 1))))
-            yield SYNC, encode_request(BlocksRequest(self._noise(32), 1))
 
     def batches(self) -> Iterator[Shot]:
         """Rivals for one place, far ahead of the lane, and with a transaction that nobody signed."""
         while True:
-            for seq, owner_signs in ((0, True), (self._chance.randint(1, 250), True), (0, False)):
-                batch = make_batch(
-                    self._chain_id,
-                    self.me,
-                    LaneTip(self.me, seq, NO_DIGEST if seq == 0 else self._noise(32)),
-                    [parse_transaction(self._envelope(owner_signs), self._chain) for _ in range(20)],
-                    self._signer,
-                )
+            tip = self._own_tip
+            far = LaneTip(self.me, tip.seq + self._chance.randint(1, 250), self._noise(32))
+            for previous, owner_signs in ((tip, True), (far, True), (tip, False)):
+                content = [parse_transaction(self._envelope(owner_signs), self._chain) for _ in range(20)]
+                batch = make_batch(self._chain_id, self.me, previous, content, self._signer)
                 yield BATCHES, encode_message(batch.batch)
 
+    def junk(self) -> Iterator[Shot]:
+        """Everything for which it must be shut out, in turn."""
+        kinds = [self.garbage(), self.forged_votes(), self.false_proofs(), self.batches()]
+        while True:
+            for kind in kinds:
+                yield next(kind)
+
     def copy_of(self, body: bytes) -> Iterator[Shot]:
-        """A lane that begins with a copy of somebody's transaction, signed by a key that may not."""
+        """A lane that goes on with a copy of somebody's transaction, signed by a key that may not."""
         envelope = make_envelope(body, [(self._owner.public_key, self._owner.sign(signed_bytes(body)))])
         content = [parse_transaction(envelope, self._chain)]
-        first = make_batch(self._chain_id, self.me, LaneTip(self.me, 0, NO_DIGEST), content, self._signer)
-        yield BATCHES, encode_message(first.batch)
+        batch = make_batch(self._chain_id, self.me, self._own_tip, content, self._signer)
+        yield BATCHES, encode_message(batch.batch)
         while True:
-            yield BATCHES, encode_message(Have((first.tip,)))
+            yield BATCHES, encode_message(Have((batch.tip,)))
 
     # -- how it says it -----------------------------------------------------------------------------
     def attack(self, shots: Callable[[], Iterator[Shot]], for_s: float) -> threading.Thread:
@@ -160,12 +164,12 @@ class Hostile:
             peers=self._peers,
             on_message=self._listen_to,
             on_request=self._answer,
-            on_peer_change=self._on_peer_change,
         )
+        self._reached, self._heard = set(), trio.Event()
         async with trio.open_nursery() as nursery:
             await nursery.start(network.run)
-            with trio.move_on_after(CONNECT_S):
-                await self._connected.wait()
+            with trio.fail_after(CONNECT_S):
+                await self._heard.wait()
             with trio.move_on_after(for_s):
                 for stream_class, body in shots:
                     for peer in network.status():
@@ -177,21 +181,24 @@ class Hostile:
             nursery.cancel_scope.cancel()
 
     def _listen_to(self, member: int, stream_class: StreamClass, body: bytes) -> None:
+        self._reached.add(member)
+        if len(self._reached) == self._members - 1:
+            self._heard.set()
         message = decode_message(body)
         if isinstance(message, Vote):
             self._view = max(self._view, message.view)
         elif isinstance(message, Have):
             self._have |= {tip.lane: tip for tip in message.tips}
 
-    def _on_peer_change(self, member: int, connected: bool) -> None:
-        self._reached.add(member)
-        if len(self._reached) == self._members - 1:
-            self._connected.set()
-
     async def _answer(self, member: int, body: bytes) -> bytes:
         return self._noise(1_000)
 
     # -- parts --------------------------------------------------------------------------------------
+    @property
+    def _own_tip(self) -> LaneTip:
+        """Where its lane ends, by what the others say."""
+        return self._have.get(self.me, LaneTip(self.me, 0, NO_DIGEST))
+
     def _vote(
         self, kind: VoteKind, digest: bytes, signature: bytes | None = None, view: int | None = None
     ) -> Vote:

@@ -19,6 +19,8 @@ BLOCK_S = 1.0
 BLOCK_SEEDS = 100
 """Seeds of a decoder's first block."""
 REPORT_EVERY_S = 10.0
+STUCK_S = 60.0
+"""After so long without any result, what is under way is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +75,28 @@ def run_long(names: Sequence[str], first: int, minutes: float, jobs: int | None)
             while len(running) < 2 * (jobs or os.cpu_count() or 1) and time.monotonic() < end_s:
                 block = next(work)
                 running[pool.submit(run_block, block)] = block
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, STUCK_S, FIRST_COMPLETED)
+            if not done:
+                print(
+                    f"nothing done for {STUCK_S:.0f} s; under way or waiting:\n  {_commands(running)}",
+                    flush=True,
+                )
             for future in done:
                 block = running.pop(future)
                 try:
                     result = future.result()
                 except BrokenProcessPool:
-                    suspects = "\n  ".join(other.command for other in (block, *running.values()))
-                    print(f"FAILED a process died over one of\n  {suspects}", flush=True)
+                    running[future] = block
+                    print(f"FAILED a process died over one of\n  {_commands(running)}", flush=True)
                     return report.failures + 1
                 work.took(result)
                 report.add(result)
     report.print_summary()
     return report.failures
+
+
+def _commands(running: dict[Future[Result], Block]) -> str:
+    return "\n  ".join(block.command for block in running.values())
 
 
 class _Work(Iterator[Block]):

@@ -1,0 +1,105 @@
+"""One member of four turned hostile: the three others go on, name it, and stay within their bounds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from api.client import Call
+from api.signing import build_transaction, id_of, sign_transaction
+from consensus.transactions import canonical_json
+from node.demo.partner import Partner
+from tests.consortium.four import CURRENCY, LEVEL_S, Consortium
+from tests.consortium.hostile import Hostile
+
+pytestmark = pytest.mark.slow
+
+ATTACK_S = 2.5
+COMMITTED_MIN = 2
+"""Transfers that get through while an attack runs; the hostile member's own turns cost a second each."""
+LOG_BYTES_MAX = 16 * 1024
+"""What an attack may add to a log: a line for each of the first offences, then silence."""
+MEMORY_BYTES_MAX = 150 * 1024 * 1024
+"""What an attack may add to a node's memory."""
+
+
+@pytest.fixture(scope="module")
+def hostile(consortium: Consortium) -> Iterator[Hostile]:
+    """Takes the place of n4, which is down meanwhile."""
+    absent = consortium.partners[3]
+    consortium.await_level()
+    absent.process.stop()
+    yield Hostile(absent)
+    consortium.start([absent])
+    consortium.assert_equal_execution()
+
+
+def log_of(partner: Partner, after: int = 0) -> str:
+    return partner.process.log_path.read_bytes()[after:].decode(errors="replace")
+
+
+def memory_bytes(partner: Partner) -> int:
+    """Resident memory of the node."""
+    with open(f"/proc/{partner.process.pid}/statm") as file:  # noqa: PTH123 - no file of ours
+        return int(file.read().split()[1]) * 4096
+
+
+def test_a_strangers_copy_does_not_stand_in_the_way(consortium: Consortium, hostile: Hostile) -> None:
+    """A member copies somebody's transaction, signs it with its own key and is first with it.
+
+    The genuine one is neither taken for posted already nor for refused: it takes effect.
+    """
+    source = consortium.partners[1]
+    transaction = build_transaction(
+        consortium.stage.chain,
+        source.name,
+        [Call(CURRENCY, "transfer", {"to": "coopbank", "amount": "3"})],
+        time.time_ns() // 1_000_000 + 60_000,
+    )
+    path = f"/v1/transactions/{id_of(transaction)}"
+    thread = hostile.attack(lambda: hostile.copy_of(canonical_json(transaction)), ATTACK_S)
+    with httpx.Client(base_url=source.seat.api_url, timeout=30) as client:
+        end_s = time.monotonic() + LEVEL_S
+        while client.get(path).status_code == httpx.codes.NOT_FOUND:
+            assert time.monotonic() < end_s, "the copy never arrived"
+        before = source.balance(CURRENCY)
+        genuine = sign_transaction(transaction, [source.account.signer])
+        answer = client.post("/v1/transactions", json=genuine, params={"wait": "committed", "timeout": "20"})
+    thread.join()
+    assert answer.is_success, answer.text
+    assert (answer.json()["state"], answer.json()["outcome"]) == ("committed", "ok")
+    assert source.balance(CURRENCY) == before - 3
+
+
+@pytest.mark.parametrize(
+    ("attack", "is_named"),
+    [
+        (Hostile.contradictions, True),
+        (Hostile.lies_of_progress, False),
+        (Hostile.requests, False),
+        (Hostile.junk, True),  # last, for it is shut out then
+    ],
+)
+def test_three_go_on_under_attack(
+    consortium: Consortium, hostile: Hostile, attack: object, is_named: bool
+) -> None:
+    honest = consortium.partners[:3]
+    sizes = [partner.process.log_path.stat().st_size for partner in honest]
+    memory = [memory_bytes(partner) for partner in honest]
+    thread = hostile.attack(attack.__get__(hostile), ATTACK_S)  # type: ignore[attr-defined]
+    committed = 0
+    while thread.is_alive() or committed < COMMITTED_MIN:
+        consortium.transfer(honest[committed % 3], "coopbank", 1)
+        committed += 1
+    thread.join()
+    for partner, size, before in zip(honest, sizes, memory, strict=True):
+        assert partner.process.is_running()
+        said = log_of(partner, size)
+        assert "Traceback" not in said
+        assert len(said) < LOG_BYTES_MAX
+        assert memory_bytes(partner) - before < MEMORY_BYTES_MAX
+        if is_named:
+            assert f"={hostile.name}" in said, "an operator must learn who it is"
