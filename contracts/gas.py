@@ -14,13 +14,13 @@ from typing import NoReturn
 
 from contracts.errors import Revert
 
-GAS_SCHEDULE_VERSION = 2
+GAS_SCHEDULE_VERSION = 3
 
 # ---------------------------------------------------------------- fixed costs, charged by compiled code
 
 NODE = 1
 """Each node of a statement or expression."""
-ENTRY = 80
+ENTRY = 130
 """Entering an action, a query or a rule from outside."""
 CALL = 4
 """Calling a method of the contract itself."""
@@ -42,7 +42,7 @@ DISPLAY = 6
 """Making a list or dict, beside ITEM for each element."""
 ITEM = 1
 """One element of a list or dict that is made, copied or looked at."""
-SETTLED_ITEM = 15
+SETTLED_ITEM = 20
 """One element of a list or dict that is stored, returned or given as an argument."""
 TERM = 20
 """Reading a term or the phase, which the engine has at hand."""

@@ -39,6 +39,7 @@ from node.keystore import Role
 from node.logs import StandardError, set_up_logs
 from node.network import ListenFailed, Network, Peer
 from node.pending import PendingTransactions
+from node.proof import before_genesis
 from node.reader import node_version
 from node.store import Store
 from node.sync import BlockServer, CatchUp
@@ -228,8 +229,18 @@ class _Node:
 
 
 def _check_store(store: Store, genesis: Genesis) -> None:
-    """Notice files that were changed or damaged while the node did not run. Raises: StateCorruption."""
+    """Notice files that were changed or damaged while the node did not run, or that are another chain's.
+
+    Raises: StateCorruption, CorruptionError, ConfigurationError.
+    """
     with store.snapshot() as view:
+        first = view.link(0)
+        roots = first.state_root, first.receipts_root, first.events_root
+        if before_genesis(genesis.hash).next(*roots) != first:
+            raise ConfigurationError(
+                f"the ledger was not made with this genesis ({genesis.chain}): put back the genesis that it "
+                "was made with, or give the other chain a data folder of its own"
+            )
         verify_integrity(view, genesis.hash, START_BLOCKS_MAX, START_ENTRIES_MAX)
 
 

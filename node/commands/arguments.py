@@ -33,9 +33,9 @@ def parse_arguments(given: Iterable[str], types: Mapping[str, str], now_ms: int)
     """Arguments by name; `types` has the declared types that are known. Raises: ConfigurationError."""
     arguments: dict[str, Json] = {}
     for item in given:
-        match = _ARGUMENT.match(item)
         if not _is_utf8(item):
             raise ConfigurationError(f"{item!r} is not UTF-8, and no transaction can hold it")
+        match = _ARGUMENT.match(item)
         if match is None:
             raise ConfigurationError(f"{item!r}: write arguments as name=value, or name:=JSON")
         name, text = match["name"], match["text"]

@@ -1,14 +1,14 @@
 """What is dear for a node is dear in gas: attacks on the real engine, with its ledger and its tree.
 
-Each attack is a contract whose action `attack` spends its gas on one thing. Its processor time for a gas must
-not be much more than that of a plain loop in the same run, so that a busy or slow machine changes nothing.
+Each attack is a contract whose action `attack` spends its gas on one thing. Its processor time for a gas
+must not be much more than that of a plain loop measured right after it, so that a slow machine changes
+nothing; the least of some such ratios counts, so that a busy one does not either.
 """
 
 from __future__ import annotations
 
 import gc
 import time
-from functools import cache
 from textwrap import dedent, indent
 
 import pytest
@@ -21,6 +21,9 @@ RATIO_MAX = 4
 """A plain loop takes about 10 ns for a gas, and 40 are meant to be the most."""
 GAS_LIMIT = 20_000_000
 REPEATS = 3
+"""Blocks measured in a row, of which the fastest counts."""
+PAIRS = 5
+"""Attack and plain loop are compared at most so often: noise passes, what is too cheap stays."""
 
 MEMBERS = """
 phase = phases("open", "other")
@@ -169,12 +172,14 @@ def of_a_block(chain: Chain, transaction: Transaction) -> float:
     return spent_ns / receipt.gas_used
 
 
-@cache
-def plain_loop() -> float:
+def ns_per_gas_of_plain_loop() -> float:
     return ns_per_gas(source("x = 0\nfor i in range(20000):\n    x = x + i\nself.number = x"))
 
 
 @pytest.mark.parametrize("name", [*ATTACKS, *RULES])
 def test_no_attack_is_cheap(name: str) -> None:
     text = source(ATTACKS[name]) if name in ATTACKS else source_of_rules(name)
-    assert ns_per_gas(text) < RATIO_MAX * plain_loop()
+    ratios: list[float] = []
+    while len(ratios) < PAIRS and min(ratios, default=RATIO_MAX) >= RATIO_MAX:
+        ratios.append(ns_per_gas(text) / ns_per_gas_of_plain_loop())
+    assert min(ratios) < RATIO_MAX, ratios

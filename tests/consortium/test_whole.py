@@ -17,6 +17,7 @@ from api.client import Call
 from api.signing import build_transaction, id_of, sign_transaction
 from consensus.transactions import INTEGER_MAX
 from node.demo.partner import Partner, wait_until
+from node.keystore import generate
 from tests.api.conformance import check_answers
 from tests.consortium.four import CURRENCY, LEVEL_S, Consortium
 
@@ -80,6 +81,28 @@ def test_the_same_transaction_posted_to_all_nodes_at_once_is_executed_once(conso
         assert wait_until(partial(_is_committed, partner, path), LEVEL_S)
     consortium.assert_equal_execution()
     assert source.balance(CURRENCY) == balance - 1
+
+
+def test_one_transaction_signed_with_two_keys_of_its_account_is_executed_once(consortium: Consortium) -> None:
+    """Two people of one organisation may each sign the same order and post it on different nodes."""
+    source = consortium.partners[2]
+    second = generate()
+    keys = [source.account.signer.public_key.hex(), second.public_key.hex()]
+    source.act("accounts", "set_keys", {"account": source.name, "keys": keys})
+    consortium.assert_equal_execution()  # every node knows the second key
+    balance = source.balance(CURRENCY)
+    body = signed(source, consortium.stage.chain)
+    transaction = body["transaction"]
+    signers = ([second], [source.account.signer, second])
+    others = [sign_transaction(transaction, list(some)) for some in signers]
+    for partner, submission in zip(consortium.partners[:3], (body, *others), strict=True):
+        assert post(partner, submission).is_success
+    path = f"/v1/transactions/{id_of(transaction)}"
+    for partner in consortium.partners:
+        assert wait_until(partial(_is_committed, partner, path), LEVEL_S)
+    consortium.assert_equal_execution()
+    assert source.balance(CURRENCY) == balance - 1
+    source.act("accounts", "set_keys", {"account": source.name, "keys": keys[:1]})
 
 
 def _is_committed(partner: Partner, path: str) -> bool:

@@ -85,6 +85,14 @@ def change_ledger(config: NodeConfig) -> None:
     store.close()
 
 
+def bring_another_chains_ledger(config: NodeConfig) -> None:
+    store = Store.open(config.ledger_dir)
+    key = b"X" + bytes(8)
+    # As if block 0 had been executed from another genesis.
+    store._source.put(key, bytes(32) + store._source.get(key)[32:], sync=True)
+    store.close()
+
+
 def lose_journal_and_binding(config: NodeConfig) -> None:
     shutil.rmtree(config.journal_dir)
     (config.keys_dir / "validator.journal").unlink()
@@ -97,6 +105,7 @@ STOPS: dict[str, Callable[[NodeConfig], object]] = {
     "the network key in ... is not the one ... has in the genesis": lambda config: change_key(
         config, Role.NETWORK
     ),
+    "was not made with this genesis": bring_another_chains_ledger,
     "can be read by others; say: chmod 600": lambda config: (config.keys_dir / "validator.pem").chmod(0o644),
     "is sealed: set QUORATE_PASSPHRASE, or passphrase_file": seal_key,
     "is in use by process": lambda config: FolderLock(config.journal_dir),

@@ -2,5 +2,6 @@
 
 `decoders/` is the table: what is read, from which valid samples, and what it may raise. `harness` makes an
 input from a seed, reads it and judges the outcome; `mutations` and `trees` are the ways to spoil a sample.
-`test_fuzz.py` is the short form, `python -m tests.fuzz long` the long one.
+`test_fuzz.py` is the short form, `python -m tests.fuzz long` the long one. What failed once is kept in
+`seeds.txt`.
 """
