@@ -5,9 +5,9 @@ from typing import Any
 from consensus.effects import Report, ReportKind
 from consensus.replica import Replica
 from consensus.transactions import Transaction
-from tests.simulator.machine import Machine
-from tests.simulator.swarm import Swarm
-from tests.simulator.world import World
+from node.simulator.machine import Machine
+from node.simulator.swarm import Swarm
+from node.simulator.world import World
 
 
 class Cluster:

@@ -12,8 +12,8 @@ from consensus.committee import Committee, Validator
 from consensus.messages import vote_payload
 from consensus.transactions import Transaction, envelope_from_json, parse_transaction, signed_bytes
 from consensus.types import NO_DIGEST, Certificate, Digest, Header, LaneTip, Vote, VoteKind
-from tests.simulator.genesis import CHAIN, CHAIN_ID, EXEC_HASH, PARAMETERS, WALL_START_MS
-from tests.simulator.keys import HashSigner
+from node.simulator.genesis import CHAIN, CHAIN_ID, EXEC_HASH, PARAMETERS, WALL_START_MS
+from node.simulator.keys import HashSigner
 
 __all__ = ["CHAIN", "CHAIN_ID", "EXEC_HASH", "PARAMETERS"]
 

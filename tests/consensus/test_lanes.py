@@ -16,8 +16,8 @@ from consensus.outbox import Outbox
 from consensus.parameters import Parameters
 from consensus.transactions import Transaction
 from consensus.types import NO_DIGEST, Batch, BatchRange, Cut, LaneTip
+from node.simulator.keys import verify_hash
 from tests.consensus.support import CHAIN, CHAIN_ID, PARAMETERS, digest, lane_of, signer, transaction
-from tests.simulator.keys import verify_hash
 
 MEMBERS = (0, 1, 2, 3)
 QUORUM = 3

@@ -7,10 +7,10 @@ from consensus.delivery import AHEAD_MAX
 from consensus.errors import CorruptionError
 from consensus.records import decode_record, encode_record
 from consensus.types import Batch, Certificate, Digest, Header, Vote, VoteKind
+from node.simulator.disk import Disk, Ledger
+from node.simulator.machine import Crashes, Machine
 from tests.consensus.cluster import Cluster
 from tests.consensus.support import digest, lane_of, vote
-from tests.simulator.disk import Disk, Ledger
-from tests.simulator.machine import Crashes, Machine
 
 N, S, F = VoteKind.NOTARISE, VoteKind.SKIP, VoteKind.FINALISE
 

@@ -301,7 +301,6 @@ class TestCatchUp:
             with pytest.raises(InvalidMessage):
                 fresh.replica(0).on_synced(forged, (), fresh[0].now())
 
-
     def test_a_serving_peer_cannot_slip_in_batches_that_the_block_does_not_order(self) -> None:
         """Synced batches come unchecked, so only what the certificate vouches for may be held."""
         cluster = Cluster()

@@ -10,8 +10,8 @@ from consensus.certificates import Certificates, check_certificate
 from consensus.errors import CorruptionError, InvalidMessage
 from consensus.tally import Tally
 from consensus.types import Certificate, Vote, VoteKind
+from node.simulator.keys import verify_hash
 from tests.consensus.support import CHAIN_ID, GENESIS, certificate, child, committee, digest, vote
-from tests.simulator.keys import verify_hash
 
 N, S, F = VoteKind.NOTARISE, VoteKind.SKIP, VoteKind.FINALISE
 A, B = digest("a"), digest("b")

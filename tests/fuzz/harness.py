@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from node.simulator.chance import Chance
 from tests.fuzz.mutations import Shape, noise, spoil_bytes
-from tests.simulator.chance import Chance
 
 NOISE_BYTES_MAX = 256
 CHANGES_MAX = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.simulator.chance import Chance
+from node.simulator.chance import Chance
 
 Shape = Callable[[Chance, bytes, bytes], bytes]
 """Changes an input in one place; the last argument is another sample, to take parts from."""

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from node.simulator.chance import Chance
 from tests.fuzz.mutations import BOMB_BYTES_MAX, EDGES, Shape, noise, spoil_bytes, spoil_text
-from tests.simulator.chance import Chance
 
 Writer = Callable[[Chance, Any], bytes]
 Pair = tuple[Any, Any]

@@ -15,9 +15,9 @@ from node.clock import Clock
 from node.driver import Driver, Submission
 from node.journal import Journal
 from node.pending import PendingTransactions
+from node.simulator.keys import verify_hash
 from tests.consensus.support import CHAIN, CHAIN_ID, EXEC_HASH, PARAMETERS, committee, signer, transaction
 from tests.durability.disks import HastyDisk
-from tests.simulator.keys import verify_hash
 
 JOURNAL_BYTES = 2_000
 """In place of JOURNAL_BYTES_MAX."""

@@ -1,1 +1,1 @@
-"""A deterministic world for the ordering core: network, disks, clocks and executors that fail from a seed."""
+"""Seeds, crash points and planted bugs for the simulator, and the command that runs them."""

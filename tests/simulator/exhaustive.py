@@ -1,8 +1,8 @@
 """A crash at every persist and every send: each point of a short run in turn, on each member in turn."""
 
-from tests.simulator.machine import Crashes, Machine
-from tests.simulator.swarm import Swarm
-from tests.simulator.world import World
+from node.simulator.machine import Crashes, Machine
+from node.simulator.swarm import Swarm
+from node.simulator.world import World
 
 DOWN_MS = 1_500
 SHORT = Swarm(seed=3, size=4, heal_at_ms=1_200, submit_every_ms=200, execution_ms=(1, 20), delay_ms=(1, 20))

@@ -18,7 +18,7 @@ from consensus.effects import Outgoing, Persist
 from consensus.lanes import Lanes, Span
 from consensus.pacemaker import Pacemaker
 from consensus.types import Batch, Certificate, Header, VoteKind
-from tests.simulator.disk import Disk
+from node.simulator.disk import Disk
 
 Patch = tuple[Any, str, Any]
 

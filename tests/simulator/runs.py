@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consensus.errors import ConsensusError
+from node.simulator.checks import Failed
+from node.simulator.swarm import draw
+from node.simulator.world import World
 from tests.simulator import exhaustive
-from tests.simulator.checks import Failed
 from tests.simulator.mutants import MUTANTS, Mutant
-from tests.simulator.swarm import draw
-from tests.simulator.world import World
 
 ED25519_EVERY = 20
 """Every so many seeds one runs with real signatures and with every message encoded and decoded."""
@@ -47,7 +47,7 @@ class Outcome:
 def run_seed(seed: int, *, show: bool = False) -> Outcome:
     """One run, shown step by step or not; whatever the core raises is a failure of this seed."""
     world = World(draw(seed, ed25519=seed % ED25519_EVERY == 0))
-    world.show = show
+    world.show = print if show else None
     failure, recovery_ms = None, 0
     try:
         recovery_ms = world.run()

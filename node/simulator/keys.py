@@ -22,6 +22,7 @@ def _tag(public_key: bytes, message: bytes) -> bytes:
 
 
 def verify_hash(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """The verifier of a HashSigner's signatures."""
     return signature == _tag(public_key, message)
 
 

@@ -10,10 +10,10 @@ from consensus.effects import Acknowledged, Finalise, Report, ReportKind
 from consensus.messages import Message
 from consensus.records import decode_record, encode_record
 from consensus.types import Batch, Certificate, Digest, Proposal, Status, Vote, VoteKind
-from tests.simulator.swarm import Swarm
+from node.simulator.swarm import Swarm
 
 if TYPE_CHECKING:
-    from tests.simulator.machine import Machine
+    from node.simulator.machine import Machine
 
 N, S, F = VoteKind.NOTARISE, VoteKind.SKIP, VoteKind.FINALISE
 

@@ -7,7 +7,7 @@ from consensus.replica import Anchor
 from consensus.rules import lag_allows_content
 from consensus.transactions import Transaction
 from consensus.types import Batch, Digest, FinalBlock
-from tests.simulator.genesis import EXEC_HASH, PARAMETERS
+from node.simulator.genesis import EXEC_HASH, PARAMETERS
 
 
 @dataclass

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from consensus.messages import Message
 from consensus.types import MemberNumber, Proposal, Vote, VoteKind
-from tests.simulator.byzantine.behaviour import Behaviour
+from node.simulator.byzantine.behaviour import Behaviour
 
 
 class OldParent(Behaviour):

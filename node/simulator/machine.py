@@ -26,13 +26,13 @@ from consensus.records import encode_record
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
 from consensus.types import Batch, FinalBlock, LaneTip
-from tests.simulator.byzantine import BEHAVIOURS, Behaviour
-from tests.simulator.checks import Failed
-from tests.simulator.disk import Disk, Ledger
-from tests.simulator.genesis import CHAIN, CHAIN_ID, WALL_START_MS
+from node.simulator.byzantine import BEHAVIOURS, Behaviour
+from node.simulator.checks import Failed
+from node.simulator.disk import Disk, Ledger
+from node.simulator.genesis import CHAIN, CHAIN_ID, WALL_START_MS
 
 if TYPE_CHECKING:
-    from tests.simulator.world import World
+    from node.simulator.world import World
 
 SYNC_BLOCKS = 8
 """Blocks in one answer of the simulated catch-up."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 
 from consensus.parameters import Parameters
-from tests.simulator.chance import Chance
-from tests.simulator.genesis import PARAMETERS
+from node.simulator.chance import Chance
+from node.simulator.genesis import PARAMETERS
 
 BEHAVIOURS = ("withhold", "old-parent", "forge", "misdate", "pick-and-choose", "wrong-execution")
 
@@ -32,7 +32,7 @@ class Swarm:
     twins: tuple[int, ...] = ()
     """Byzantine members: two processes each, with one key and separate memories."""
     behaviours: tuple[tuple[int, str], ...] = ()
-    """Byzantine members that lie: (member, name in `tests.simulator.byzantine`)."""
+    """Byzantine members that lie: (member, name in `node.simulator.byzantine`)."""
     execution_ms: tuple[int, int] = (1, 20)
     submit_every_ms: int = 300
     rotate: float = 0.0

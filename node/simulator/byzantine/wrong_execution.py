@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from consensus.messages import Message, executed_payload
 from consensus.types import ExecutedTip, MemberNumber, Proposal, Status
-from tests.simulator.byzantine.behaviour import Behaviour
+from node.simulator.byzantine.behaviour import Behaviour
 
 WRONG = bytes(31) + b"\x01"
 

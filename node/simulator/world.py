@@ -12,12 +12,12 @@ from consensus.keys import Signer
 from consensus.messages import Message, decode_message, encode_message
 from consensus.transactions import Transaction, envelope_from_json, parse_transaction, signed_bytes
 from consensus.types import Batch
-from tests.simulator.chance import Chance
-from tests.simulator.checks import Checks, Failed
-from tests.simulator.genesis import CHAIN, CHAIN_ID, WALL_START_MS
-from tests.simulator.keys import scheme
-from tests.simulator.machine import Crashes, Machine, NoCrashes
-from tests.simulator.swarm import Swarm
+from node.simulator.chance import Chance
+from node.simulator.checks import Checks, Failed
+from node.simulator.genesis import CHAIN, CHAIN_ID, WALL_START_MS
+from node.simulator.keys import scheme
+from node.simulator.machine import Crashes, Machine, NoCrashes
+from node.simulator.swarm import Swarm
 
 HEAL_LIMIT_MS = 400_000
 """Simulated time within which everything must be well after the faults end."""
@@ -32,8 +32,8 @@ class World:
         self.chance = Chance(swarm.seed ^ 0x5EED)
         self.now_ms = 0
         self.healed = False
-        self.show = False
-        """Print every step."""
+        self.show: Callable[[str], None] | None = None
+        """Is told every step."""
         self.events = 0
         self.counts: Counter[str] = Counter()
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
@@ -82,8 +82,8 @@ class World:
     def trace(self, *what: object) -> None:
         line = f"{self.now_ms} {what}"
         self._trace.update(line.encode())
-        if self.show:
-            print(line)
+        if self.show is not None:
+            self.show(line)
 
     @property
     def trace_hash(self) -> str:

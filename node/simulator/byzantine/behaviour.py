@@ -9,7 +9,7 @@ from consensus.keys import Signer
 from consensus.messages import Message, header_digest, vote_payload
 from consensus.replica import Replica
 from consensus.types import Header, MemberNumber, Proposal, Vote, VoteKind
-from tests.simulator.chance import Chance
+from node.simulator.chance import Chance
 
 
 class Behaviour:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from consensus.messages import Message
 from consensus.types import Batch, MemberNumber
-from tests.simulator.byzantine.behaviour import Behaviour
+from node.simulator.byzantine.behaviour import Behaviour
 
 
 class Withhold(Behaviour):

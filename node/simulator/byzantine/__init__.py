@@ -1,0 +1,23 @@
+"""What a Byzantine member may do: one behaviour a file, each a change to the real replica's words.
+
+Twins (two processes with one key) are in `node.simulator.world`, because they take no change at all.
+"""
+
+from node.simulator.byzantine.behaviour import Behaviour
+from node.simulator.byzantine.forge import Forge
+from node.simulator.byzantine.misdate import Misdate
+from node.simulator.byzantine.old_parent import OldParent
+from node.simulator.byzantine.pick_and_choose import PickAndChoose
+from node.simulator.byzantine.withhold import Withhold
+from node.simulator.byzantine.wrong_execution import WrongExecution
+
+BEHAVIOURS: dict[str, type[Behaviour]] = {
+    "withhold": Withhold,
+    "old-parent": OldParent,
+    "forge": Forge,
+    "misdate": Misdate,
+    "pick-and-choose": PickAndChoose,
+    "wrong-execution": WrongExecution,
+}
+
+__all__ = ["BEHAVIOURS", "Behaviour"]
