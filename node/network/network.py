@@ -160,6 +160,8 @@ class Network:
     def set_peers(self, peers: Sequence[Peer]) -> None:
         """Replace the list of members: new ones are dialled, those no longer listed are disconnected.
 
+        A member with a new key is disconnected and found again under it; one with a new address is dialled
+        there next time, and what connects it now stays.
         Raises: ValueError when a key has another length than 32 bytes or two peers share one.
         """
         self._peers = self._checked(peers)
@@ -167,7 +169,10 @@ class Network:
             return
         wanted = {peer.member: peer for peer in self._peers}
         for member, supervisor in list(self._supervisors.items()):
-            if wanted.get(member) != supervisor.state.peer:
+            listed = wanted.get(member)
+            if listed is not None and listed.network_key == supervisor.state.peer.network_key:
+                supervisor.state.peer = listed
+            else:
                 supervisor.stop("the list of members has changed")
                 del self._supervisors[member], self._by_peer_id[supervisor.peer_id]
         for member, peer in wanted.items():

@@ -243,6 +243,64 @@ def test_the_list_of_members_may_change() -> None:
     run(main)
 
 
+def test_a_member_with_a_new_key_is_known_by_it_alone() -> None:
+    async def main() -> None:
+        a, old, new = Node(0), Node(1), Node(2)  # `new` has the key that member 1 changes to
+        async with consortium(a, old) as nursery:
+            await new.start(nursery)
+            new.network.set_peers([peer(0, a.address)])
+            await until(lambda: a.network.door_status().refused, 10)  # not before the members say so
+            a.network.set_peers([Peer(1, network_key(2), new.address)])
+            await until(lambda: old.connected() == [] and new.connected() == [0])
+            assert a.status_of(1).peer_id == new.network.peer_id
+            with pytest.raises(ConnectFailed):
+                await channel_to(a, as_member=1).__aenter__()
+            assert a.network.send(1, StreamClass.BATCHES, b"to the new key")
+            await new.until_received(1, 0)
+
+    run(main)
+
+
+def test_a_member_that_moves_keeps_its_connection_and_is_found_at_its_new_address() -> None:
+    async def main() -> None:
+        mover, other = Node(1), Node(0)  # the lower key dials
+        async with consortium(mover, other) as nursery:
+            changes = list(other.changes)
+            await mover.stop()
+            moved = Node(1)
+            await moved.start(nursery)
+            assert moved.address != mover.address
+            other.network.set_peers([peer(1, moved.address)])
+            moved.network.set_peers([peer(0, NOWHERE)])
+            await until(lambda: other.connected() == [1])
+            other.network.set_peers([peer(1, NOWHERE)])  # told of a move while connected
+            assert other.status_of(1).address == NOWHERE
+            await trio.sleep(3 * QUICK.heartbeat_ms / 1000)
+            assert other.changes == [*changes, (1, False), (1, True)]
+            assert other.network.send(1, StreamClass.BATCHES, b"still here")
+            await moved.until_received(1, 0)
+
+    run(main)
+
+
+def test_whoever_is_added_at_run_time_may_connect_in_either_direction() -> None:
+    """An observer, say: the network asks whether somebody is a member, not whether it votes."""
+
+    async def main() -> None:
+        a, b, observer = Node(0), Node(1), Node(2)
+        async with consortium(a, b) as nursery:
+            await observer.start(nursery)
+            observer.network.set_peers([peer(0, a.address), peer(1, b.address)])
+            await until(lambda: a.network.door_status().refused, 10)
+            a.network.set_peers([peer(1, b.address), peer(2, NOWHERE)])  # has to wait for its call
+            b.network.set_peers([peer(0, a.address), peer(2, observer.address)])
+            await until(lambda: observer.connected() == [0, 1], 10)
+            assert await observer.network.request(0, b"blocks", 5_000) == b"2:blocks"
+            assert (a.connected(), b.connected()) == ([1, 2], [0, 2])
+
+    run(main)
+
+
 def test_cancelling_closes_everything_within_a_second() -> None:
     async def main() -> None:
         nodes = [Node(member) for member in range(3)]
