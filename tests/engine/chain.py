@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from consensus.transactions import (
     signed_bytes,
 )
 from contracts.engine import BlockInput, Engine, Outcome
-from contracts.merkle import Write
+from contracts.memory import MemoryLedger
 from contracts.receipts import Event, Receipt
 from contracts.values import DAY
 
@@ -33,56 +32,6 @@ NAME = "test"
 GAS_LIMIT = 10_000_000
 
 Call = tuple[str, str, Mapping[str, Any]]
-
-
-class Rows:
-    """Sorted rows in memory."""
-
-    def __init__(self) -> None:
-        self.rows: dict[bytes, bytes] = {}
-        self._keys: list[bytes] = []
-
-    def get(self, key: bytes) -> bytes | None:
-        return self.rows.get(key)
-
-    get_page = get
-
-    def scan(self, prefix: bytes, after: bytes | None, limit: int) -> Sequence[tuple[bytes, bytes]]:
-        start = bisect_left(self._keys, prefix) if after is None else bisect_right(self._keys, after)
-        found = []
-        for key in self._keys[start : start + limit]:
-            if not key.startswith(prefix):
-                break
-            found.append((key, self.rows[key]))
-        return found
-
-    def last_before(self, key: bytes) -> bytes | None:
-        place = bisect_left(self._keys, key)
-        return self._keys[place - 1] if place else None
-
-    def apply(self, writes: Iterable[Write]) -> None:
-        for key, value in writes:
-            if value is None:
-                if self.rows.pop(key, None) is not None:
-                    del self._keys[bisect_left(self._keys, key)]
-                continue
-            if key not in self.rows:
-                insort(self._keys, key)
-            self.rows[key] = value
-
-
-class MemoryLedger:
-    """What a store holds, in memory."""
-
-    def __init__(self) -> None:
-        self.state = Rows()
-        self.aux = Rows()
-        self.tree = Rows()
-
-    def commit(self, outcome: Outcome) -> None:
-        self.state.apply(outcome.writes)
-        self.aux.apply(outcome.aux_writes)
-        self.tree.apply(outcome.tree_writes)
 
 
 def signer(account: str) -> Ed25519Signer:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import neighbours
+from contracts.memory import Rows
 from contracts.neighbours import Neighbours
-from tests.engine.chain import Rows
 
 keys = st.binary(min_size=1, max_size=2)
 walks = st.lists(st.tuples(st.binary(max_size=2), st.integers(0, 9)), max_size=12)

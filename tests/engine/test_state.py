@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from contracts import state
 from contracts.errors import StateCorruption
 from contracts.layout import ACCOUNT, VALUE
+from contracts.memory import Rows
 from contracts.neighbours import PAGE_ROWS_MAX
 from contracts.state import Overlay
-from tests.engine.chain import Rows
 
 PREFIX = b"t/"
 keys = st.integers(0, 9).map(lambda number: PREFIX + bytes([48 + number]))

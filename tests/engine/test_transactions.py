@@ -10,9 +10,10 @@ from consensus.transactions import GAS_LIMIT_MAX, Transaction
 from contracts.engine import TRANSACTION_GAS
 from contracts.errors import StateCorruption
 from contracts.gas import ROW
+from contracts.memory import MemoryLedger
 from contracts.receipts import Receipt, Status
 from contracts.replay import BUCKET_MS
-from tests.engine.chain import Chain, MemoryLedger
+from tests.engine.chain import Chain
 
 
 @pytest.fixture

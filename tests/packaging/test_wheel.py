@@ -16,8 +16,9 @@ import importlib, pkgutil
 for package in {PACKAGES}:
     package = importlib.import_module(package)
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not module.name.startswith("contracts.library.") and not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+        name = module.name
+        if not name.startswith("contracts.library.") and not name.endswith(("__main__", "pytest_plugin")):
+            importlib.import_module(name)
 """
 
 

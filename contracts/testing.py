@@ -1,0 +1,450 @@
+"""Try a contract without a node: a chain in memory, parties with keys, and a clock that only you move.
+
+    chain = Chain()
+    buyer, seller, carrier = chain.parties("buyer", "seller", "carrier")
+    euro = chain.currency("euro", buyer=1_000)
+    order = chain.agree(source, "order", buyer=buyer, seller=seller, carrier=carrier,
+                        price=euro(250), deadline=chain.now + 2 * DAY)
+    buyer.calls(order, "fund")
+    chain.passes(3 * DAY)
+    carrier.reports(order, delivered=chain.now)
+    assert seller.holds(euro) == 247
+
+It is the real engine, fed with really signed transactions, one in a block. The clock stands still but for
+`passes`, which stops at every moment at which a contract asked to be woken, as a node does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any, Protocol
+
+from consensus.keys import Ed25519Signer
+from consensus.parameters import Parameters
+from consensus.transactions import (
+    GAS_LIMIT_MAX,
+    INTEGER_MAX,
+    Json,
+    canonical_json,
+    is_name,
+    make_envelope,
+    parse_transaction,
+    signed_bytes,
+)
+from contracts import lang, values
+from contracts.arguments import readable, time_text
+from contracts.engine import BlockInput, Engine
+from contracts.memory import MemoryLedger
+from contracts.program import TypeSpec, Value
+from contracts.receipts import Event, Receipt, Status
+
+START = lang.Time(1_767_225_600_000)
+"""The clock at first: 2026-01-01T00:00:00Z."""
+BANK = "bank"
+"""The account that issues the currencies of `Chain.currency`, and deploys."""
+EXPIRY_MS = 60_000
+
+_CURRENCY = '''"""Money to try contracts with."""
+
+from contracts import Contract, Party, action, term
+
+
+class Coin(Contract):
+    """A currency of tests."""
+
+    issuer: Party = term(signs=True)
+
+    @action(by="issuer")
+    def mint(self, to: Party, amount: int) -> None:
+        """Make money."""
+        self.currency.mint(to, amount)
+'''
+
+
+class Refused(AssertionError):
+    """A transaction that failed; `code` and `text` are those of its receipt."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+        self.text = text
+
+
+class Readable(Protocol):
+    """A file, as a `pathlib.Path` is."""
+
+    def read_text(self) -> str:
+        """What is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event: who told it, its name, and its fields as an author writes them (`Time`, `Money`, ...)."""
+
+    contract: str
+    name: str
+    fields: Mapping[str, Any]
+
+    def __getitem__(self, field: str) -> Any:
+        return self.fields[field]
+
+
+class Currency(lang.Instance):
+    """A currency; called with an amount it is money: `euro(250)`."""
+
+    __slots__ = ()
+
+    def __call__(self, amount: int) -> lang.Money:
+        return lang.Money(amount, self)
+
+
+class Actor(lang.Party):
+    """An account that acts; it is also its own name."""
+
+    chain: Chain
+
+    def calls(self, instance: str, action: str, /, *, together_with: Sequence[str] = (), **args: Any) -> None:
+        """Call an action; others may sign the same transaction. Raises: Refused."""
+        self.chain.perform(self, instance, action, args, together_with)
+
+    def reports(self, instance: str, /, **facts: Any) -> None:
+        """Report facts as their oracle. Raises: Refused."""
+        for fact, value in facts.items():
+            self.chain.perform(self, instance, "report", {"fact": fact, "value": value})
+
+    def signs(self, instance: str) -> None:
+        """Sign an agreement as it stands. Raises: Refused."""
+        shown = self.chain.look(instance)["terms_hash"]
+        self.chain.perform(self, "contracts", "sign", {"instance": instance, "terms_hash": shown})
+
+    def holds(self, currency: str) -> int:
+        """What the account has, in minor units."""
+        return self.chain.balance(self, currency)
+
+
+class Agreement(lang.Instance):
+    """An instance of a contract; it is also its own name."""
+
+    chain: Chain
+
+    @property
+    def status(self) -> str:
+        """Proposed, active or withdrawn."""
+        return str(self.chain.look(self)["status"])
+
+    @property
+    def phase(self) -> str:
+        """The phase it is in."""
+        return str(self.chain.look(self)["phase"])
+
+    def holds(self, currency: str) -> int:
+        """The money that it keeps, in minor units."""
+        return self.chain.balance(values.escrow_account(self), currency)
+
+    def ask(self, query: str, /, **args: Any) -> Json:
+        """The answer to a query, as JSON. Raises: contracts.errors.Revert."""
+        return self.chain.ask(self, query, args)
+
+    def field(self, name: str) -> Any:
+        """A stored variable as JSON; of a table its rows, as pairs."""
+        for item in self.chain.look(self)["fields"]:
+            if item["name"] == name:
+                return item["rows"] if "rows" in item else item["value"]
+        raise LookupError(f"{self} has no variable {name}")
+
+
+class Chain:
+    """A chain of one process. Name all parties before the first transaction: they stand in its genesis."""
+
+    def __init__(self, start: lang.Time = START, parameters: Parameters | None = None) -> None:
+        self.parameters = parameters or Parameters()
+        self.now = start
+        self.last: Receipt | None = None
+        self._names: list[str] = [BANK]
+        self._start: _Started | None = None
+        self._serial = 0
+
+    # ---------------------------------------------------------------- who and what there is
+
+    def party(self, name: str) -> Actor:
+        """An account with a key of its own."""
+        if name not in self._names:
+            if self._start is not None:
+                raise LookupError(f"name {name} before the first transaction, as in chain.parties(...)")
+            if not is_name(name):
+                raise ValueError(f"{name!r} is no name: lower-case letters and digits, joined by . _ or -")
+            self._names.append(name)
+        actor = Actor(name)
+        actor.chain = self
+        return actor
+
+    def parties(self, *names: str) -> tuple[Actor, ...]:
+        """Several accounts."""
+        return tuple(self.party(name) for name in names)
+
+    def currency(self, name: str, **holdings: int) -> Currency:
+        """A new currency, and who has how much of it, in minor units."""
+        self.agree(_CURRENCY, name, issuer=BANK)
+        for holder, amount in holdings.items():
+            self.perform(BANK, name, "mint", {"to": holder, "amount": amount})
+        return Currency(name)
+
+    def deploy(self, source: str | Readable) -> str:
+        """Make a contract available; the id of its code. Raises: Refused."""
+        text = source if isinstance(source, str) else source.read_text()
+        return str(self.perform(BANK, "contracts", "deploy", {"source": text}).results[0])
+
+    def propose(self, source: str | Readable, name: str, /, *, by: str = BANK, **terms: Any) -> Agreement:
+        """An instance that nobody has signed yet. Raises: Refused."""
+        code = self.deploy(source)
+        self.perform(by, "contracts", "create", {"code": code, "name": name, "terms": terms})
+        agreement = Agreement(name)
+        agreement.chain = self
+        return agreement
+
+    def agree(self, source: str | Readable, name: str, /, *, by: str = BANK, **terms: Any) -> Agreement:
+        """An instance that all its parties have signed. Raises: Refused."""
+        agreement = self.propose(source, name, by=by, **terms)
+        for signature in self.look(agreement)["signatures"]:
+            if not signature["signed"]:
+                self.party(signature["party"]).signs(agreement)
+        return agreement
+
+    # ---------------------------------------------------------------- what happens
+
+    def perform(
+        self, sender: str, to: str, action: str, args: Mapping[str, Any], together_with: Sequence[str] = ()
+    ) -> Receipt:
+        """One transaction in a block of its own; its receipt. Raises: Refused."""
+        self._serial += 1
+        fields: dict[str, Any] = {
+            "calls": [{"contract": str(to), "action": action, "args": to_plain(args)}],
+            "chain": self._started.name,
+            "expires_ms": self.now.ms + EXPIRY_MS,
+            "gas_limit": GAS_LIMIT_MAX,
+            "salt": str(self._serial),
+            "sender": str(sender),
+        }
+        if together_with:
+            fields["cosigners"] = sorted(map(str, together_with))
+        body = canonical_json(fields)
+        signatures = [
+            (key.public_key, key.sign(signed_bytes(body)))
+            for key in (signer(self.party(account)) for account in (sender, *together_with))
+        ]
+        transaction = parse_transaction(make_envelope(body, signatures), self._started.name)
+        receipts = self._started.block(self.now.ms, (transaction,))
+        self.last = next(receipt for receipt in receipts if receipt.id == transaction.id)
+        if self.last.status is not Status.OK:
+            raise Refused(self.last.code, self.last.text)
+        return self.last
+
+    @contextmanager
+    def refused(self, code: str, text: str = "") -> Iterator[None]:
+        """What stands within must be refused with this code, and `text` in its text."""
+        try:
+            yield
+        except Refused as refused:
+            if refused.code != code or text not in refused.text:
+                raise AssertionError(f"refused, but with {refused}") from None
+        else:
+            raise AssertionError(f"nothing was refused with {code}")
+
+    def passes(self, span: lang.Span) -> None:
+        """Let time go by. Whatever asked to be woken meanwhile is, at its moment."""
+        until = self.now + span
+        while (due := self.next_wakeup) is not None and due <= until:
+            self.now = max(due, self.now)
+            if not self._started.block(self.now.ms, ()):
+                break  # what is due rests, until something happens to it
+        self.now = until
+
+    @property
+    def next_wakeup(self) -> lang.Time | None:
+        """When a contract asked to be woken next."""
+        due_ms = self._started.next_wakeup_ms
+        return None if due_ms is None else lang.Time(due_ms)
+
+    # ---------------------------------------------------------------- looking
+
+    @property
+    def receipts(self) -> Sequence[Receipt]:
+        """Of all transactions and timers, in order."""
+        return self._started.receipts
+
+    def events(self, name: str | None = None) -> list[Told]:
+        """What contracts told, in order; of one name if given. What the engine tells is left out."""
+        told = (self._told(event) for event in self._started.events if name in (None, event.name))
+        return [event for event in told if event is not None]
+
+    def balance(self, account: str, currency: str) -> int:
+        """What an account holds, in minor units."""
+        context = self._started.engine.context(self._started.ledger.state)
+        return context.ledger.balance(str(currency), str(account))
+
+    def look(self, instance: str) -> dict[str, Any]:
+        """All about an instance, as the API shows it."""
+        return self._started.look(str(instance), self.now.ms)
+
+    def ask(self, instance: str, query: str, args: Mapping[str, Any]) -> Json:
+        """The answer to a query. Raises: contracts.errors.Revert."""
+        started = self._started
+        state, given = started.ledger.state, to_plain(args)
+        return started.engine.query(state, str(instance), query, given, started.height, self.now.ms)
+
+    def why(self, instance: str) -> str:
+        """What every rule of an instance waits for, and why those fired that did, in lines."""
+        shown = self.look(instance)
+        lines = [f"{instance} is {shown['status']}, in phase {shown['phase']}."]
+        for rule in shown["rules"]:
+            lines.append(f"{rule['name']}: {rule['next']}")
+            for branch in rule["branches"]:
+                state = {True: "holds", False: "does not hold", None: "not looked at"}[branch["holds"]]
+                lines.append(f"  if {branch['condition']}: {state}")
+        lines += [line for firing in self.firings(instance) for line in told_firing(firing)]
+        return "\n".join(lines)
+
+    def firings(self, instance: str) -> list[dict[str, Any]]:
+        """Why each rule of an instance fired that did, in order."""
+        started = self._started
+        return [
+            firing
+            for receipt in started.receipts
+            for firing in started.engine.describe_receipt(receipt, started.ledger.aux)["firings"]
+            if firing.get("instance") == instance
+        ]
+
+    @property
+    def _started(self) -> _Started:
+        if self._start is None:
+            self._start = _Started(self._names, self.now.ms, self.parameters)
+        return self._start
+
+    def _told(self, event: Event) -> Told | None:
+        context = self._started.engine.context(self._started.ledger.state)
+        if not context.has_instance(event.contract):
+            return None
+        for declared in context.contract(context.instance(event.contract).code).program.events:
+            if declared.name == event.name:
+                types = {field.name: field.type for field in declared.fields}
+                fields = {name: from_value(value, types[name]) for name, value in event.fields}
+                return Told(event.contract, event.name, fields)
+        return None
+
+
+def signer(account: str) -> Ed25519Signer:
+    """The key of an account, made from its name: for tests only."""
+    return Ed25519Signer(sha256(account.encode()).digest())
+
+
+def told_firing(firing: Mapping[str, Any]) -> Iterable[str]:
+    """Why a rule fired, in lines."""
+    yield f"{firing['rule']} fired at {time_text(firing['time_ms'])}, because"
+    yield from (f"  {each['condition']}: {'yes' if each['held'] else 'no'}" for each in firing["conditions"])
+    yield from (f"  where {name} is {shown(value)}" for name, value in firing["reads"].items())
+    for effect in firing["effects"]:
+        yield f"  so it did: {effect['verb']} {', '.join(map(shown, effect['operands']))}"
+
+
+def shown(value: Any) -> str:
+    """A JSON value as a person writes it."""
+    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
+        return f"{value['amount']} {value['currency']}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {shown(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, value))}]"
+    return {None: "nothing", True: "yes", False: "no"}.get(value) or str(value)
+
+
+def to_plain(value: Any) -> Any:
+    """A value as authors write it, in the JSON of transactions."""
+    if isinstance(value, lang.Money):
+        return {"amount": str(value.amount), "currency": str(value.currency)}
+    if isinstance(value, lang.Time | lang.Span):
+        return value.ms
+    if isinstance(value, lang.Percent):
+        return readable(value.millionths, "Percent")
+    if isinstance(value, Mapping):
+        if all(isinstance(key, str) for key in value):
+            return {str(key): to_plain(item) for key, item in value.items()}
+        return [[to_plain(key), to_plain(item)] for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, str):
+        return str(value)
+    return str(value) if type(value) is int and abs(value) > INTEGER_MAX else value
+
+
+def from_value(value: Value, spec: TypeSpec) -> Any:
+    """A value of the engine, as authors write it."""
+    if isinstance(value, values.Money):
+        return lang.Money(value.amount, value.currency)
+    if spec.name == "Time" and type(value) is int:
+        return lang.Time(value)
+    if spec.name == "Span" and type(value) is int:
+        return lang.Span(value)
+    if spec.name == "Percent" and type(value) is int:
+        return lang.Percent(str(readable(value, "Percent")))
+    return value
+
+
+class _Started:
+    """The chain from its genesis on."""
+
+    def __init__(self, names: Sequence[str], now_ms: int, parameters: Parameters) -> None:
+        body = _genesis(names, now_ms, parameters)
+        self.name = f"test-{sha256(canonical_json(body)).hexdigest()[:16]}"
+        self.engine = Engine(chain=self.name, parameters=parameters)
+        self.ledger = MemoryLedger()
+        self.receipts: list[Receipt] = []
+        self.events: list[Event] = []
+        outcome = self.engine.genesis(body)
+        self.ledger.commit(outcome)
+        self._link = outcome.link
+        self.next_wakeup_ms = outcome.next_wakeup_ms
+
+    @property
+    def height(self) -> int:
+        return self._link.height
+
+    def block(self, now_ms: int, transactions: tuple[Any, ...]) -> Sequence[Receipt]:
+        """Execute and keep a block; its receipts."""
+        block = BlockInput(self.height + 1, now_ms, transactions, True)
+        outcome = self.engine.execute(self.ledger, block, self._link)
+        self.ledger.commit(outcome)
+        self._link, self.next_wakeup_ms = outcome.link, outcome.next_wakeup_ms
+        self.receipts += outcome.receipts
+        self.events += outcome.events
+        return outcome.receipts
+
+    def look(self, instance: str, now_ms: int) -> dict[str, Any]:
+        found = self.engine.describe_instance(self.ledger.state, instance, self.height, now_ms)
+        if found is None:
+            raise LookupError(f"there is no instance {instance}")
+        return found
+
+
+def _genesis(names: Sequence[str], now_ms: int, parameters: Parameters) -> dict[str, Any]:
+    """A chain of one member, the bank, with an account for each name."""
+    key = signer(BANK).public_key.hex()
+    member = {"id": BANK, "number": 0, "title": "Bank", "address": "/ip4/127.0.0.1/tcp/1"}
+    keys = {"validator_key": key, "network_key": key, "admin_key": key}
+    accounts = [
+        {"id": name, "keys": [signer(name).public_key.hex()], "member": BANK}
+        for name in sorted(names)
+        if name != BANK
+    ]
+    return {
+        "format": 1,
+        "name": "test",
+        "time_ms": now_ms,
+        "members": [member | keys],
+        "accounts": accounts,
+        "parameters": asdict(parameters),
+    }
