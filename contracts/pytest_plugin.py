@@ -8,11 +8,10 @@ def test_late(chain, contract):
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from contracts.testing import Chain
+from contracts.testing import Chain, Readable
 
 
 @pytest.fixture
@@ -22,12 +21,12 @@ def chain() -> Chain:
 
 
 @pytest.fixture
-def contract(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+def contract(request: pytest.FixtureRequest) -> Callable[[str], Readable]:
     """The file of a contract, found from the folder of the test."""
     folder = request.path.parent
 
-    def find(name: str) -> Path:
-        path = folder / name
+    def find(name: str) -> Readable:
+        path = folder.joinpath(name)
         if not path.is_file():
             raise FileNotFoundError(f"there is no {name} in {folder}")
         return path

@@ -78,14 +78,8 @@ def test_a_refusal_is_asserted_by_its_code(chain: Chain, euro: Currency) -> None
 
 
 def test_an_agreement_waits_for_its_signatures(chain: Chain, euro: Currency) -> None:
-    terms = {
-        "price": euro(1),
-        "deadline": chain.now,
-        "carrier": "carrier",
-        "buyer": "buyer",
-        "seller": "seller",
-    }
-    deal = chain.propose(DELIVERY, "order", **terms)
+    parties = {role: role for role in ("buyer", "seller", "carrier")}
+    deal = chain.propose(DELIVERY, "order", price=euro(1), deadline=chain.now, **parties)
     assert deal.status == "proposed"
     for name in ("buyer", "seller"):
         chain.party(name).signs(deal)
