@@ -41,6 +41,8 @@ class Context:
         self.ledger = Ledger(self.overlay)
         self.height = height
         self.time_ms = time_ms
+        self.exec_hashes: dict[int, bytes] = {}
+        """Execution hashes (32 bytes) of the heights just before, where a block is executed."""
         self._programs = programs
         self._contracts: dict[str, LoadedContract] = {}
 

@@ -4,7 +4,7 @@ Everything a block does follows from the state before it and the block itself, s
 the same bytes. A contract's failure is a receipt. Any other exception is a fault of ours or of this
 machine: it leaves here as it is and must stop the node, which has then stored nothing of the block.
 
-In a block, due timers come first, then the transactions in their order.
+In a block, evidence comes first, then due timers, then the transactions in their order.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from consensus.parameters import Parameters
 from consensus.transactions import Json, Transaction, canonical_json
 from contracts.arguments import time_text, to_json
 from contracts.context import Context
+from contracts.epochs import Accused, NextEpoch, current_epoch, enter_epoch, next_epoch, record_evidence
 from contracts.errors import Revert
 from contracts.execution import Run
 from contracts.gas import ROW, GasMeter, bytes_gas
@@ -45,12 +46,19 @@ QUERY_GAS_MAX = 5_000_000
 
 @dataclass(frozen=True, slots=True)
 class BlockInput:
-    """What execution needs of a final block. `run_timers` is false in blocks that must stay empty."""
+    """What execution needs of a final block. `run_timers` is false in blocks that must stay empty.
+
+    `exec_hashes` are (height, execution hash of 32 bytes) of the last READY_LAG_MAX heights before this
+    block, ascending; `evidence` is what the header proves of members.
+    """
 
     height: int
     time_ms: int
     transactions: tuple[Transaction, ...]
     run_timers: bool
+    epoch: int
+    exec_hashes: tuple[tuple[int, bytes], ...] = ()
+    evidence: tuple[Accused, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,8 @@ class Outcome:
 
     `writes` go to the state, `aux_writes` to the rows beside it, `tree_writes` to the pages of its tree; each
     sorted by key. `skipped` are ids of transactions that were executed before and have no receipt here,
-    `expired` those that came too late. `changed` says that a later header has something to vouch for.
+    `expired` those that came too late. `changed` says that a later header has something to vouch for,
+    `next_epoch` what the state after the block holds as decided for the epoch after its own.
     """
 
     receipts: tuple[Receipt, ...]
@@ -72,6 +81,7 @@ class Outcome:
     next_wakeup_ms: int | None
     skipped: tuple[bytes, ...]
     expired: tuple[bytes, ...]
+    next_epoch: NextEpoch | None
 
 
 class Engine(Views):
@@ -107,6 +117,7 @@ class Engine(Views):
         """
         ensure(block.height == previous.height + 1, f"block {block.height} can not follow {previous.height}")
         execution = self._block(ledger.state, ledger.aux, block.height, block.time_ms)
+        execution.begin(block)
         if block.run_timers:
             execution.run_timers()
         for transaction in block.transactions:
@@ -136,6 +147,14 @@ class Engine(Views):
         contract = context.contract(context.instance(instance).code)
         return to_json(value, contract.queries[query].returns)
 
+    def epoch(self, state: StateReader) -> NextEpoch:
+        """The epoch of the newest executed block, with its validators."""
+        return current_epoch(self.context(state).overlay)
+
+    def next_epoch(self, state: StateReader) -> NextEpoch | None:
+        """What is decided for the epoch after that of the newest executed block."""
+        return next_epoch(self.context(state).overlay)
+
     def next_wakeup_ms(self, state: StateReader) -> int | None:
         """When the earliest timer is due; None where there is none."""
         return next_wakeup_ms(self.context(state))
@@ -157,6 +176,17 @@ class _BlockExecution:
         self._firings: list[Write] = []
         self._skipped: list[bytes] = []
         self._expired: list[bytes] = []
+
+    def begin(self, block: BlockInput) -> None:
+        """Enter the block's epoch, and note what its header proves of members."""
+        self.context.exec_hashes = dict(block.exec_hashes)
+        enter_epoch(self.context.overlay, block.epoch)
+        new = record_evidence(self.context.overlay, block.evidence, block.height, block.time_ms)
+        for accused in new:
+            fields = (("member", accused.member), ("epoch", accused.epoch), ("kind", accused.kind),
+                      ("view", accused.view), ("seq", accused.seq))  # fmt: skip
+            self.events.append(Event(block.height, len(self.events), "members", "evidence", fields, None))
+        self.context.overlay.commit()
 
     def run_timers(self) -> None:
         """Run what is due; a timer whose rule fails is disarmed.
@@ -288,6 +318,7 @@ class _BlockExecution:
             next_wakeup_ms=next_wakeup_ms(self.context),
             skipped=tuple(self._skipped),
             expired=tuple(self._expired),
+            next_epoch=next_epoch(self.context.overlay),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from contracts.epochs import EPOCH, EPOCH_KEY, FIRST_EPOCH, NextEpoch
 from contracts.layout import (
     ACCOUNT,
     CHAIN,
@@ -22,9 +23,14 @@ from contracts.state import Overlay
 
 
 def write_genesis(overlay: Overlay, body: Mapping[str, Any], genesis_hash: bytes) -> None:
-    """Write chain, parameters, members and accounts; every member is an account of its administrator key."""
+    """Write chain, parameters, members and accounts.
+
+    Every member is a validator of the first epoch, and an account of its administrator key.
+    """
     overlay.put(CHAIN_KEY, Chain(body["name"], genesis_hash, body["time_ms"]), CHAIN)
     overlay.put(PARAMETERS_KEY, dict(body["parameters"]), VALUE)
+    validators = ((each["number"], bytes.fromhex(each["validator_key"])) for each in body["members"])
+    overlay.put(EPOCH_KEY, NextEpoch(FIRST_EPOCH, tuple(validators)), EPOCH)
     for member in body["members"]:
         validator, network, admin = (
             bytes.fromhex(member[f"{role}_key"]) for role in ("validator", "network", "admin")

@@ -64,9 +64,21 @@ class Account:
     member: str
 
 
+class Standing(StrEnum):
+    """Whether an organisation acts on the chain; who validates is a matter of the epoch."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    LEFT = "left"
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An organisation of the consortium; keys are Ed25519 public keys, 32 bytes."""
+    """An organisation of the consortium; keys are Ed25519 public keys, 32 bytes.
+
+    `since_height` is the block of the last decision on it, `ready_ms` when its node last showed that it had
+    executed what the others had.
+    """
 
     number: int
     title: str
@@ -74,6 +86,9 @@ class Member:
     network_key: bytes
     admin_key: bytes
     address: str
+    standing: Standing = Standing.ACTIVE
+    since_height: int = 0
+    ready_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +133,8 @@ class Fact:
     time_ms: int
 
 
-def _form(shape: Field[T]) -> Form[T]:
+def form(shape: Field[T]) -> Form[T]:
+    """How a record is kept in the state."""
     return Form(
         lambda value: codec.encode(shape, value),
         lambda data: codec.decode(shape, data, "record", _RECORD_BYTES_MAX),
@@ -133,9 +149,9 @@ VALUE: Form[Any] = Form(encode_value, decode_value)
 TERMS: Form[dict[str, Any]] = VALUE
 RAW: Form[bytes] = Form(bytes, bytes)
 """What contracts store: kept as bytes, since every reader decodes a copy of its own."""
-CHAIN = _form(record(Chain, name=_NAME, hash=DIGEST, time_ms=_MS))
-ACCOUNT = _form(record(Account, keys=sequence(PUBLIC_KEY, KEYS_MAX), member=_NAME))
-MEMBER = _form(
+CHAIN = form(record(Chain, name=_NAME, hash=DIGEST, time_ms=_MS))
+ACCOUNT = form(record(Account, keys=sequence(PUBLIC_KEY, KEYS_MAX), member=_NAME))
+MEMBER = form(
     record(
         Member,
         number=uint(65_535),
@@ -144,10 +160,13 @@ MEMBER = _form(
         network_key=PUBLIC_KEY,
         admin_key=PUBLIC_KEY,
         address=_LINE,
+        standing=Field(str, lambda reader, path: Standing(_NAME.load(reader, path))),
+        since_height=uint(),
+        ready_ms=optional(_MS),
     )
 )
-CODE = _form(record(Code, source=text(SOURCE_BYTES_MAX), author=_NAME, height=uint(), time_ms=_MS))
-INSTANCE = _form(
+CODE = form(record(Code, source=text(SOURCE_BYTES_MAX), author=_NAME, height=uint(), time_ms=_MS))
+INSTANCE = form(
     record(
         Instance,
         code=text(CODE_ID_LENGTH),
@@ -161,8 +180,8 @@ INSTANCE = _form(
         signed=sequence(_NAME, SIGNERS_MAX),
     )
 )
-FACT = _form(record(Fact, value=VALUE_FIELD, by=_NAME, time_ms=_MS))
-BUCKET = _form(record(Bucket, count=uint(), running_hash=DIGEST))
+FACT = form(record(Fact, value=VALUE_FIELD, by=_NAME, time_ms=_MS))
+BUCKET = form(record(Bucket, count=uint(), running_hash=DIGEST))
 
 
 def account_key(account: str) -> bytes:

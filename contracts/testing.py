@@ -37,6 +37,7 @@ from consensus.transactions import (
 from contracts import lang, values
 from contracts.arguments import readable, time_text
 from contracts.engine import BlockInput, Engine
+from contracts.epochs import FIRST_EPOCH
 from contracts.memory import MemoryLedger
 from contracts.program import TypeSpec, Value
 from contracts.receipts import Event, Receipt, Status
@@ -415,7 +416,7 @@ class _Started:
 
     def block(self, now_ms: int, transactions: tuple[Any, ...]) -> Sequence[Receipt]:
         """Execute and keep a block; its receipts."""
-        block = BlockInput(self.height + 1, now_ms, transactions, True)
+        block = BlockInput(self.height + 1, now_ms, transactions, True, FIRST_EPOCH)
         outcome = self.engine.execute(self.ledger, block, self._link)
         self.ledger.commit(outcome)
         self._link, self.next_wakeup_ms = outcome.link, outcome.next_wakeup_ms

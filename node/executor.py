@@ -6,6 +6,7 @@ after a stop, from the same state, to the same bytes.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from consensus.replica import Anchor
 from consensus.transactions import Transaction
 from consensus.types import Batch, Digest
 from contracts.engine import BlockInput, Engine, Outcome
+from contracts.epochs import READY_LAG_MAX
 from contracts.receipts import ExecLink
 from node.driver import Driver
 from node.genesis import Genesis
@@ -49,6 +51,7 @@ class Executor:
         self._store = store
         self._genesis = genesis
         self._link: ExecLink
+        self._exec_hashes: deque[tuple[int, bytes]] = deque(maxlen=READY_LAG_MAX)
         self.executed = trio.Event()
         """Set when the next block is done; a new one takes its place then."""
 
@@ -60,7 +63,9 @@ class Executor:
         """Write genesis into an empty store; else go on from the last block. Raises: StateCorruption."""
         if self._store.height() < 0:
             self._commit_genesis()
-        self._link = self._store.link(self._store.height())
+        height = self._store.height()
+        for recent in range(max(0, height - READY_LAG_MAX + 1), height + 1):
+            self._remember(self._store.link(recent))
 
     def _commit_genesis(self) -> None:
         outcome = self._engine.genesis(self._genesis.body)
@@ -113,12 +118,22 @@ class Executor:
         header = block.block.header
         transactions = tuple(transaction for _, _, batch in batches for transaction in batch)
         run_timers = header.height - header.exec_height <= self.parameters.exec_lag_max
-        outcome = self._engine.execute(
-            self._store, BlockInput(header.height, header.time_ms, transactions, run_timers), self._link
+        given = BlockInput(
+            header.height,
+            header.time_ms,
+            transactions,
+            run_timers,
+            header.epoch,
+            tuple(self._exec_hashes),
         )
+        outcome = self._engine.execute(self._store, given, self._link)
         self._store.commit(_commit(outcome, block, batches))
-        self._link = outcome.link
+        self._remember(outcome.link)
         return outcome
+
+    def _remember(self, link: ExecLink) -> None:
+        self._link = link
+        self._exec_hashes.append((link.height, link.exec_hash))
 
 
 def _commit(

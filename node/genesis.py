@@ -23,12 +23,12 @@ from consensus.keys import Signer, verify_ed25519
 from consensus.messages import MEMBERS_MAX
 from consensus.parameters import Parameters
 from consensus.transactions import INTEGER_MAX, canonical_json, is_name
+from contracts.epochs import FIRST_EPOCH
 from node.documents import fields, hex_bytes, key_bytes, read_json, shown, text, write_json
 from node.errors import ConfigurationError
 from node.members import Account, Card
 
 GENESIS_FORMAT = 1
-FIRST_EPOCH = 1
 SIGNING_PREFIX = b"quorate-genesis-v1\n"
 NAME_LENGTH_MAX = 40
 

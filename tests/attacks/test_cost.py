@@ -14,7 +14,6 @@ from textwrap import dedent, indent
 import pytest
 
 from consensus.transactions import Transaction
-from contracts.engine import BlockInput
 from tests.engine.chain import Call, Chain
 
 RATIO_MAX = 4
@@ -158,7 +157,7 @@ def ns_per_gas(text: str) -> float:
 
 def of_a_block(chain: Chain, transaction: Transaction) -> float:
     chain.now_ms += 1_000
-    block = BlockInput(chain.height + 1, chain.now_ms, (transaction,), True)
+    block = chain.next_input(transaction)
     gc.collect()
     gc.disable()
     start_ns = time.process_time_ns()

@@ -10,7 +10,6 @@ import sys
 import time
 
 from consensus.transactions import Transaction
-from contracts.engine import BlockInput
 from tests.engine.chain import Call, Chain, signer
 
 HOLDERS = 1_000
@@ -50,7 +49,7 @@ def main() -> None:
     for start in range(0, count, BLOCK_TRANSACTIONS):
         transactions = tuple(made[start : start + BLOCK_TRANSACTIONS])
         chain.now_ms += 1_000
-        block = BlockInput(chain.height + 1, chain.now_ms, transactions, True)
+        block = chain.next_input(*transactions)
         began_ns = time.process_time_ns()
         outcome = chain.engine.execute(chain.ledger, block, chain.outcomes[-1].link)
         spent_ns += time.process_time_ns() - began_ns

@@ -18,6 +18,7 @@ from consensus.transactions import (
     signed_bytes,
 )
 from contracts.engine import BlockInput, Engine, Outcome
+from contracts.epochs import FIRST_EPOCH, READY_LAG_MAX, Accused
 from contracts.memory import MemoryLedger
 from contracts.receipts import Event, Receipt
 from contracts.values import DAY
@@ -80,6 +81,7 @@ class Chain:
         self.ledger.commit(self.outcomes[0])
         self.blocks: list[BlockInput] = []
         self.now_ms = GENESIS_MS
+        self.epoch = FIRST_EPOCH
         self._salt = 0
 
     @property
@@ -117,10 +119,26 @@ class Chain:
 
     # ---------------------------------------------------------------- executing
 
-    def block(self, *transactions: Transaction, after_ms: int = 1_000, run_timers: bool = True) -> Outcome:
+    def next_input(
+        self, *transactions: Transaction, run_timers: bool = True, evidence: Sequence[Accused] = ()
+    ) -> BlockInput:
+        """A block at the chain's time, after the last; in the next epoch where `begin_epoch` was called."""
+        links = [outcome.link for outcome in self.outcomes[-READY_LAG_MAX:]]
+        known = tuple((link.height, link.exec_hash) for link in links)
+        return BlockInput(
+            self.height + 1, self.now_ms, transactions, run_timers, self.epoch, known, tuple(evidence)
+        )
+
+    def block(
+        self,
+        *transactions: Transaction,
+        after_ms: int = 1_000,
+        run_timers: bool = True,
+        evidence: Sequence[Accused] = (),
+    ) -> Outcome:
         """Execute a block `after_ms` later than the last, and store what it came to."""
         self.now_ms += after_ms
-        block = BlockInput(self.height + 1, self.now_ms, transactions, run_timers)
+        block = self.next_input(*transactions, run_timers=run_timers, evidence=evidence)
         outcome = self.engine.execute(self.ledger, block, self.outcomes[-1].link)
         self.ledger.commit(outcome)
         self.blocks.append(block)

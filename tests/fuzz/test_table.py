@@ -46,6 +46,7 @@ READ_BY = {
 
 TRUSTED = {
     "contracts.compiler": "code that this node has compiled itself, in a cache that it trusts",
+    "contracts.epochs": "keys of its own making",
     "contracts.genesis": "the body of a genesis that was checked",
     "contracts.replay": "keys of its own making",
     "node.demo.story": "an answer of a node that the demo has started",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from contracts import layout
 from contracts.arguments import arguments_from_json, from_json, readable, to_json
 from contracts.compiler import compile_contract, dump_code, load_program
 from contracts.encoding import decode_key, decode_value, encode_key, encode_value
-from contracts.engine import BlockInput, Outcome
+from contracts.engine import Outcome
 from contracts.errors import ContractError, Revert, StateCorruption
 from contracts.language.compiled import CompiledContract
 from contracts.merkle import EMPTY, Tree
@@ -204,7 +205,7 @@ def _execute(data: bytes) -> tuple[Transaction, Outcome]:
     signers = {signer(name) for name in (body.sender, *body.cosigners)}
     signatures = [(key.public_key, key.sign(signed_bytes(body.body))) for key in signers]
     transaction = parse_transaction(make_envelope(body.body, signatures), chain.name)
-    block = BlockInput(chain.height + 1, chain.now_ms + 1_000, (transaction,), True)
+    block = replace(chain.next_input(transaction), time_ms=chain.now_ms + 1_000)
     return transaction, chain.engine.execute(chain.ledger, block, chain.outcomes[-1].link)
 
 
