@@ -41,6 +41,7 @@ from node.network import ListenFailed, Network, Peer
 from node.pending import PendingTransactions
 from node.proof import before_genesis
 from node.reader import node_version
+from node.services import Service, Services
 from node.store import Store
 from node.sync import BlockServer, CatchUp
 
@@ -169,7 +170,7 @@ class _Node:
             me=self.me.number,
             peers=[Peer(m.number, m.card.network_key, m.card.address) for m in genesis.members],
             on_message=driver.on_message,
-            on_request=blocks.on_request,
+            on_request=Services({Service.BLOCKS: blocks.on_request}).on_request,
             on_peer_change=driver.on_peer_change,
             on_offence=_log_offence,
         )

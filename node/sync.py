@@ -18,6 +18,7 @@ from consensus.errors import InvalidMessage
 from consensus.types import Batch, Digest, FinalBlock, MemberNumber
 from node.driver import Driver
 from node.network import Network, RequestFailed
+from node.services import Service, addressed
 from node.sync_messages import (
     BLOCK_BATCHES_MAX,
     SYNC_ANSWER_BYTES_AIM,
@@ -138,7 +139,7 @@ class CatchUp:
                 peers.pop(0)
 
     async def _fetch(self, peer: MemberNumber, height: int) -> BlocksAnswer:
-        request = encode_request(BlocksRequest(self._chain_id, height))
+        request = addressed(Service.BLOCKS, encode_request(BlocksRequest(self._chain_id, height)))
         body = await self._network.request(peer, request, REQUEST_TIMEOUT_MS)
         return await trio.to_thread.run_sync(decode_answer, body)
 
