@@ -28,6 +28,11 @@ class Ballot:
         self._views: dict[int, ViewVotes] = {}
         self._floor = 0
 
+    @property
+    def public_key(self) -> bytes:
+        """The key that signs, 32 bytes."""
+        return self._signer.public_key
+
     def of(self, view: int) -> ViewVotes:
         """What was voted in `view`."""
         return self._views.get(view, NO_VOTES)

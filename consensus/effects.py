@@ -11,7 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from consensus.committee import Committee
+from consensus.evidence import Accusation
 from consensus.messages import Message
+from consensus.transactions import Transaction
 from consensus.types import Digest, FinalBlock, LaneTip, MemberNumber
 
 
@@ -32,7 +35,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """Send to every other member."""
+    """Send to every other member, validator or not."""
 
     message: Message
 
@@ -46,10 +49,36 @@ class SetTimer:
 
 @dataclass(frozen=True, slots=True)
 class Finalise:
-    """A block is final. Given once, strictly by height; `batches` are what it orders, as they execute."""
+    """A block is final. Given once, strictly by height.
+
+    `batches` are what it orders, as they execute; `accusations` what its evidence says, judged by a quorum.
+    """
 
     block: FinalBlock
     batches: tuple[Digest, ...]
+    accusations: tuple[Accusation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EpochBegan:
+    """The committee changed: from here on `committee` orders, on top of the final block at `boundary_height`.
+
+    It comes after that block's Finalise; what must be durable for it is in the journal already.
+    """
+
+    committee: Committee
+    boundary_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Acknowledged own transactions that this node cannot order any more, oldest first.
+
+    Give them to a validator, or submit them again where this node is one. They come again after a restart
+    until they expired; a transaction executes once, so nothing is lost by giving them twice.
+    """
+
+    transactions: tuple[Transaction, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +130,19 @@ class Report:
     fields: tuple[tuple[str, int | str], ...] = ()
 
 
-Effect = Persist | Send | Broadcast | SetTimer | Finalise | Acknowledged | Available | SyncNeeded | Report
+Effect = (
+    Persist
+    | Send
+    | Broadcast
+    | SetTimer
+    | Finalise
+    | EpochBegan
+    | HandOver
+    | Acknowledged
+    | Available
+    | SyncNeeded
+    | Report
+)
 
 
 class Outgoing:

@@ -17,6 +17,7 @@ TAG_BATCH = b"quorate/batch/1\n"
 TAG_HEADER = b"quorate/header/1\n"
 TAG_VOTE = b"quorate/vote/1\n"
 TAG_STATUS = b"quorate/status/1\n"
+TAG_COMMITTEE = b"quorate/committee/1\n"
 
 CHAIN_ID_BYTES = 32
 

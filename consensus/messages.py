@@ -33,9 +33,11 @@ from consensus.parameters import BATCH_BYTES_MAX, BATCH_COUNT_MAX
 from consensus.transactions import ENVELOPE_BYTES_MAX
 
 MEMBERS_MAX = 128
-"""Validators in a committee, and lanes in a cut."""
-EVIDENCE_ITEMS_MAX = 8
-EVIDENCE_BYTES_MAX = 4096
+"""Validators in a committee."""
+LANES_MAX = 1024
+"""Lanes in a cut: those of all members that ever were validators."""
+EVIDENCE_PER_BLOCK_MAX = 2
+EVIDENCE_BYTES_MAX = ENVELOPE_BYTES_MAX + 4096
 DESCENDANTS_MAX = 256
 """Headers between a final block and the certificate that makes it final."""
 JUSTIFICATION_MAX = 64
@@ -64,7 +66,7 @@ _vote_kind: Field[types.VoteKind] = Field(int, _vote_kind_load)
 _signed = pair(_number, SIGNATURE)
 
 LANE_TIP = record(types.LaneTip, lane=_number, seq=_counter, digest=DIGEST)
-_tips = sequence(LANE_TIP, MEMBERS_MAX)
+_tips = sequence(LANE_TIP, LANES_MAX)
 
 
 def _sorted_tips_load(reader: Reader, path: str) -> types.Cut:
@@ -131,7 +133,7 @@ HEADER = record(
     cut=CUT,
     exec_height=_counter,
     exec_hash=DIGEST,
-    evidence=sequence(blob(1, EVIDENCE_BYTES_MAX), EVIDENCE_ITEMS_MAX),
+    evidence=sequence(blob(1, EVIDENCE_BYTES_MAX), EVIDENCE_PER_BLOCK_MAX),
     next_set=optional(DIGEST),
 )
 PROPOSAL = record(
@@ -159,6 +161,23 @@ FINAL_BLOCK = record(
     descendants=sequence(HEADER, DESCENDANTS_MAX),
     certificate=CERTIFICATE,
 )
+_SIGNED_BATCH_HEADER = record(types.SignedBatchHeader, header=BATCH_HEADER, signature=SIGNATURE)
+_PROOFS: tuple[tuple[int, type[Any], Field[Any]], ...] = (
+    (1, types.TwoVotes, record(types.TwoVotes, first=VOTE, second=VOTE)),
+    (2, types.TwoBatches, record(types.TwoBatches, first=_SIGNED_BATCH_HEADER, second=_SIGNED_BATCH_HEADER)),
+    (
+        3,
+        types.BadBatch,
+        record(
+            types.BadBatch,
+            batch=_SIGNED_BATCH_HEADER,
+            index=uint(BATCH_COUNT_MAX),
+            envelope=optional(blob(1, ENVELOPE_BYTES_MAX)),
+            path=sequence(DIGEST, BATCH_COUNT_MAX.bit_length()),
+        ),
+    ),
+)
+EVIDENCE = record(types.Evidence, epoch=_counter, proof=union("evidence", _PROOFS))
 
 Message = (
     types.Proposal
@@ -169,6 +188,7 @@ Message = (
     | types.Batch
     | types.Have
     | types.Get
+    | types.Evidence
 )
 _KINDS: tuple[tuple[int, type[Any], Field[Any]], ...] = (
     (1, types.Proposal, PROPOSAL),
@@ -179,6 +199,7 @@ _KINDS: tuple[tuple[int, type[Any], Field[Any]], ...] = (
     (6, types.Batch, BATCH),
     (7, types.Have, HAVE),
     (8, types.Get, GET),
+    (9, types.Evidence, EVIDENCE),
 )
 MESSAGE: Field[Message] = union("message", _KINDS)
 

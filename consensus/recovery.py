@@ -8,7 +8,6 @@ from consensus.ballot import Ballot
 from consensus.batches import open_batch
 from consensus.certificates import Certificates
 from consensus.chain import Chain, Link, genesis_header
-from consensus.committee import Committee
 from consensus.errors import CorruptionError, InvalidMessage
 from consensus.execution import Execution
 from consensus.keys import Signer, Verifier
@@ -23,11 +22,11 @@ from consensus.types import Batch, Certificate, Digest, Header, MemberNumber, Vo
 
 
 def blank_state(
-    *, chain_id: Digest, committee: Committee, me: MemberNumber, signer: Signer, verifier: Verifier,
+    *, chain_id: Digest, me: MemberNumber, signer: Signer, verifier: Verifier,
     parameters: Parameters, genesis_time_ms: int, anchor: Anchor,
 ) -> State:  # fmt: skip
     """What a replica knows from its store alone."""
-    block = anchor.block
+    block, committee = anchor.block, anchor.committee
     if block is None:
         genesis = genesis_header(committee.epoch, genesis_time_ms, anchor.exec_hashes[0][1])
         floor = Link(chain_id, genesis)
@@ -43,7 +42,7 @@ def blank_state(
         tally=Tally(committee, chain_id, verifier),
         certificates=Certificates(chain_id),
         chain=Chain(chain_id, floor),
-        lanes=Lanes(committee.numbers, parameters),
+        lanes=Lanes(sorted({*committee.numbers, me}), parameters),
         execution=Execution(anchor.exec_hashes, anchor.changed_height, anchor.next_wakeup_ms),
     )
     if state.execution.height != floor.header.height:

@@ -116,7 +116,6 @@ class Replica:
         *,
         chain_id: bytes,
         chain: str,
-        committee: Committee,
         me: MemberNumber,
         signer: Signer,
         verifier: Verifier,
@@ -134,7 +133,6 @@ class Replica:
         in order; `anchor` from the store.
         Raises: CorruptionError where the journal contradicts itself or the store.
         """
-        ensure(committee.key_of(me) == signer.public_key, "the signer must hold this validator's key")
         self._batch_source = batch_source
         self._out = Outgoing()
         self._stopped = False
@@ -142,7 +140,6 @@ class Replica:
         """The time of the last input that was not acted upon yet."""
         self._state = blank_state(
             chain_id=chain_id,
-            committee=committee,
             me=me,
             signer=signer,
             verifier=verifier,
@@ -203,7 +200,8 @@ class Replica:
 
     def submit(self, transactions: Sequence[Transaction], now: Now) -> Admission:
         """Put verified transactions into the own lane; accepted ones come back in an Acknowledged effect."""
-        accepted = 0 if self._stopped else self._batches.submit(transactions, now)
+        can_order = self._state.is_validator and not self._stopped
+        accepted = self._batches.submit(transactions, now) if can_order else 0
         self._unsettled = now
         return Admission(accepted, 0 if accepted == len(transactions) else RETRY_AFTER_MS)
 
@@ -213,11 +211,18 @@ class Replica:
         self._unsettled = now
 
     def on_executed(
-        self, height: int, exec_hash: Digest, changed: bool, next_wakeup_ms: int | None, now: Now
+        self,
+        height: int,
+        exec_hash: Digest,
+        changed: bool,
+        next_wakeup_ms: int | None,
+        next_committee: Committee | None,
+        now: Now,
     ) -> None:
         """The next delivered block is executed and stored durably; strictly by height.
 
         `changed`: it did more than count a block. `next_wakeup_ms`: the earliest contract timer now.
+        `next_committee`: what the state holds as decided successor of this block's epoch, if it does.
         """
         state = self._state
         ensure(

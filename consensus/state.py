@@ -32,13 +32,18 @@ class Anchor:
     `block` is that block (None at genesis). `exec_hashes` are (height, exec hash of 32 bytes), ascending
     and without gaps, from the block's own `header.exec_height` to its height ((0, hash) at genesis).
     `changed_height` is the last height whose execution changed anything; `next_wakeup_ms` is the
-    earliest contract timer in the state.
+    earliest contract timer in the state. `committee` is that of the views that come next: where the block
+    is a boundary, the new one. `next_committee` is its successor, if the state holds one, with the height
+    whose execution decided it. `accused` are members with evidence on the chain in the committee's epoch.
     """
 
     block: FinalBlock | None
     exec_hashes: tuple[tuple[int, Digest], ...]
     changed_height: int
     next_wakeup_ms: int | None
+    committee: Committee
+    next_committee: tuple[int, Committee] | None = None
+    accused: tuple[MemberNumber, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,11 @@ class State:
     """Views whose leader proposed two headers."""
     unexecuted: dict[int, tuple[Digest, ...]] = field(default_factory=dict)
     """Batches of delivered blocks that wait for execution, by height."""
+
+    @property
+    def is_validator(self) -> bool:
+        """Whether this member votes in the committee's epoch; else it is an observer."""
+        return self.committee.key_of(self.me) == self.ballot.public_key
 
     @property
     def others(self) -> tuple[MemberNumber, ...]:

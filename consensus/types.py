@@ -96,8 +96,8 @@ class Header:
 
     `parent` is the digest of the header of `parent_view` (0 and the genesis digest at the start).
     `exec_height` and `exec_hash` name a final block that the proposer has executed, and the chained
-    hash of all execution up to it. `next_set` is the digest of the next epoch's committee in a
-    boundary header, else None.
+    hash of all execution up to it. `evidence` are encodings of `Evidence`. `next_set` is the digest of
+    the next epoch's committee in a boundary header, else None.
     """
 
     epoch: int
@@ -185,3 +185,49 @@ class FinalBlock:
     header: Header
     descendants: tuple[Header, ...]
     certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class TwoVotes:
+    """Votes of one validator in one view, of which an honest one casts at most one."""
+
+    first: Vote
+    second: Vote
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBatchHeader:
+    """A batch without its envelopes: all that its author's signature covers."""
+
+    header: BatchHeader
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TwoBatches:
+    """Different batches that one validator signed for one place of its lane."""
+
+    first: SignedBatchHeader
+    second: SignedBatchHeader
+
+
+@dataclass(frozen=True, slots=True)
+class BadBatch:
+    """A batch that its author signed and that no honest validator makes.
+
+    Its header may say enough (then `envelope` is None); else `envelope`, at `index`, is no valid
+    transaction, and `path` leads from it to the header's root (digests, leaf to root).
+    """
+
+    batch: SignedBatchHeader
+    index: int
+    envelope: bytes | None
+    path: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Proof, by its own signatures, that a validator of `epoch` broke the protocol."""
+
+    epoch: int
+    proof: TwoVotes | TwoBatches | BadBatch

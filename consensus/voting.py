@@ -127,6 +127,8 @@ class Voting:
         """Everything that may be voted or proposed now."""
         if self.pace.view != self._state.certificates.frontier:
             self.pace.enter(self._state.certificates.frontier, now.mono_ms)
+        if not self._state.is_validator:
+            return
         self._vote_to_finalise()
         self._propose(now)
         self._vote_to_notarise(now)

@@ -162,7 +162,7 @@ class Driver:
 
     def executed(self, height: int, exec_hash: bytes, changed: bool, next_wakeup_ms: int | None) -> None:
         """The next final block is executed and stored; see `Replica.on_executed`."""
-        self.put(lambda now: self.replica.on_executed(height, exec_hash, changed, next_wakeup_ms, now))
+        self.put(lambda now: self.replica.on_executed(height, exec_hash, changed, next_wakeup_ms, None, now))
 
     def submit(self, transactions: Sequence[Transaction], submission: Submission) -> None:
         """Put admitted transactions into the own lane; `resolve` is called once all are durable."""

@@ -84,6 +84,7 @@ class Executor:
             exec_hashes=tuple((h, self._store.link(h).exec_hash) for h in range(certified, height + 1)),
             changed_height=changed,
             next_wakeup_ms=self._engine.next_wakeup_ms(self._store.state),
+            committee=self._genesis.committee,
         )
 
     def _changed(self, height: int) -> bool:

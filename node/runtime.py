@@ -216,7 +216,6 @@ class _Node:
         return Replica(
             chain_id=self.genesis.hash,
             chain=self.genesis.chain,
-            committee=self.committee,
             me=self.me.number,
             signer=self.config.keystore().private(Role.VALIDATOR),
             verifier=verify_ed25519,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from consensus.committee import Committee
 from consensus.replica import Anchor
 from consensus.rules import lag_allows_content
 from consensus.transactions import Transaction
@@ -86,10 +87,10 @@ class Ledger:
             self.changed_height = header.height
         return exec_hash, changed
 
-    def anchor(self) -> Anchor:
+    def anchor(self, committee: Committee) -> Anchor:
         """What a replica is told when it starts."""
         height = self.height
         block = self.blocks[height][0] if height else None
         first = block.header.exec_height if block else 0
         hashes = tuple((h, self.hashes[h]) for h in range(first, height + 1))
-        return Anchor(block, hashes, self.changed_height, self.next_wakeup_ms)
+        return Anchor(block, hashes, self.changed_height, self.next_wakeup_ms, committee)

@@ -115,7 +115,6 @@ class Machine:
             self.replica = Replica(
                 chain_id=CHAIN_ID,
                 chain=CHAIN,
-                committee=world.committee,
                 me=self.number,
                 signer=world.signers[self.number],
                 verifier=world.verifier,
@@ -123,7 +122,7 @@ class Machine:
                 genesis_time_ms=WALL_START_MS - 1,
                 batch_source=self.ledger.batches.get,
                 records=self.disk.records(),
-                anchor=self.ledger.anchor(),
+                anchor=self.ledger.anchor(world.committee),
                 now=self.now(),
             )
             behaviour = dict(world.swarm.behaviours).get(self.number)
@@ -316,7 +315,7 @@ class Machine:
         self._busy = False
         self._executing.popleft()
         height, wakeup_ms = finalised.block.header.height, self.ledger.next_wakeup_ms
-        self.tick(lambda replica, now: replica.on_executed(height, exec_hash, changed, wakeup_ms, now))
+        self.tick(lambda replica, now: replica.on_executed(height, exec_hash, changed, wakeup_ms, None, now))
         self._plan_execution()
 
     # -- catch-up -----------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ headers = st.builds(
     cuts,
     counters,
     digests,
-    st.lists(st.binary(min_size=1, max_size=20), max_size=3).map(tuple),
+    st.lists(st.binary(min_size=1, max_size=20), max_size=messages.EVIDENCE_PER_BLOCK_MAX).map(tuple),
     st.none() | digests,
 )
 batch_headers = st.builds(
@@ -69,6 +69,20 @@ batches = st.builds(
     st.lists(st.binary(min_size=1, max_size=60), max_size=4).map(tuple),
 )
 executed = st.builds(types.ExecutedTip, numbers, counters, digests, signatures)
+signed_batch_headers = st.builds(types.SignedBatchHeader, batch_headers, signatures)
+evidence = st.builds(
+    types.Evidence,
+    counters,
+    st.builds(types.TwoVotes, votes, votes)
+    | st.builds(types.TwoBatches, signed_batch_headers, signed_batch_headers)
+    | st.builds(
+        types.BadBatch,
+        signed_batch_headers,
+        st.integers(0, BATCH_COUNT_MAX),
+        st.none() | st.binary(min_size=1, max_size=60),
+        st.lists(digests, max_size=3).map(tuple),
+    ),
+)
 all_messages = st.one_of(
     st.builds(types.Proposal, headers, votes, st.lists(certificates, max_size=3).map(tuple)),
     votes,
@@ -82,6 +96,7 @@ all_messages = st.one_of(
         st.lists(digests, max_size=4).map(tuple),
         st.lists(st.builds(types.BatchRange, digests, counters), max_size=4).map(tuple),
     ),
+    evidence,
 )
 records = st.one_of(batches, headers, votes, certificates)
 
@@ -226,7 +241,7 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("message", "longer"),
         [
-            (types.Have((types.LaneTip(0, 1, bytes(32)),) * messages.MEMBERS_MAX), "tips"),
+            (types.Have((types.LaneTip(0, 1, bytes(32)),) * messages.LANES_MAX), "tips"),
             (types.Get((bytes(32),) * messages.GET_HEADERS_MAX, ()), "headers"),
             (types.Get((), (types.BatchRange(bytes(32), 0),) * messages.GET_BATCHES_MAX), "batches"),
         ],

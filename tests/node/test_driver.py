@@ -40,7 +40,6 @@ def lonely(journal: Journal, records: list[bytes]) -> Driver:
     replica = Replica(
         chain_id=CHAIN_ID,
         chain=CHAIN,
-        committee=both,
         me=0,
         signer=signer(0),
         verifier=verify_hash,
@@ -48,7 +47,7 @@ def lonely(journal: Journal, records: list[bytes]) -> Driver:
         genesis_time_ms=now.wall_ms - 1,
         batch_source=lambda _: None,
         records=records,
-        anchor=Anchor(None, ((0, EXEC_HASH),), 0, None),
+        anchor=Anchor(None, ((0, EXEC_HASH),), 0, None, both),
         now=now,
     )
     finalised, _ = trio.open_memory_channel[Finalise](1)
