@@ -9,14 +9,38 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import Protocol
 
 from node.errors import ConfigurationError
 
 LOCK_FILE = "lock"
 
 
+class Lock(Protocol):
+    """Keeps a folder to one process."""
+
+    def release(self) -> None:
+        """Give the folder back; calling it twice does no harm."""
+
+
 class Disk:
     """The operating system's own operations. Every method may raise OSError."""
+
+    def make_folder(self, folder: Path) -> None:
+        """A folder for the owner alone; one that exists will do. Durable after a sync of its parent."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def lock(self, folder: Path) -> Lock:
+        """Raises: ConfigurationError where another process has the folder."""
+        return FolderLock(folder)
+
+    def names(self, folder: Path) -> list[str]:
+        """The names of what is in a folder, in no order."""
+        return os.listdir(folder)  # noqa: PTH208 - names, not paths
+
+    def read(self, path: Path) -> bytes:
+        """All of a file."""
+        return path.read_bytes()
 
     def create(self, path: Path) -> int:
         """A descriptor of a new, empty file; one that exists already is an error."""
@@ -29,6 +53,10 @@ class Disk:
     def sync(self, descriptor: int) -> None:
         """Returns once the file's contents and length are on disk."""
         os.fdatasync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """Give a descriptor back."""
+        os.close(descriptor)
 
     def rename(self, source: Path, target: Path) -> None:
         """All at once, replacing `target`; durable after `sync_folder`."""

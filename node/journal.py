@@ -25,7 +25,7 @@ from pathlib import Path
 from zlib import crc32
 
 from consensus.errors import CorruptionError, ensure
-from node.disk import Disk, FolderLock
+from node.disk import Disk, Lock
 from node.errors import NodeError
 
 JOURNAL_FORMAT = 1
@@ -71,9 +71,7 @@ class Segment:
 class Journal:
     """An open journal: for one process, and one caller at a time."""
 
-    def __init__(
-        self, folder: Path, disk: Disk, lock: FolderLock, journal_id: bytes, recovery: Recovery
-    ) -> None:
+    def __init__(self, folder: Path, disk: Disk, lock: Lock, journal_id: bytes, recovery: Recovery) -> None:
         """For `open` only: has no segment yet."""
         self.id = journal_id
         self.recovery = recovery
@@ -98,13 +96,13 @@ class Journal:
         """
         disk = disk or Disk()
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            disk.make_folder(folder)
             disk.sync_folder(folder.parent)
-            lock = FolderLock(folder)
+            lock = disk.lock(folder)
         except OSError as error:
             raise JournalFailed(f"journal {folder}: can not be opened: {error.strerror}") from error
         try:
-            found = _read_newest(folder)
+            found = _read_newest(disk, folder)
             if bound_id is not None and (found is None or found.journal_id != bound_id):
                 raise JournalLost(
                     f"journal {folder}: the validator key is bound to journal {bound_id.hex()}, which is not "
@@ -142,11 +140,12 @@ class Journal:
         head = _FILE_HEAD.pack(_MAGIC, JOURNAL_FORMAT, self.id)
         contents = head + _NUMBER.pack(crc32(head)) + _frame(initial_records)
         try:
-            older = _segments(self._folder)
+            names = self._disk.names(self._folder)
+            older = _segments(names)
             number = older[-1][0] + 1 if older else 1
             path = self._folder / f"segment-{number:012}.journal"
             draft = path.with_suffix(".draft")
-            if draft.exists():  # left by a crash
+            if draft.name in names:  # left by a crash
                 self._disk.remove(draft)
             descriptor = self._disk.create(draft)
             self._write(descriptor, contents)
@@ -154,19 +153,19 @@ class Journal:
             self._disk.rename(draft, path)
             self._disk.sync_folder(self._folder)
             # The new segment is the journal now; until here a crash would have left the old one.
-            for _, segment in older:
-                self._disk.remove(segment)
+            for _, name in older:
+                self._disk.remove(self._folder / name)
             self._disk.sync_folder(self._folder)
         except OSError as error:
             raise self._fail("start a new segment", error) from error
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            self._disk.close(self._descriptor)
         self._descriptor, self.size_bytes = descriptor, len(contents)
 
     def close(self) -> None:
         """Give the folder back; calling it twice does no harm."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            self._disk.close(self._descriptor)
             self._descriptor = -1
         self._failure = self._failure or "it is closed"
         self._lock.release()
@@ -259,16 +258,19 @@ def _records(payload: bytes) -> list[bytes] | None:
     return records if offset == len(payload) else None
 
 
-def _segments(folder: Path) -> list[tuple[int, Path]]:
-    matches = ((_SEGMENT_NAME.match(path.name), path) for path in folder.iterdir())
-    return sorted((int(match[1]), path) for match, path in matches if match)
+def _segments(names: Sequence[str]) -> list[tuple[int, str]]:
+    matches = ((_SEGMENT_NAME.match(name), name) for name in names)
+    return sorted((int(match[1]), name) for match, name in matches if match)
 
 
-def _read_newest(folder: Path) -> Segment | None:
+def _read_newest(disk: Disk, folder: Path) -> Segment | None:
     """What the journal holds. A crash while a segment replaces another leaves both: the newer one counts."""
     try:
-        segments = _segments(folder)
-        return parse_segment(segments[-1][1].read_bytes(), segments[-1][1]) if segments else None
+        segments = _segments(disk.names(folder))
+        if not segments:
+            return None
+        newest = folder / segments[-1][1]
+        return parse_segment(disk.read(newest), newest)
     except OSError as error:
         raise JournalFailed(f"journal {folder}: can not be read: {error.strerror}") from error
 

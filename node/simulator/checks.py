@@ -134,6 +134,11 @@ class Checks:
             for identifier in acknowledged.transactions:
                 self._acknowledged.setdefault(identifier, machine.name)
 
+    def forgive(self, machine: Machine) -> None:
+        """It lost its disk, and with it what it alone had promised."""
+        kept = self._acknowledged.items()
+        self._acknowledged = {identifier: name for identifier, name in kept if name != machine.name}
+
     def on_report(self, machine: Machine, report: Report) -> None:
         self.reports.append((machine.number, report))
         if not machine.honest:

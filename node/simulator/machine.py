@@ -20,26 +20,34 @@ from consensus.effects import (
     SetTimer,
     SyncNeeded,
 )
-from consensus.errors import InvalidMessage
+from consensus.errors import CorruptionError, InvalidMessage
 from consensus.messages import Message
 from consensus.records import encode_record
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
 from consensus.types import Batch, FinalBlock, LaneTip
+from node.journal import JournalFailed
 from node.simulator.byzantine import BEHAVIOURS, Behaviour
 from node.simulator.checks import Failed
-from node.simulator.disk import Disk, Ledger
+from node.simulator.disk import ERRORS, Disk, refused
 from node.simulator.genesis import CHAIN, CHAIN_ID, WALL_START_MS
+from node.simulator.ledger import Ledger
 
 if TYPE_CHECKING:
     from node.simulator.world import World
 
 SYNC_BLOCKS = 8
 """Blocks in one answer of the simulated catch-up."""
+JOURNAL_BYTES_MAX = 512 * 1024
+"""As in the driver, only smaller: a longer journal is replaced by what is still needed."""
 
 
 class Crash(Exception):
     """The process dies here."""
+
+
+class DamageFound(Exception):
+    """The journal says that it was changed, and the process must not go on."""
 
 
 class Crashes:
@@ -50,7 +58,10 @@ class Crashes:
 
     def down_ms(self) -> int:
         """How long it stays down."""
-        raise NotImplementedError
+        return 1_000
+
+
+Input = Callable[[Replica, Now], None]
 
 
 class NoCrashes(Crashes):
@@ -67,13 +78,17 @@ class Machine:
         self.world = world
         self.number = number
         self.twin = twin
-        self.disk = Disk()
+        self.disk = Disk(self._before_disk_operation)
         self.ledger = Ledger()
+        self.lost = False
+        """Its journal is damaged: it will not come back."""
         self.replica: Replica | None = None
         self._life = 0
         self._paused: list[Callable[[], None]] | None = None
         self._buffered: list[bytes] = []
         self._executing: deque[Finalise] = deque()
+        self._inputs: list[Input] | None = None
+        """What gathers while a turn of the loop takes its time; None between turns."""
         self._mono_start_ms = 0
         self._busy = False
         self.available: list[LaneTip] = []
@@ -110,8 +125,10 @@ class Machine:
         self._life += 1
         self._mono_start_ms = self.world.now_ms - self.world.chance.below(1_000_000)
         self._paused, self._buffered, self._executing, self._busy = None, [], deque(), False
+        self._inputs = None
         world = self.world
         try:
+            records = self._open_journal()
             self.replica = Replica(
                 chain_id=CHAIN_ID,
                 chain=CHAIN,
@@ -121,7 +138,7 @@ class Machine:
                 parameters=world.swarm.parameters,
                 genesis_time_ms=WALL_START_MS - 1,
                 batch_source=self.ledger.batches.get,
-                records=self.disk.records(),
+                records=records,
                 anchor=self.ledger.anchor(world.committee),
                 now=self.now(),
             )
@@ -131,10 +148,25 @@ class Machine:
                     self.replica, world.signers[self.number], world.chance
                 )
             self._perform(self.replica.effects())
-        except Crash:
+        except (Crash, JournalFailed):
             self._die()
+        except DamageFound:
+            self.world.count("damage found")
+            self.world.checks.forgive(self)
+            self.lost = True
+            self.stop()
         else:
             self.connect_all()
+
+    def _open_journal(self) -> list[bytes]:
+        world = self.world
+        if world.swarm.damaged != self.number or not self.disk.durable or world.chance.happens(0.7):
+            return self.disk.open()
+        self.disk.files.flip_bit(world.chance)
+        try:
+            return self.disk.open()
+        except CorruptionError as error:
+            raise DamageFound from error
 
     def connect_all(self) -> None:
         for other in self.world.committee.numbers:
@@ -153,10 +185,24 @@ class Machine:
     def _die(self) -> None:
         self.world.count("crash")
         self.stop()
+        if self.world.chance.happens(self.world.swarm.power_loss):
+            self.lose_power()
         self.world.after(self.world.crashes.down_ms(), self._rise)
 
+    def lose_power(self) -> None:
+        """What the disk did not sync may be gone."""
+        self.world.count("power loss")
+        self.disk.files.lose_power(self.world.chance)
+
+    def kill(self) -> None:
+        """It loses power now, whatever it does, and is started again after a while."""
+        if self.replica is not None:
+            self.stop()
+            self.lose_power()
+            self.world.after(self.world.crashes.down_ms(), self._rise)
+
     def _rise(self) -> None:
-        if self.replica is None:
+        if self.replica is None and not self.lost:
             self.start()
 
     def pause(self, for_ms: int) -> None:
@@ -187,21 +233,48 @@ class Machine:
         if self.world.crashes.here(self):
             raise Crash
 
+    def _before_disk_operation(self, operation: str) -> None:
+        self._point()
+        world = self.world
+        if operation in ("write", "sync") and not world.healed and world.chance.happens(world.swarm.disk):
+            world.count("disk failure")
+            raise refused(world.chance.pick(ERRORS))
+
     # -- inputs -------------------------------------------------------------------------------------
-    def tick(self, action: Callable[[Replica, Now], None]) -> None:
-        """One turn of the driver's loop."""
+    def tick(self, action: Input) -> None:
+        """An input for the driver's loop, taken at once, or with others when the turn under way is over."""
         if self.replica is None:
             return
         if self._paused is not None:
             self._paused.append(self._alive(lambda: self.tick(action)))
+        elif self._inputs is not None:
+            self._inputs.append(action)
+        else:
+            self._turn([action])
+
+    def _turn(self, actions: list[Input]) -> None:
+        """One turn of the driver's loop."""
+        if self.replica is None:
             return
+        world, now = self.world, self.now()
         try:
-            action(self.replica, self.now())
+            for action in actions:
+                action(self.replica, now)
             self._perform(self.replica.effects())
-            if self.world.chance.happens(self.world.swarm.rotate) and not self._buffered:
+            crowded = self.disk.size_bytes > JOURNAL_BYTES_MAX
+            if (crowded or world.chance.happens(world.swarm.rotate)) and not self._buffered:
                 self.disk.rotate(self.replica.snapshot_records())
-        except Crash:
+        except (Crash, JournalFailed):
             self._die()
+            return
+        if world.swarm.turn_ms[1] and self._inputs is None:
+            self._inputs = []
+            world.after(world.chance.between(*world.swarm.turn_ms), self._alive(self._wake))
+
+    def _wake(self) -> None:
+        waiting, self._inputs = self._inputs, None
+        if waiting:
+            self._turn(waiting)
 
     def receive(self, sender: int, message: Message) -> None:
         self.world.trace(self.name, sender, type(message).__name__)
@@ -231,7 +304,8 @@ class Machine:
             taken.append(replica.submit(transactions, now).accepted)
 
         if self._paused is None:
-            self.tick(action)
+            gathered, self._inputs = self._inputs, None if self._inputs is None else []
+            self._turn([*(gathered or ()), action])
         return bool(taken and taken[0])
 
     # -- effects ------------------------------------------------------------------------------------
@@ -241,7 +315,6 @@ class Machine:
         self._buffered += records
         promises = any(not isinstance(effect, SetTimer | Report) for effect in others)
         if self._buffered and (promises or not self.world.swarm.lazy_sync):
-            self._point()
             self.disk.append(self._buffered)
             self.world.checks.on_persist(self, self._buffered)
             self._buffered = []

@@ -35,6 +35,16 @@ class Swarm:
     """Byzantine members that lie: (member, name in `node.simulator.byzantine`)."""
     execution_ms: tuple[int, int] = (1, 20)
     submit_every_ms: int = 300
+    turn_ms: tuple[int, int] = (0, 0)
+    """How long a turn of the driver's loop takes, most of it for the sync, while inputs gather."""
+    power_loss: float = 0.0
+    """Probability that a crash takes the machine down with the process."""
+    disk: float = 0.0
+    """Probability that a write or a sync of the journal fails."""
+    damaged: int | None = None
+    """A member whose journal has a bit flipped at some restart."""
+    blackout_ms: int = 0
+    """When more members than may be faulty lose power together; 0: never."""
     rotate: float = 0.0
     """Probability that a tick starts a fresh journal."""
     lazy_sync: bool = False
@@ -64,6 +74,9 @@ def draw(seed: int, *, ed25519: bool = False) -> Swarm:
         chance.pick([-3_600_000, 3_600_000]) if number in wrong_clocks else chance.between(-200, 200)
         for number in range(size)
     )
+    honest = [number for number in range(size) if number not in liars and number not in wrong_clocks]
+    spare = len(liars) + len(wrong_clocks) < faults
+    damaged = chance.pick(honest) if spare and chance.happens(0.3) else None
     swarm = Swarm(
         seed=seed,
         size=size,
@@ -80,15 +93,22 @@ def draw(seed: int, *, ed25519: bool = False) -> Swarm:
         twins=twins,
         behaviours=behaviours,
         execution_ms=chance.pick([(1, 5), (1, 50), (100, 800)]),
-        submit_every_ms=chance.pick([100, 300, 1_500]),
+        submit_every_ms=chance.pick([100, 400, 1_500]),
         rotate=chance.pick([0.0, 0.01]),
+        turn_ms=chance.pick([(0, 0), (1, 10), (5, 40), (5, 40)]),
+        power_loss=chance.pick([0.0, 0.5, 1.0]),
+        disk=chance.pick([0.0, 0.0, 0.002]),
+        damaged=damaged,
+        blackout_ms=chance.between(500, 6_000) if chance.happens(0.2) else 0,
         lazy_sync=chance.happens(0.5),
-        heal_at_ms=chance.pick([8_000, 15_000, 30_000]),
+        heal_at_ms=chance.pick([4_000, 8_000, 20_000]),
         healed_delay_ms=chance.pick([(1, 50), (1, 50), (1, 50), (700, 1_500)]),
         timers=chance.happens(0.3),
     )
     if chance.happens(0.04):
-        return replace(swarm, size=1, twins=(), behaviours=(), skews_ms=(0,), slow=None, pause=None)
+        return replace(
+            swarm, size=1, twins=(), behaviours=(), skews_ms=(0,), slow=None, pause=None, damaged=None
+        )
     if chance.happens(0.15):  # crashes alone, many of them
         return replace(swarm, loss=0.0, crash=0.02, partition_every_ms=0, delay_ms=(1, 20))
     return swarm

@@ -3,14 +3,20 @@
 import heapq
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 
 from consensus.batches import CheckedBatch, check_batch
 from consensus.committee import Committee, Validator
 from consensus.keys import Signer
 from consensus.messages import Message, decode_message, encode_message
-from consensus.transactions import Transaction, envelope_from_json, parse_transaction, signed_bytes
+from consensus.transactions import (
+    Transaction,
+    canonical_json,
+    make_envelope,
+    parse_transaction,
+    signed_bytes,
+)
 from consensus.types import Batch
 from node.simulator.chance import Chance
 from node.simulator.checks import Checks, Failed
@@ -44,7 +50,6 @@ class World:
         self.signers: list[Signer] = [make_signer(sha256(b"%d" % n).digest()) for n in range(swarm.size)]
         validators = tuple(Validator(n, self.signers[n].public_key) for n in range(swarm.size))
         self.committee = Committee(1, validators)
-        self.client = make_signer(sha256(b"client").digest())
         self.checks = Checks(swarm, self.committee)
         self.machines = [
             Machine(self, number, twin)
@@ -149,13 +154,19 @@ class World:
                 machine.pause(self.chance.between(500, 6_000))
         self.after(self.chance.between(3_000, 12_000), self._pause)
 
+    def _black_out(self) -> None:
+        """More than f lose power at once."""
+        self.count("blackout")
+        for machine in self.chance.some(self.machines, self.committee.faults_max + 1):
+            machine.kill()
+
     def heal(self) -> None:
         """All faults end, but for the lies and the wrong clocks of up to f members."""
         self.healed = True
         self.crashes = NoCrashes()
         for machine in self.machines:
             machine.resume()
-            if machine.replica is None:
+            if machine.replica is None and not machine.lost:
                 machine.start()
 
     # -- clients ------------------------------------------------------------------------------------
@@ -164,17 +175,7 @@ class World:
         self._salt += 1
         if self.swarm.timers and self.chance.happens(0.3):
             args["wake_after_ms"] = self.chance.between(1, 4_000)
-        body = {
-            "chain": CHAIN,
-            "sender": "client",
-            "calls": [{"contract": "counter", "action": "add", "args": args}],
-            "expires_ms": WALL_START_MS,
-            "salt": str(self._salt),
-        }
-        unsigned = envelope_from_json(body, [(self.client.public_key, bytes(64))])
-        message = signed_bytes(parse_transaction(unsigned, CHAIN).body)
-        envelope = envelope_from_json(body, [(self.client.public_key, self.client.sign(message))])
-        return parse_transaction(envelope, CHAIN)
+        return _transaction(self.swarm.ed25519, self._salt, tuple(sorted(args.items())))
 
     def _submit(self) -> None:
         if self.healed:
@@ -186,7 +187,8 @@ class World:
     # -- a run --------------------------------------------------------------------------------------
     @property
     def honest(self) -> list[Machine]:
-        return [machine for machine in self.machines if machine.number not in self.swarm.byzantine]
+        """Those that must make progress."""
+        return [machine for machine in self.machines if machine.honest and not machine.lost]
 
     def start(self) -> None:
         """Start and connect all machines."""
@@ -208,6 +210,8 @@ class World:
             self._repartition()
         if self.swarm.pause is not None:
             self._pause()
+        if self.swarm.blackout_ms:
+            self.after(self.swarm.blackout_ms, self._black_out)
 
     def run(self) -> int:
         """Faults, healing, progress, rest; returns how long after the healing all was well, in simulated ms.
@@ -247,6 +251,23 @@ class World:
 
     def describe(self) -> str:
         return "; ".join(machine.describe() for machine in self.machines)
+
+
+@lru_cache(maxsize=8_192)
+def _transaction(ed25519: bool, salt: int, args: tuple[tuple[str, int], ...]) -> Transaction:
+    """The same in every world, so that a process makes it once."""
+    make_signer, _ = scheme(ed25519)
+    client = make_signer(sha256(b"client").digest())
+    fields = {
+        "chain": CHAIN,
+        "sender": "client",
+        "calls": [{"contract": "counter", "action": "add", "args": dict(args)}],
+        "expires_ms": WALL_START_MS,
+        "salt": str(salt),
+    }
+    body = canonical_json(fields)
+    envelope = make_envelope(body, [(client.public_key, client.sign(signed_bytes(body)))])
+    return parse_transaction(envelope, CHAIN)
 
 
 class RandomCrashes(Crashes):

@@ -18,7 +18,7 @@ from consensus.effects import Outgoing, Persist
 from consensus.lanes import Lanes, Span
 from consensus.pacemaker import Pacemaker
 from consensus.types import Batch, Certificate, Header, VoteKind
-from node.simulator.disk import Disk
+from node.simulator.disk import Disk, MemoryDisk
 
 Patch = tuple[Any, str, Any]
 
@@ -58,13 +58,16 @@ def _skip_and_finalise() -> list[Patch]:
 
 
 def _amnesia() -> list[Patch]:
-    records = Disk.records
+    found = Disk.open
 
     def forgetful(self: Disk) -> list[bytes]:
-        self.lose_last_frame()
-        return records(self)
+        return found(self)[:-3]
 
-    return [(Disk, "records", forgetful)]
+    return [(Disk, "open", forgetful)]
+
+
+def _no_sync() -> list[Patch]:
+    return [(MemoryDisk, "sync", lambda self, descriptor: None)]
 
 
 def _without(wanted: Callable[[Any], bool]) -> list[Patch]:
@@ -159,7 +162,8 @@ def _no_pull() -> list[Patch]:
 MUTANTS = (
     Mutant("quorum", "the quorum is 2f + 1 where n is not 3f + 1", _quorum, 40),
     Mutant("skip-and-finalise", "S and F in one view", _skip_and_finalise, 10),
-    Mutant("amnesia", "the journal's last frame is lost at a restart", _amnesia, 20),
+    Mutant("amnesia", "the journal's last records are not read at a restart", _amnesia, 20),
+    Mutant("no-sync", "the journal is written, but not synced", _no_sync, 20),
     Mutant("notar-not-persisted", "F without its notarisation on disk", _notarisation_not_persisted, 3),
     Mutant("header-not-persisted", "N without its header on disk", _header_not_persisted, 3),
     Mutant("batch-not-persisted", "a batch is sent before it is on disk", _batch_not_persisted, 3),

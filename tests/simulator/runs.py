@@ -12,6 +12,7 @@ from pathlib import Path
 
 from consensus.errors import ConsensusError
 from node.simulator.checks import Failed
+from node.simulator.disk import Forgotten
 from node.simulator.swarm import draw
 from node.simulator.world import World
 from tests.simulator import exhaustive
@@ -22,7 +23,16 @@ ED25519_EVERY = 20
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 
 
-_FAULTS = (Failed, ConsensusError, LookupError, ValueError, TypeError, AttributeError, RuntimeError)
+_FAULTS = (
+    Failed,
+    Forgotten,
+    ConsensusError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+)
 """What a broken core may raise."""
 
 
