@@ -6,7 +6,7 @@ export PYTHON
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types architecture sim-long fuzz-long kill-long bench lock wheel clean distclean
+.PHONY: help demo test check lint types architecture sim-long fuzz-long kill-long away-long bench lock wheel clean distclean
 .PHONY: runtime dev
 
 demo: runtime  ## four organisations' nodes reach agreement on this machine
@@ -34,6 +34,9 @@ fuzz-long: dev  ## fresh inputs for every decoder; QUORATE_FUZZ_MINUTES says how
 
 kill-long: dev  ## kill -9 of nodes under load, 50 times; QUORATE_KILLS and QUORATE_KILL_SEED choose
 	@QUORATE_KILLS=$${QUORATE_KILLS:-50} $(BIN)/python -m pytest -s tests/consortium/test_kill.py $(ARGS)
+
+away-long: dev  ## a node that missed 10,000 blocks comes back while the chain goes on; QUORATE_AWAY_BLOCKS chooses
+	@QUORATE_AWAY_BLOCKS=$${QUORATE_AWAY_BLOCKS:-10000} $(BIN)/python -m pytest -s tests/faults/test_catch_up.py $(ARGS)
 
 BENCHES = engine language tree store network api consortium
 

@@ -42,7 +42,7 @@ from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
 from consensus.types import Batch, FinalBlock, Get, Have, MemberNumber
 from node.clock import Clock
-from node.journal import Journal
+from node.key_binding import AnyJournal
 from node.network import Network, TokenBucket
 from node.pending import PendingTransactions
 from node.wire import StreamClass
@@ -66,6 +66,14 @@ SERVED_BATCH_BYTES = 4 * 1024
 
 class Diverged(CorruptionError):
     """This node's execution contradicts what a quorum certified."""
+
+
+class RefusedBlock(InvalidMessage):
+    """A block that a peer served is not the final block of its height: that peer's fault."""
+
+    def __init__(self, height: int, reason: str) -> None:
+        super().__init__(f"block {height}: {reason}")
+        self.height = height
 
 
 class TransactionListener(Protocol):
@@ -100,7 +108,7 @@ class Driver:
         self,
         *,
         replica: Replica,
-        journal: Journal,
+        journal: AnyJournal,
         clock: Clock,
         committee: Committee,
         chain_id: bytes,
@@ -269,24 +277,34 @@ class Driver:
         )
 
     # -- catch-up -----------------------------------------------------------------------------------
-    async def give_synced(self, block: FinalBlock, batches: Sequence[CheckedBatch]) -> None:
-        """Hand over a final block that a peer served. Raises: InvalidMessage, that peer's fault."""
+    async def give_synced(self, blocks: Sequence[tuple[FinalBlock, Sequence[CheckedBatch]]]) -> None:
+        """Hand over consecutive final blocks that peers served, in one tick. Raises: RefusedBlock."""
         done = trio.Event()
-        failure: list[InvalidMessage] = []
+        refused: list[RefusedBlock] = []
 
         def give(now: Now) -> None:
             try:
-                self.replica.on_synced(block, batches, now)
-                if self.replica.final_height < block.header.height:
-                    raise InvalidMessage(f"block {block.header.height} came without all that it orders")
-            except InvalidMessage as error:
-                failure.append(error)
+                for block, batches in blocks:
+                    self._give_block(block, batches, now)
+            except RefusedBlock as error:
+                refused.append(error)
             done.set()
 
         self.put(give)
         await done.wait()
-        if failure:
-            raise failure[0]
+        if refused:
+            raise refused[0]
+
+    def _give_block(self, block: FinalBlock, batches: Sequence[CheckedBatch], now: Now) -> None:
+        height = block.header.height
+        if height <= self.replica.final_height:
+            return  # it came another way meanwhile
+        try:
+            self.replica.on_synced(block, batches, now)
+        except InvalidMessage as error:
+            raise RefusedBlock(height, str(error)) from None
+        if self.replica.final_height < height:
+            raise RefusedBlock(height, "it came without all that it orders")
 
     # -- the loop -----------------------------------------------------------------------------------
     async def run(self) -> None:

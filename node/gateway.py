@@ -238,8 +238,9 @@ class NodeGateway(Reader):
         ]
         why = self._driver.replica.why(self._clock.now())
         sentence = why.sentence(names)
-        if self._catch_up.target_height is not None:
-            sentence = f"catching up: at height {self.height} of {self._catch_up.target_height}"
+        catching_up = self._catch_up.progress
+        if catching_up is not None:
+            sentence = catching_up.sentence
         resolve((snapshot, peers, sentence))
 
     async def members(self) -> Sequence[JsonObject]:

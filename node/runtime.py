@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import signal
 import sys
 from contextlib import ExitStack, suppress
@@ -17,7 +16,7 @@ from api.access import Access
 from api.app import create_app
 from consensus.committee import Committee, Validator
 from consensus.effects import Finalise
-from consensus.errors import ConsensusError, CorruptionError
+from consensus.errors import ConsensusError
 from consensus.keys import verify_ed25519
 from consensus.replica import Anchor, Replica
 from contracts.engine import Engine
@@ -34,7 +33,8 @@ from node.gateway import NodeGateway
 from node.genesis import Genesis, Member, SignedGenesis, load_signed_genesis
 from node.http_door import use_all_files
 from node.integrity import START_BLOCKS_MAX, START_ENTRIES_MAX, verify_integrity
-from node.journal import JOURNAL_ID_BYTES, Journal, JournalLost
+from node.journal import JournalLost
+from node.key_binding import AnyJournal, open_journal
 from node.keystore import Role
 from node.logs import StandardError, set_up_logs
 from node.network import ListenFailed, Network, Peer
@@ -43,7 +43,8 @@ from node.proof import before_genesis
 from node.reader import node_version
 from node.services import Service, Services
 from node.store import Store
-from node.sync import BlockServer, CatchUp
+from node.sync import CatchUp
+from node.sync_server import BlockServer
 
 log = structlog.get_logger("node")
 
@@ -116,8 +117,15 @@ class _Node:
 
     async def run(self) -> None:
         with ExitStack() as stack:
-            journal, records = _open_journal(self.config)
-            stack.callback(journal.close)
+            opened = open_journal(self.config)
+            stack.callback(opened.journal.close)
+            if opened.lost is not None:
+                raise JournalLost(opened.lost)
+            journal, records = opened.journal, opened.records
+            if journal.recovery.dropped_bytes:
+                log.warning(
+                    "the journal ended in an unfinished write", dropped_bytes=journal.recovery.dropped_bytes
+                )
             store = Store.open(self.config.ledger_dir)
             stack.callback(store.close)
             if journal.recovery.created and store.height() > 0:
@@ -126,9 +134,11 @@ class _Node:
                     "validator does not know what it voted; put the journal back, or have the members "
                     "accept a new key"
                 )
+            if not opened.bound:
+                opened.binding.bind(journal.id)
             await self._serve(journal, records, store)
 
-    async def _serve(self, journal: Journal, records: list[bytes], store: Store) -> None:
+    async def _serve(self, journal: AnyJournal, records: list[bytes], store: Store) -> None:
         config, genesis, keys = self.config, self.genesis, self.config.keystore()
         executor = Executor(self._engine(), store, genesis)
         executor.start()
@@ -242,45 +252,6 @@ def _check_store(store: Store, genesis: Genesis) -> None:
                 "was made with, or give the other chain a data folder of its own"
             )
         verify_integrity(view, genesis.hash, START_BLOCKS_MAX, START_ENTRIES_MAX)
-
-
-def _open_journal(config: NodeConfig) -> tuple[Journal, list[bytes]]:
-    """The journal that the validator key is bound to; a key without its journal must not vote."""
-    binding = config.keys_dir / "validator.journal"
-    bound_id = _bound_journal(binding)
-    journal, records = Journal.open(config.journal_dir, bound_id)
-    if bound_id is None:
-        _bind(binding, journal.id)
-    if journal.recovery.dropped_bytes:
-        log.warning("the journal ended in an unfinished write", dropped_bytes=journal.recovery.dropped_bytes)
-    return journal, records
-
-
-def _bind(binding: Path, journal_id: bytes) -> None:
-    draft = binding.with_suffix(".draft")  # a crash must not leave a binding to nothing
-    try:
-        with draft.open("w") as file:
-            file.write(journal_id.hex())
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(binding)
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot write {binding}, which binds the validator key to its journal: {error.strerror}"
-        ) from None
-
-
-def _bound_journal(binding: Path) -> bytes | None:
-    """The journal's id that a file names, 16 bytes; None where there is no file. Raises: CorruptionError."""
-    if not binding.exists():
-        return None
-    named = binding.read_bytes()
-    if re.fullmatch(rb"[0-9a-f]{%d}" % (2 * JOURNAL_ID_BYTES), named) is None:
-        raise CorruptionError(
-            f"{binding} does not name the journal of the validator key: it was changed or damaged; "
-            "restore it from a backup, or have the members accept a new key"
-        )
-    return bytes.fromhex(named.decode())
 
 
 def _log_offence(member: int, reason: str, shut_out_s: float) -> None:

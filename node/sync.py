@@ -1,13 +1,18 @@
-"""Catch-up of a node that was away: final blocks from its peers, and serving them to others.
+"""Catch-up of a node that was away: final blocks from several peers at once, while the chain goes on.
 
-What arrives is checked by the replica (certificates, lineage) and against the certified digests
-(contents). At most `EXECUTION_LAG_MAX` blocks wait for execution, so memory stays bounded however long
-the node was away.
+`node.sync_plan` says what is asked of whom. What arrives is checked by the replica (certificates, lineage)
+and against the certified digests (contents), then executed like any other block.
+
+Memory, in bytes of blocks: AHEAD_BYTES_MAX wait for those before them, ANSWERS_AT_ONCE answers of at most
+SYNC_ANSWER_BYTES_MAX are under way, and twice GIVEN_BYTES_MAX wait for execution: CATCH_UP_BYTES_MAX
+together, however long the node was away.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 import trio
@@ -15,69 +20,66 @@ import trio
 from consensus.batches import CheckedBatch, open_batch
 from consensus.effects import SyncNeeded
 from consensus.errors import InvalidMessage
-from consensus.types import Batch, Digest, FinalBlock, MemberNumber
-from node.driver import Driver
+from consensus.types import Digest, FinalBlock, MemberNumber
+from node.driver import Driver, RefusedBlock
 from node.network import Network, RequestFailed
 from node.services import Service, addressed
 from node.sync_messages import (
-    BLOCK_BATCHES_MAX,
-    SYNC_ANSWER_BYTES_AIM,
-    SYNC_BLOCKS_MAX,
+    SYNC_ANSWER_BYTES_MAX,
     BlocksAnswer,
     BlocksRequest,
-    SyncedBlock,
     decode_answer,
-    decode_request,
-    encode_answer,
     encode_request,
 )
+from node.sync_plan import AHEAD_BYTES_MAX, ANSWERS_AT_ONCE, HELP_AFTER_S, Plan, Received
 
 log = structlog.get_logger("sync")
 
 REQUEST_TIMEOUT_MS = 15_000
-EXECUTION_LAG_MAX = 64
-"""Blocks that may wait for execution during catch-up."""
-PAUSE_S = 0.5
-"""Between attempts when no peer could help."""
+GIVEN_BLOCKS_MAX = 64
+"""Blocks that may wait for execution during catch-up; the replica holds back at a few more."""
+GIVEN_BYTES_MAX = 8 * 1024 * 1024
+"""While more wait for execution nothing is given, in bytes; so much is given at once, or one block."""
+CATCH_UP_BYTES_MAX = AHEAD_BYTES_MAX + ANSWERS_AT_ONCE * SYNC_ANSWER_BYTES_MAX + 2 * GIVEN_BYTES_MAX
+"""All that catch-up keeps in memory, in bytes of blocks as they are sent."""
+SLICE_BLOCKS = 16
+"""Blocks given to the replica at once, and made durable with one sync."""
+LOOK_S = HELP_AFTER_S / 4
+"""How often it is looked after peers that take too long."""
+REPORT_S = 5.0
+"""Between lines of progress in the log."""
+RATE_WINDOW_S = 10.0
 
 
-class BlockServer:
-    """Answers peers' requests from the store, in a worker thread."""
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far catch-up has come, and how fast both it and the chain are."""
 
-    def __init__(
-        self,
-        chain_id: Digest,
-        height: Callable[[], int],
-        final_block: Callable[[int], FinalBlock],
-        batches_of: Callable[[int], Sequence[Batch]],
-    ) -> None:
-        self._chain_id = chain_id
-        self._height = height
-        self._final_block = final_block
-        self._batches_of = batches_of
+    height: int
+    target: int
+    blocks_per_s: float
+    growth_per_s: float
 
-    async def on_request(self, member: MemberNumber, body: bytes) -> bytes:
-        """Raises: InvalidMessage where the request is malformed or for another chain."""
-        request = decode_request(body)
-        if request.genesis != self._chain_id:
-            raise InvalidMessage(f"member {member} asks for blocks of another chain")
-        return await trio.to_thread.run_sync(self._answer, request.from_height)
+    @property
+    def remaining_s(self) -> float | None:
+        """Until it is level, at these rates; None while it does not gain."""
+        gain = self.blocks_per_s - self.growth_per_s
+        return (self.target - self.height) / gain if gain > 0 else None
 
-    def _answer(self, from_height: int) -> bytes:
-        height = self._height()
-        blocks: list[SyncedBlock] = []
-        size_bytes = 0
-        at = max(1, from_height)
-        while at <= height and size_bytes < SYNC_ANSWER_BYTES_AIM and len(blocks) < SYNC_BLOCKS_MAX:
-            batches = tuple(self._batches_of(at))
-            blocks.append(SyncedBlock(self._final_block(at), batches))
-            size_bytes += 2048 + sum(batch.header.size_bytes for batch in batches[:BLOCK_BATCHES_MAX])
-            at += 1
-        return encode_answer(BlocksAnswer(height, tuple(blocks)))
+    @property
+    def sentence(self) -> str:
+        """For operators."""
+        said = f"catching up: at height {self.height} of {self.target}"
+        if self.remaining_s is None:
+            return said
+        return (
+            f"{said}, {self.blocks_per_s:.0f} blocks/s while the chain grows by {self.growth_per_s:.0f}/s: "
+            f"level in about {self.remaining_s:.0f} s"
+        )
 
 
 class CatchUp:
-    """Fetches what this node misses, one peer at a time, until it is where its peers are."""
+    """Fetches what this node misses until it is where its peers are."""
 
     def __init__(
         self,
@@ -95,67 +97,155 @@ class CatchUp:
         self._chain = chain
         self._executed_height = executed_height
         self._executed = executed
+        self._plan: Plan | None = None
         self._wanted: SyncNeeded | None = None
         self._wake = trio.Event()
-        self.target_height: int | None = None
-        """The highest height a peer has told of while catch-up runs; None when it does not."""
+        self._given: deque[tuple[int, int]] = deque()
+        self._samples: deque[tuple[float, int, int]] = deque()
+
+    @property
+    def held_bytes(self) -> int:
+        """Of blocks that came and are not executed; answers under way excepted."""
+        ahead = 0 if self._plan is None else self._plan.held_bytes
+        return ahead + sum(size_bytes for _, size_bytes in self._given)
+
+    @property
+    def progress(self) -> Progress | None:
+        """None where there is nothing to catch up with."""
+        target = None if self._plan is None else self._plan.target
+        height = self._executed_height()
+        if target is None or target <= height:
+            return None
+        now_s = trio.current_time()
+        then_s, height_then, target_then = self._samples[0] if self._samples else (now_s, height, target)
+        span_s = max(now_s - then_s, 1e-3)
+        return Progress(
+            height, target, (height - height_then) / span_s, max(0, target - target_then) / span_s
+        )
 
     def ask(self, wanted: SyncNeeded) -> None:
-        """Start, or go on, from where `wanted` says."""
-        self._wanted = wanted
-        self._wake.set()
+        """Start, or learn of more peers."""
+        if self._plan is not None:
+            self._plan.add_peers(wanted.peers)
+        else:
+            self._wanted = wanted
+        self._notify()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self._wake.wait()
-            self._wake = trio.Event()
+            while self._wanted is None:
+                await self._wake.wait()
             wanted, self._wanted = self._wanted, None
-            if wanted is not None:
-                await self._catch_up(wanted)
-                self.target_height = None
+            await self._catch_up(wanted)
 
     async def _catch_up(self, wanted: SyncNeeded) -> None:
-        next_height = max(wanted.from_height, self._executed_height() + 1)
-        peers = list(wanted.peers)
-        began_at = next_height
-        while peers:
-            peer = peers[0]
-            try:
-                answer = await self._fetch(peer, next_height)
-                next_height = await self._take(answer, next_height)
-            except (RequestFailed, InvalidMessage) as error:
-                log.warning("catch-up from a peer failed", peer=peer, height=next_height, reason=str(error))
-                if isinstance(error, InvalidMessage):
-                    self._network.report_bad(peer, str(error))
-                peers.pop(0)
-                await trio.sleep(PAUSE_S)
-                continue
-            if next_height > answer.height:
-                if next_height > began_at:
-                    log.info("caught up", height=next_height - 1, blocks=next_height - began_at)
+        plan = self._plan = Plan(self._driver.replica.final_height + 1)
+        began_at, began_s = plan.next_height, trio.current_time()
+        plan.add_peers(wanted.peers)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._ask_all, plan, nursery)
+            nursery.start_soon(self._report, plan)
+            await self._feed(plan)
+            nursery.cancel_scope.cancel()
+        self._plan = None
+        self._samples.clear()
+        blocks, took_s = plan.next_height - began_at, trio.current_time() - began_s
+        if blocks:
+            log.info("caught up", height=plan.next_height - 1, blocks=blocks, took_s=round(took_s, 1))
+
+    # -- asking -------------------------------------------------------------------------------------
+    async def _ask_all(self, plan: Plan, nursery: trio.Nursery) -> None:
+        while True:
+            for peer in plan.peers:
+                span = plan.assign(peer, trio.current_time())
+                if span is not None:
+                    nursery.start_soon(self._ask, plan, peer, span)
+            await self._changed(LOOK_S)
+
+    async def _ask(self, plan: Plan, peer: MemberNumber, span: tuple[int, int]) -> None:
+        request = addressed(Service.BLOCKS, encode_request(BlocksRequest(self._chain_id, *span)))
+        try:
+            body = await self._network.request(peer, request, REQUEST_TIMEOUT_MS)
+            answer: BlocksAnswer = await trio.to_thread.run_sync(decode_answer, body)
+            plan.answered(peer, span, answer, trio.current_time())
+        except RequestFailed as error:
+            plan.failed(peer, trio.current_time())
+            log.debug("a peer gave no blocks", peer=peer, height=span[0], reason=str(error))
+        except InvalidMessage as error:
+            self._bar(plan, peer, plan.next_height, error)
+        self._notify()
+
+    def _bar(self, plan: Plan, peer: MemberNumber, height: int, error: InvalidMessage) -> None:
+        log.warning("a peer gave wrong blocks, others are asked", peer=peer, height=height, reason=str(error))
+        plan.bar(peer, height)
+        self._network.report_bad(peer, str(error))
+
+    # -- giving to the replica ----------------------------------------------------------------------
+    async def _feed(self, plan: Plan) -> None:
+        while not plan.is_done(trio.current_time()):
+            await self._wait_for_room()
+            plan.skip_through(self._driver.replica.final_height)
+            received = plan.take(SLICE_BLOCKS, GIVEN_BYTES_MAX)
+            if received:
+                self._notify()  # there is room for more answers
+                await self._give(plan, received)
+            else:
+                await self._changed(LOOK_S)
+
+    async def _wait_for_room(self) -> None:
+        """Until execution is near enough."""
+        while True:
+            executed = self._executed_height()
+            while self._given and self._given[0][0] <= executed:
+                self._given.popleft()
+            blocks = self._driver.replica.final_height - executed
+            if blocks <= GIVEN_BLOCKS_MAX and sum(size for _, size in self._given) <= GIVEN_BYTES_MAX:
                 return
-            if not answer.blocks:
-                peers.pop(0)
+            await self._executed().wait()
 
-    async def _fetch(self, peer: MemberNumber, height: int) -> BlocksAnswer:
-        request = addressed(Service.BLOCKS, encode_request(BlocksRequest(self._chain_id, height)))
-        body = await self._network.request(peer, request, REQUEST_TIMEOUT_MS)
-        return await trio.to_thread.run_sync(decode_answer, body)
+    async def _give(self, plan: Plan, received: Sequence[Received]) -> None:
+        self._given.extend((block.height, block.size_bytes) for block in received)
+        try:
+            blocks = await trio.to_thread.run_sync(self._open, received)
+            await self._driver.give_synced(blocks)
+        except RefusedBlock as error:
+            while self._given and self._given[-1][0] >= error.height:
+                self._given.pop()
+            self._bar(plan, received[error.height - received[0].height].peer, error.height, error)
 
-    async def _take(self, answer: BlocksAnswer, next_height: int) -> int:
-        self.target_height = max(self.target_height or 0, answer.height)
-        if answer.blocks:
-            log.info("catching up", height=next_height, target=self.target_height)
-        for item in answer.blocks:
-            if item.block.header.height != next_height:
-                raise InvalidMessage(f"expected block {next_height}, got {item.block.header.height}")
-            checked = await trio.to_thread.run_sync(self._open, item.batches)
-            await self._driver.give_synced(item.block, checked)
-            next_height += 1
-            while next_height - self._executed_height() > EXECUTION_LAG_MAX:
-                await self._executed().wait()
-        return next_height
+    def _open(self, received: Sequence[Received]) -> list[tuple[FinalBlock, list[CheckedBatch]]]:
+        """Parse what the blocks order. Raises: RefusedBlock."""
+        opened = []
+        for one in received:
+            try:
+                batches = [open_batch(batch, self._chain_id, self._chain) for batch in one.item.batches]
+            except InvalidMessage as error:
+                raise RefusedBlock(one.height, str(error)) from None
+            opened.append((one.item.block, batches))
+        return opened
 
-    def _open(self, batches: Sequence[Batch]) -> list[CheckedBatch]:
-        return [open_batch(batch, self._chain_id, self._chain) for batch in batches]
+    # -- waiting and telling ------------------------------------------------------------------------
+    def _notify(self) -> None:
+        woken, self._wake = self._wake, trio.Event()
+        woken.set()
+
+    async def _changed(self, timeout_s: float) -> None:
+        """Until something was asked or answered, but not longer than that."""
+        with trio.move_on_after(timeout_s):
+            await self._wake.wait()
+
+    async def _report(self, plan: Plan) -> None:
+        """Measure, and say from time to time how far it is."""
+        said_s = trio.current_time()
+        while True:
+            now_s = trio.current_time()
+            if plan.target is not None:
+                self._samples.append((now_s, self._executed_height(), plan.target))
+            while self._samples and self._samples[0][0] < now_s - RATE_WINDOW_S:
+                self._samples.popleft()
+            progress = self.progress
+            if progress is not None and now_s - said_s >= REPORT_S:
+                said_s = now_s
+                log.info(progress.sentence, height=progress.height)
+            await trio.sleep(REPORT_S / 5)

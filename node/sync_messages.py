@@ -1,6 +1,6 @@
 """What a node that was away asks of its peers, and what they answer, on the sync stream.
 
-A request is answered with final blocks from a height on, each with the batches it orders, as many as
+A request is answered with consecutive final blocks, each with the batches it orders, as many as
 fit. Nothing in an answer is trusted: certificates, lineage and contents are checked by who receives it.
 """
 
@@ -21,14 +21,17 @@ SYNC_BLOCKS_MAX = 512
 """Blocks in one answer."""
 BLOCK_BATCHES_MAX = 8192
 """Batches that one block orders."""
+HEADER_BYTES = 1024
+"""A header with its signatures, roughly."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlocksRequest:
-    """Asks for final blocks from `from_height` on, of the chain with this genesis hash (32 bytes)."""
+    """Asks for the final blocks `first` to `last` of the chain with this genesis hash (32 bytes)."""
 
     genesis: Digest
-    from_height: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,16 @@ class BlocksAnswer:
     blocks: tuple[SyncedBlock, ...]
 
 
-_REQUEST: Field[BlocksRequest] = record(BlocksRequest, genesis=DIGEST, from_height=uint())
+_REQUEST: Field[BlocksRequest] = record(BlocksRequest, genesis=DIGEST, first=uint(), last=uint())
 _SYNCED = record(SyncedBlock, block=FINAL_BLOCK, batches=sequence(BATCH, BLOCK_BATCHES_MAX))
 _ANSWER = record(BlocksAnswer, height=uint(), blocks=sequence(_SYNCED, SYNC_BLOCKS_MAX))
+
+
+def block_bytes(item: SyncedBlock) -> int:
+    """What a block and its batches take, in bytes, as near as it matters for bounds."""
+    envelopes = sum(len(envelope) for batch in item.batches for envelope in batch.envelopes)
+    headers = 1 + len(item.block.descendants) + len(item.batches)
+    return envelopes + headers * HEADER_BYTES
 
 
 def encode_request(request: BlocksRequest) -> bytes:

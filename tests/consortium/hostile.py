@@ -81,7 +81,7 @@ class Hostile:
                 yield stream_class, self._noise(self._chance.randint(1, 2_000))
             yield VOTES, self._noise(VOTES_FRAME_BYTES_MAX)
             yield VOTES, b"\x92\x01" + b"\x91" * 100_000
-            yield SYNC, addressed(Service.BLOCKS, encode_request(BlocksRequest(self._noise(32), 1)))
+            yield SYNC, addressed(Service.BLOCKS, encode_request(BlocksRequest(self._noise(32), 1, 9)))
 
     def forged_votes(self) -> Iterator[Shot]:
         """Its own votes with other signatures, and what others said as if it were its own."""
@@ -122,8 +122,8 @@ class Hostile:
         while True:
             ranges = tuple(BatchRange(tip.digest, 0) for tip in self._have.values()) * 4
             yield BATCHES, encode_message(Get((), ranges))
-            from_height = self._chance.choice((0, 1, 2**64 - 1))
-            yield SYNC, addressed(Service.BLOCKS, encode_request(BlocksRequest(self._chain_id, from_height)))
+            asked = BlocksRequest(self._chain_id, self._chance.choice((0, 1, 2**64 - 1)), 2**64 - 1)
+            yield SYNC, addressed(Service.BLOCKS, encode_request(asked))
 
     def batches(self) -> Iterator[Shot]:
         """Rivals for one place, far ahead of the lane, and with a transaction that nobody signed."""

@@ -38,7 +38,7 @@ READ_BY = {
     "node.members": "node.members.parse_card",
     "node.network.secure": "node.network.secure.accept",
     "node.network.yamux": "node.network.yamux.Session",
-    "node.runtime": "node.runtime.validator_journal",
+    "node.key_binding": "node.key_binding.Binding",
     "node.store": "node.store.height",
     "node.wire": "node.wire.FrameParser",
 }

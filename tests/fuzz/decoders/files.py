@@ -29,10 +29,10 @@ from node.config import CONFIG_FILE, LoadedConfig, config_toml, load_config
 from node.documents import read_json
 from node.errors import ConfigurationError
 from node.journal import Segment, parse_segment
+from node.key_binding import Binding
 from node.keystore import PrivateKey, private_pem, public_pem, read_key, read_public
 from node.members import CARD_PREFIX, Card, parse_card
 from node.proof import Proven, verify_proof
-from node.runtime import _bound_journal
 from node.store import Place, View
 from tests.fuzz.decoders.consensus import VECTORS, values
 from tests.fuzz.harness import JSON_MEMORY_PER_BYTE, Bounds, Decoder
@@ -372,11 +372,11 @@ def decoders() -> Sequence[Decoder]:
             Bounds(memory_per_byte=60),
         ),
         Decoder(
-            "node.runtime.validator_journal",
-            from_file(_bound_journal),
+            "node.key_binding.Binding",
+            from_file(lambda path: Binding(path, bytes(32)).journal_id()),
             damaged,
-            lambda: [bytes(range(16)).hex().encode()],
-            check=lambda data, bound: _is(bound.hex().encode() == data),
+            lambda: [bytes(range(16)).hex().encode(), f"{bytes(16).hex()} {bytes(32).hex()}\n".encode()],
+            check=lambda data, bound: _is(bound is None or data.startswith(bound.hex().encode())),
             executions=200,
         ),
         Decoder(

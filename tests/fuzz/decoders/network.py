@@ -301,7 +301,10 @@ def decoders() -> Sequence[Decoder]:
             "node.sync_messages.decode_request",
             sync_messages.decode_request,
             (DecodeError,),
-            lambda: [sync_messages.encode_request(BlocksRequest(bytes(32), height)) for height in (1, 2**40)],
+            lambda: [
+                sync_messages.encode_request(BlocksRequest(bytes(32), height, height + 63))
+                for height in (1, 2**40)
+            ],
             (MSGPACK,),
             canonical(sync_messages.encode_request),
         ),
