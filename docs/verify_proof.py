@@ -146,6 +146,9 @@ def header_digest(chain_id, header):
 
 # ---------------------------------------------------------------- the proof
 
+FORMATS = ("quorate-proof-1", "quorate-proof-2")
+"""The second has a lineage: how the committee came to be that signed it, from the genesis' own on."""
+
 
 class Invalid(ValueError):
     """The proof does not prove what it claims; the text says at which step."""
@@ -177,16 +180,47 @@ def state_root(key, value, state):
     return current
 
 
+def committee(members):
+    """Validator keys (32 bytes) by number."""
+    keys = {number(member["number"]): digest(member["validator_key"]) for member in array(members)}
+    require(keys and list(keys) == sorted(keys) and len(keys) == len(members), "validators are not in order")
+    require(len(set(keys.values())) == len(keys), "two validators share a key")
+    return keys
+
+
+def committee_digest(chain_id, epoch, validators):
+    """What the last block of an epoch names the next committee by."""
+    fields = [epoch, [[number, key] for number, key in validators.items()]]
+    return sha256(b"quorate/committee/1\n" + chain_id + pack(fields)).digest()
+
+
+def check_final(chain_id, final, epoch, validators):
+    """Require that a quorum of this epoch's validators made `final["header"]` final, or a descendant."""
+    last, name = final["header"], header_digest(chain_id, final["header"])
+    for descendant in array(final["descendants"]):
+        require(digest(descendant["parent"]) == name, "a descendant has another parent")
+        last, name = descendant, header_digest(chain_id, descendant)
+    require(last["epoch"] == epoch, f"the certificate is not of epoch {epoch}, of whose validators we know")
+    message = b"quorate/vote/1\n" + chain_id + pack([3, epoch, last["view"], name])
+    voters = [number(vote["voter"]) for vote in array(final["votes"])]
+    require(voters == sorted(set(voters)), "the votes are not sorted by voter, each once")
+    quorum = len(validators) - (len(validators) - 1) // 3
+    require(len(voters) >= quorum, f"{len(voters)} votes are no quorum of {quorum}")
+    for vote in final["votes"]:
+        require(vote["voter"] in validators, f"{vote['voter']} is no validator")
+        valid = signature_is_valid(validators[vote["voter"]], message, unhex(vote["signature"], 64))
+        require(valid, f"the signature of validator {vote['voter']} is not valid")
+
+
 def verify(proof, genesis):
     """(key, value, height, time in ms of the block that vouches for it). Raises: Invalid."""
     body = json.dumps(genesis["body"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     chain_id = sha256(body.encode()).digest()
-    require(proof["format"] == "quorate-proof-1", f"unknown format {proof['format']!r}")
+    require(proof["format"] in FORMATS, f"unknown format {proof['format']!r}")
     require(digest(proof["genesis_hash"]) == chain_id, "the proof is of a chain with another genesis")
     name = f"{genesis['body']['name']}-{chain_id.hex()[:16]}"
     require(proof["chain"] == name, f"the chain is called {name}")
-    members = genesis["body"]["members"]
-    validators = {number(member["number"]): digest(member["validator_key"]) for member in members}
+    validators = committee(genesis["body"]["members"])
 
     # 1. The state root follows from key, value and siblings.
     key = unhex(proof["key_hex"])
@@ -206,23 +240,20 @@ def verify(proof, genesis):
     header = proof["header"]
     require(current == digest(header["exec_hash"]), "the header vouches for another execution")
 
-    # 4. Each further header names the one before as its parent.
-    last, name = header, header_digest(chain_id, header)
-    for descendant in array(proof["descendants"]):
-        require(digest(descendant["parent"]) == name, "a descendant has another parent")
-        last, name = descendant, header_digest(chain_id, descendant)
+    # 4. Genesis names the first committee; each later one is named by a final block of the epoch before.
+    epoch = 1
+    if proof["format"] == FORMATS[1]:
+        require(array(proof["lineage"]), "the lineage is empty")
+        for boundary in proof["lineage"]:
+            require(boundary["header"]["epoch"] == epoch, f"epoch {epoch} does not end with a block of it")
+            check_final(chain_id, boundary, epoch, validators)
+            epoch, validators = epoch + 1, committee(boundary["committee"])
+            named = digest(boundary["header"]["next_set"])
+            expected = committee_digest(chain_id, epoch, validators)
+            require(named == expected, f"epoch {epoch} has another committee")
 
-    # 5. A quorum of the genesis' validators signed the last header as final.
-    require(last["epoch"] == 1, "the certificate is not of the genesis' validators")
-    message = b"quorate/vote/1\n" + chain_id + pack([3, last["epoch"], last["view"], name])
-    voters = [number(vote["voter"]) for vote in array(proof["votes"])]
-    require(voters == sorted(set(voters)), "the votes are not sorted by voter, each once")
-    quorum = len(validators) - (len(validators) - 1) // 3
-    require(len(voters) >= quorum, f"{len(voters)} votes are no quorum of {quorum}")
-    for vote in proof["votes"]:
-        require(vote["voter"] in validators, f"{vote['voter']} is no validator")
-        valid = signature_is_valid(validators[vote["voter"]], message, unhex(vote["signature"], 64))
-        require(valid, f"the signature of validator {vote['voter']} is not valid")
+    # 5. A quorum of that committee signed the header, or one that follows it, as final.
+    check_final(chain_id, proof, epoch, validators)
     return key, value, height, header["time_ms"]
 
 
@@ -271,7 +302,10 @@ def main():
         return 1
     shown = "no value" if value is None else f"value {show(value)}"
     print(f"VALID: on chain {proof['chain']}, after block {height}, key {show(key)} has {shown}")
-    print(f"signed by {len(proof['votes'])} validators of genesis {proof['genesis_hash']}, block time {when}")
+    signers = f"{len(proof['votes'])} validators of genesis {proof['genesis_hash']}"
+    if proof["format"] == FORMATS[1]:
+        signers += f", in epoch {len(proof['lineage']) + 1}"
+    print(f"signed by {signers}, block time {when}")
     return 0
 
 

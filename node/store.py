@@ -8,6 +8,7 @@ write can leave a hole behind. A key is a space, one byte, and what orders the s
     H                         height
     B ‖ height                FinalBlock
     O ‖ height                digests of the batches that the block orders, in order
+    C ‖ epoch                 Epoch, from the second on
     X ‖ height                exec hash ‖ state root ‖ receipts root ‖ events root
     b ‖ batch digest          Batch
     t ‖ transaction id        Place
@@ -36,12 +37,14 @@ from typing import Any
 import plyvel
 
 from consensus.codec import DIGEST, DIGEST_BYTES, Field, T, boolean, decode, encode, record, uint
+from consensus.committee import COMMITTEE, Committee
 from consensus.errors import CorruptionError, DecodeError, ensure
 from consensus.messages import BATCH, FINAL_BLOCK
 from consensus.types import Batch, Digest, FinalBlock
 from contracts.merkle import Write
 from contracts.receipts import ExecLink
 from node.errors import ConfigurationError, NodeError
+from node.lineage import Boundary
 
 STORE_FORMAT = b"\x01"
 TABLE_CACHE_BYTES = 64 * 1024 * 1024
@@ -54,7 +57,7 @@ HOT_STATE_BYTES = 32 * 1024 * 1024
 """State that execution keeps at hand, keys and values, in bytes."""
 
 _FORMAT, _HEIGHT = b"V", b"H"
-_BLOCK, _ORDER, _LINK, _RECEIPT, _EVENT = b"B", b"O", b"X", b"R", b"E"
+_BLOCK, _ORDER, _LINK, _RECEIPT, _EVENT, _EPOCH = b"B", b"O", b"X", b"R", b"E", b"C"
 _BATCH, _TRANSACTION, _LISTED, _MENTION = b"b", b"t", b"L", b"M"
 _STATE, _AUX, _PAGE = b"S", b"A", b"P"
 _U64 = struct.Struct(">Q")
@@ -93,6 +96,8 @@ class BlockCommit:
 
     link: ExecLink
     block: FinalBlock | None = None
+    next_committee: Committee | None = None
+    """Of the epoch that begins after the block; None for any block but a boundary."""
     batches: tuple[tuple[Digest, Batch], ...] = ()
     transactions: tuple[tuple[bytes, Place], ...] = ()
     mentions: tuple[tuple[str, int], ...] = ()
@@ -103,6 +108,15 @@ class BlockCommit:
     tree_writes: tuple[Write, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The committee of an epoch, and the height of the boundary that named it (0: genesis)."""
+
+    committee: Committee
+    boundary: int
+
+
+_EPOCH_ROW = record(Epoch, committee=COMMITTEE, boundary=uint())
 _PLACE = record(Place, height=uint(), index=uint(), batch=DIGEST, position=uint(), executed=boolean())
 
 
@@ -247,6 +261,18 @@ class View:
         """A batch of a committed block, or None."""
         data = Rows(self._source, _BATCH).get(digest)
         return None if data is None else _decode(BATCH, data, "batch")
+
+    def epochs(self) -> list[Epoch]:
+        """The epochs after the first, in order."""
+        return [_decode(_EPOCH_ROW, row, "epoch") for _, row in Rows(self._source, _EPOCH).each(b"")]
+
+    def lineage(self, epoch: int) -> list[Boundary]:
+        """What leads from genesis to the committee of an epoch: the boundaries before it, in order."""
+        return [
+            Boundary(self.final_block(found.boundary), found.committee)
+            for found in self.epochs()
+            if found.committee.epoch <= epoch
+        ]
 
     def place(self, transaction: bytes) -> Place | None:
         """Where the transaction with this id (32 bytes) is, or None where it is in no committed block."""
@@ -421,6 +447,9 @@ def _block_rows(commit: BlockCommit, places: dict[bytes, Place]) -> Iterator[tup
     yield _ORDER + height, b"".join(digest for digest, _ in commit.batches)
     if commit.block is not None:
         yield _BLOCK + height, encode(FINAL_BLOCK, commit.block)
+    if commit.next_committee is not None:
+        epoch = Epoch(commit.next_committee, link.height)
+        yield _EPOCH + _U64.pack(commit.next_committee.epoch), encode(_EPOCH_ROW, epoch)
     for digest, batch in commit.batches:
         yield _BATCH + digest, encode(BATCH, batch)
     for _, place in commit.transactions:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from consensus.committee import Committee, Validator
+from consensus.committee import Committee, Validator, committee_digest
 from consensus.keys import Ed25519Signer
 from consensus.merkle_list import list_root
 from consensus.messages import batch_digest, batch_payload, header_digest, vote_payload
@@ -27,6 +28,7 @@ from consensus.types import (
 from contracts.merkle import PageCache, Tree, Write
 from contracts.receipts import ExecLink
 from node.genesis import SIGNING_PREFIX, Genesis, parse_body
+from node.lineage import Boundary
 from node.proof import before_genesis
 from node.store import BlockCommit, Place
 
@@ -68,6 +70,11 @@ def make_genesis(members: Sequence[str] = MEMBERS) -> dict[str, Any]:
     }
 
 
+def committee_of(epoch: int, members: Sequence[int]) -> Committee:
+    """These members' committee, each with the same key in every epoch."""
+    return Committee(epoch, tuple(Validator(n, signer(n, 0).public_key) for n in members))
+
+
 class Pages(dict[bytes, bytes]):
     """The pages of a tree, in memory."""
 
@@ -89,8 +96,10 @@ class MiniChain:
         self.genesis_json = make_genesis(members)
         self.genesis: Genesis = parse_body(self.genesis_json["body"], "genesis")
         self.chain_id = self.genesis.hash
-        validators = tuple(Validator(n, signer(n, 0).public_key) for n in range(len(members)))
-        self.committee = Committee(1, validators)
+        self.committee = committee_of(1, range(len(members)))
+        """The first one's: what a verifier learns from the genesis."""
+        self.committees = [self.committee]
+        self.boundaries: list[Boundary] = []
         self.pages = Pages()
         self.state: dict[bytes, bytes] = {}
         self.links = [before_genesis(self.chain_id)]
@@ -112,8 +121,14 @@ class MiniChain:
         envelopes: Sequence[bytes] = (),
         events: Sequence[bytes] = (),
         exec_lag: int = 1,
+        next_members: Sequence[int] | None = None,
+        fillers: int = 0,
     ) -> BlockCommit:
-        """The next block, or genesis; each envelope gets a receipt, its id is its bytes filled up to 32."""
+        """The next block, or genesis; each envelope gets a receipt, its id is its bytes filled up to 32.
+
+        With `next_members` it ends its epoch, and they are the next one's committee; it may become final
+        through one of the `fillers` that follow it.
+        """
         height = self.height + 1
         receipts = tuple(b"receipt of " + envelope for envelope in envelopes)
         root, tree_writes = Tree(self.pages, self.links[-1].state_root, self._cache).update(writes)
@@ -126,16 +141,27 @@ class MiniChain:
         batches = self._batches(envelopes)
         self.cut = tuple(LaneTip(0, batch.header.seq, digest) for digest, batch in batches) or self.cut
         link = self.links[-1].next(root, list_root(receipts), list_root(events))
-        block = None
+        block = following = None
         if height > 0:
             named = self.link(max(0, height - exec_lag))
             header = self.child_header(self.headers[-1] if self.headers else None, named)
+            if next_members is not None:
+                following = committee_of(header.epoch + 1, next_members)
+                header = replace(header, next_set=committee_digest(self.chain_id, following))
             self.headers.append(header)
-            block = self.finalise(header)
+            after = [header]
+            for _ in range(fillers):
+                filler = self.child_header(after[-1], named)
+                after.append(replace(filler, height=header.height, time_ms=header.time_ms))
+            block = self.finalise(header, after[1:])
+            if following is not None:
+                self.committees.append(following)
+                self.boundaries.append(Boundary(block, following))
         self.links.append(link)
         return BlockCommit(
             link=link,
             block=block,
+            next_committee=following,
             batches=batches,
             transactions=tuple(
                 (envelope.ljust(32, b"."), Place(height, index, batches[0][0], index, executed=True))
@@ -153,7 +179,7 @@ class MiniChain:
         view = 2 if parent is None else parent.view + 1  # the first view was skipped
         height = 1 if parent is None else parent.height + 1
         return Header(
-            epoch=1,
+            epoch=len(self.committees),
             view=view,
             height=height,
             parent_view=0 if parent is None else parent.view,
@@ -173,7 +199,10 @@ class MiniChain:
         last = [header, *descendants][-1]
         digest = header_digest(self.chain_id, last)
         payload = vote_payload(self.chain_id, VoteKind.FINALISE, last.epoch, last.view, digest)
-        votes = tuple((n, signer(n, 0).sign(payload)) for n in voters or range(self.committee.quorum))
+        committee = self.committees[last.epoch - 1]
+        votes = tuple(
+            (n, signer(n, 0).sign(payload)) for n in voters or committee.numbers[: committee.quorum]
+        )
         return FinalBlock(
             header, tuple(descendants), Certificate(VoteKind.FINALISE, last.epoch, last.view, digest, votes)
         )

@@ -14,7 +14,7 @@ def test_the_output_in_the_docs_is_true() -> None:
     shown = re.search(r"```console\n(.*?)```", (DOCS / "proofs.md").read_text(), re.DOTALL)
     assert shown is not None
     commands = shown[1].split("$ ")[1:]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         line, expected = command.split("\n", 1)
         _, *arguments = shlex.split(line)

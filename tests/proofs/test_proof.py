@@ -6,23 +6,26 @@ import copy
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from consensus.committee import Committee, committee_digest
 from consensus.keys import verify_ed25519
 from consensus.messages import header_digest, vote_payload
-from consensus.types import VoteKind
+from consensus.types import Header, VoteKind
 from contracts.errors import ProofError
 from node.genesis import load_genesis
-from node.proof import Entry, Proven, _header, certify, read_entry, verify_proof
+from node.lineage import Boundary, lineage_json
+from node.proof import Entry, Proven, certify, read_entry, verify_proof
+from node.proof_json import read_header
 from node.store import Store
-from tests.proofs.minichain import BEGIN_MS, MiniChain, signer
+from tests.proofs.minichain import BEGIN_MS, MiniChain, committee_of, signer
 from tests.proofs.standalone import STANDALONE, standalone
-from tests.proofs.vectors import proof_vectors
+from tests.proofs.vectors import lineage_chain, lineage_vectors, proof_vectors
 
 Verify = Callable[[MiniChain, Any], Proven]
 
@@ -162,7 +165,7 @@ def test_too_few_strange_or_repeated_voters_are_no_quorum(
     grown: tuple[MiniChain, Any, Any], verify: Verify
 ) -> None:
     chain, proof, _ = grown
-    certified = _header(proof["descendants"][-1], "header")
+    certified = read_header(proof["descendants"][-1], "header")
 
     def voted_by(*voters: int) -> dict[str, Any]:
         votes = chain.finalise(certified, voters=voters).certificate.votes
@@ -181,7 +184,7 @@ def test_votes_of_another_kind_or_epoch_do_not_count(
 ) -> None:
     """A quorum that notarised, or one of a later committee, has not said that the block is final."""
     chain, proof, _ = grown
-    last = _header(proof["descendants"][-1], "header")
+    last = read_header(proof["descendants"][-1], "header")
     digest = header_digest(chain.chain_id, last)
 
     def signed(message: bytes) -> list[dict[str, Any]]:
@@ -195,7 +198,7 @@ def test_votes_of_another_kind_or_epoch_do_not_count(
         chain.chain_id, VoteKind.FINALISE, 2, last.view, header_digest(chain.chain_id, later)
     )
     headers = [*proof["descendants"][:-1], proof["descendants"][-1] | {"epoch": 2}]
-    with pytest.raises(REFUSALS, match=r"epoch|not of the genesis"):
+    with pytest.raises(REFUSALS, match="epoch"):
         verify(chain, proof | {"votes": signed(final), "descendants": headers})
 
 
@@ -208,6 +211,124 @@ def test_a_proof_of_another_chain_is_refused(grown: tuple[MiniChain, Any, Any], 
     named_so = proof | {"genesis_hash": other.chain_id.hex(), "chain": other.genesis.chain}
     with pytest.raises(REFUSALS):
         verify(other, named_so)
+
+
+# ---------------------------------------------------------------- lineage
+
+
+@pytest.fixture(scope="module")
+def aged() -> tuple[MiniChain, dict[str, Any]]:
+    """A chain in its third epoch, and a proof that its third committee signed."""
+    return lineage_chain()[0], lineage_vectors()["proof_with_lineage.json"]
+
+
+@both_verifiers
+def test_a_later_committees_proof_verifies_by_its_lineage(
+    aged: tuple[MiniChain, Any], verify: Verify
+) -> None:
+    chain, proof = aged
+    assert [len(boundary["committee"]) for boundary in proof["lineage"]] == [5, 4]
+    assert [len(boundary["descendants"]) for boundary in proof["lineage"]] == [0, 1]
+    assert verify(chain, proof) == Proven(6, b"account/7", b"at 6", BEGIN_MS + 7000)
+
+
+@both_verifiers
+def test_a_lineage_with_anything_changed_is_refused(aged: tuple[MiniChain, Any], verify: Verify) -> None:
+    """But for the votes beyond a quorum that somebody leaves out, and nothing is then said otherwise."""
+    chain, proof = aged
+    refused = 0
+    for path, value in leaves(proof["lineage"]):
+        for new in (
+            alternatives(value) if path else [[], proof["lineage"][:1], proof["lineage"][1:], None, {}]
+        ):
+            if type(new) is type(value) and new == value:
+                continue
+            with pytest.raises(REFUSALS):
+                verify(chain, replaced(proof, ("lineage", *path), new))
+            refused += 1
+    assert refused > 500
+
+
+@both_verifiers
+def test_only_the_epoch_that_ends_names_the_next_committee(
+    aged: tuple[MiniChain, Any], verify: Verify
+) -> None:
+    """Forged lineages of a quorum of strangers, of another epoch, of too few, and for the wrong committee."""
+    chain, proof = aged
+    boundary = chain.boundaries[0].block
+
+    def forged(header: Header, committee: Committee, voters: Sequence[int]) -> dict[str, Any]:
+        named = replace(header, next_set=committee_digest(chain.chain_id, committee))
+        first = lineage_json([Boundary(chain.finalise(named, voters=voters), committee)])
+        return {**proof, "lineage": [*first, *proof["lineage"][1:]]}
+
+    strangers = committee_of(2, range(4, 8))
+    verify(chain, forged(boundary.header, chain.committees[1], [0, 1, 2]))
+    for header, committee, voters in (
+        (boundary.header, chain.committees[1], [0, 1]),
+        (boundary.header, chain.committees[1], [4, 5, 6]),
+        (boundary.header, strangers, [0, 1, 4]),
+        (replace(boundary.header, epoch=2), chain.committees[1], [0, 1, 2, 3]),
+        (boundary.header, replace(chain.committees[1], epoch=3), [0, 1, 2]),
+    ):
+        with pytest.raises(REFUSALS):
+            verify(chain, forged(header, committee, voters))
+    with pytest.raises(REFUSALS):  # a true committee of epoch 2 does not sign for epoch 3
+        verify(chain, forged(boundary.header, strangers, [0, 1, 2]))
+
+
+@both_verifiers
+def test_a_committees_name_covers_epoch_numbers_and_keys(aged: tuple[MiniChain, Any], verify: Verify) -> None:
+    chain, proof = aged
+    boundary = chain.boundaries[0].block
+    unnamed = lineage_json([Boundary(replace(boundary, header=replace(boundary.header, next_set=None)),
+                                     chain.committees[1])])  # fmt: skip
+    with pytest.raises(REFUSALS):
+        verify(chain, proof | {"lineage": [*unnamed, *proof["lineage"][1:]]})
+    for change in ({"number": 9}, {"validator_key": signer(9, 0).public_key.hex()}):
+        with pytest.raises(REFUSALS):
+            verify(
+                chain,
+                replaced(proof, ("lineage", 0, "committee", 4), proof["lineage"][0]["committee"][4] | change),
+            )
+
+
+@both_verifiers
+def test_each_format_has_just_its_own_fields(
+    aged: tuple[MiniChain, Any], grown: tuple[MiniChain, Any, Any], verify: Verify
+) -> None:
+    chain, proof = aged
+    without = {name: value for name, value in proof.items() if name != "lineage"}
+    for wrong in (
+        without,
+        without | {"format": "quorate-proof-1"},
+        proof | {"format": "quorate-proof-3"},
+        proof | {"lineage": []},
+        grown[1] | {"format": "quorate-proof-2", "lineage": []},
+    ):
+        with pytest.raises(REFUSALS):
+            verify(chain, wrong)
+
+
+def test_a_store_keeps_what_a_lineage_needs(tmp_path: Path) -> None:
+    """Proofs from before, between and after two changes, all with nothing but the genesis."""
+    chain, commits = lineage_chain()
+    store = Store.open(tmp_path)
+    epochs = []
+    for commit in commits:
+        before = read_entry(store, b"account/7") if store.height() >= 0 else None
+        store.commit(commit)
+        if before is not None:
+            proof = certify(store, before, chain=chain.genesis.chain, genesis_hash=chain.chain_id)
+            assert proof is not None
+            assert by_node(chain, proof) == by_stranger(chain, proof)
+            epochs.append(1 + len(proof.get("lineage", ())))
+    assert epochs == [1, 1, 1, 2, 2, 3, 3]
+    assert [(row.committee, row.boundary) for row in store.epochs()] == [
+        (chain.committees[1], 3),
+        (chain.committees[2], 5),
+    ]
+    store.close()
 
 
 # ---------------------------------------------------------------- from a store

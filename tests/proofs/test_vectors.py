@@ -51,7 +51,7 @@ def test_the_cases_show_every_kind_of_end() -> None:
     assert any("00" * 32 in proof["siblings"] for proof in proofs), "an empty sibling"
 
 
-@pytest.mark.parametrize("name", ["proof_of_value.json", "proof_of_absence.json"])
+@pytest.mark.parametrize("name", ["proof_of_value.json", "proof_of_absence.json", "proof_with_lineage.json"])
 def test_a_published_proof_verifies_with_our_code_and_without(name: str) -> None:
     """Files that were published once must verify for ever, so they are not made anew here."""
     proof, genesis_json = (json.loads((FOLDER / file).read_text()) for file in (name, "genesis.json"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts.merkle import EMPTY, Tree
 from node.proof import Entry, build_proof
+from node.store import BlockCommit
 from tests.proofs.minichain import MiniChain, Pages
 from tests.proofs.standalone import DOCS
 
@@ -86,9 +87,42 @@ def proof_vectors() -> dict[str, Any]:
     return {"genesis.json": chain.genesis_json, **proofs}
 
 
+def lineage_chain() -> tuple[MiniChain, list[BlockCommit]]:
+    """Seven blocks: epoch 2, of members 0 to 4, begins after block 3, epoch 3, of 1 to 4, after block 5."""
+    chain = MiniChain()
+    commits = [chain.grow([(b"account/%d" % number, b"%d" % number) for number in range(50)])]
+    for height in range(1, 8):
+        members = {3: range(5), 5: range(1, 5)}.get(height)
+        commits.append(
+            chain.grow([(b"account/7", b"at %d" % height)], next_members=members, fillers=height == 5)
+        )
+    return chain, commits
+
+
+def lineage_vectors() -> dict[str, Any]:
+    """A proof of block 6, vouched for by block 7, which the committee of epoch 3 made final."""
+    chain, commits = lineage_chain()
+    link, block = chain.link(6), commits[7].block
+    assert block is not None
+    pages, state = Pages(), dict[bytes, bytes | None]()
+    for commit in commits[:7]:
+        pages.write(commit.tree_writes)
+        state |= dict(commit.state_writes)
+    entry = Entry(
+        6,
+        link.state_root,
+        b"account/7",
+        state[b"account/7"],
+        Tree(pages, link.state_root).prove(b"account/7"),
+    )
+    links = [chain.link(5), link]
+    proof = build_proof(chain.genesis.chain, chain.chain_id, entry, links, block, chain.boundaries)
+    return {"proof_with_lineage.json": proof}
+
+
 def all_vectors() -> dict[str, str]:
     """File names and what is in them."""
-    vectors = {"state_tree.json": tree_vectors(), **proof_vectors()}
+    vectors = {"state_tree.json": tree_vectors(), **proof_vectors(), **lineage_vectors()}
     return {name: json.dumps(value, indent=1, ensure_ascii=False) + "\n" for name, value in vectors.items()}
 
 
