@@ -154,6 +154,6 @@ class Checks:
         """Whether every honest machine executed everything that an honest machine acknowledged."""
         height = max(machine.ledger.height for machine in machines)
         return all(
-            machine.ledger.height == height and all(i in machine.ledger.executed for i in self._acknowledged)
+            machine.ledger.height == height and all(map(machine.ledger.settled, self._acknowledged))
             for machine in machines
         )

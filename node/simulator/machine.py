@@ -21,7 +21,7 @@ from consensus.effects import (
     SyncNeeded,
 )
 from consensus.errors import CorruptionError, InvalidMessage
-from consensus.messages import Message
+from consensus.messages import Message, batch_digest
 from consensus.records import encode_record
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
@@ -30,8 +30,7 @@ from node.journal import JournalFailed
 from node.simulator.byzantine import BEHAVIOURS, Behaviour
 from node.simulator.checks import Failed
 from node.simulator.disk import ERRORS, Disk, refused
-from node.simulator.genesis import CHAIN, CHAIN_ID, WALL_START_MS
-from node.simulator.ledger import Ledger
+from node.simulator.genesis import WALL_START_MS
 
 if TYPE_CHECKING:
     from node.simulator.world import World
@@ -79,7 +78,7 @@ class Machine:
         self.number = number
         self.twin = twin
         self.disk = Disk(self._before_disk_operation)
-        self.ledger = Ledger()
+        self.ledger = world.application.ledger()
         self.lost = False
         """Its journal is damaged: it will not come back."""
         self.replica: Replica | None = None
@@ -113,7 +112,10 @@ class Machine:
 
     def has_durably(self, batch: Batch) -> bool:
         """Whether a batch is in the journal, or executed and in the store."""
-        return encode_record(batch) in self.disk.durable or batch in self.ledger.batches.values()
+        return (
+            encode_record(batch) in self.disk.durable
+            or self.ledger.batch(batch_digest(self.world.application.chain_id, batch.header)) == batch
+        )
 
     # -- life ---------------------------------------------------------------------------------------
     def now(self) -> Now:
@@ -129,15 +131,16 @@ class Machine:
         world = self.world
         try:
             records = self._open_journal()
+            self.ledger.restart()
             self.replica = Replica(
-                chain_id=CHAIN_ID,
-                chain=CHAIN,
+                chain_id=world.application.chain_id,
+                chain=world.application.chain,
                 me=self.number,
                 signer=world.signers[self.number],
                 verifier=world.verifier,
-                parameters=world.swarm.parameters,
-                genesis_time_ms=WALL_START_MS - 1,
-                batch_source=self.ledger.batches.get,
+                parameters=world.application.parameters,
+                genesis_time_ms=world.application.genesis_time_ms,
+                batch_source=self.ledger.batch,
                 records=records,
                 anchor=self.ledger.anchor(world.committee),
                 now=self.now(),
@@ -376,10 +379,12 @@ class Machine:
         try:
             self._point()
             finalised = self._executing[0]
-            batches = {digest: self.replica.batch(digest) for digest in finalised.batches}
-            held = {digest: batch for digest, batch in batches.items() if batch is not None}
-            transactions = tuple(t for digest in finalised.batches for t in self.replica.transactions(digest))
-            exec_hash, changed = self.ledger.commit(finalised.block, held, transactions)
+            ordered = [
+                (digest, batch, self.replica.transactions(digest))
+                for digest in finalised.batches
+                if (batch := self.replica.batch(digest)) is not None
+            ]
+            exec_hash, changed = self.ledger.commit(finalised, ordered)
             self.world.checks.on_executed(self, finalised.block.header.height, exec_hash)
             self._point()
         except Crash:
@@ -404,7 +409,7 @@ class Machine:
         if self.replica is None:
             return
         blocks = [
-            self.ledger.blocks[height]
+            self.ledger.block(height)
             for height in range(from_height, min(from_height + SYNC_BLOCKS, self.ledger.height + 1))
         ]
         if blocks:
@@ -418,5 +423,6 @@ class Machine:
     def _take_block(
         self, sender: int, block: FinalBlock, batches: tuple[Batch, ...], replica: Replica, now: Now
     ) -> None:
-        opened = [open_batch(batch, CHAIN_ID, CHAIN) for batch in batches]
+        application = self.world.application
+        opened = [open_batch(batch, application.chain_id, application.chain) for batch in batches]
         self._blaming(sender, lambda: replica.on_synced(block, opened, now))

@@ -3,7 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import sha256
 
 from consensus.batches import CheckedBatch, check_batch
@@ -12,15 +12,13 @@ from consensus.keys import Signer
 from consensus.messages import Message, decode_message, encode_message
 from consensus.transactions import (
     Transaction,
-    canonical_json,
-    make_envelope,
-    parse_transaction,
-    signed_bytes,
 )
 from consensus.types import Batch
+from node.simulator.application import Application
 from node.simulator.chance import Chance
 from node.simulator.checks import Checks, Failed
-from node.simulator.genesis import CHAIN, CHAIN_ID, WALL_START_MS
+from node.simulator.counting import Counting
+from node.simulator.genesis import WALL_START_MS
 from node.simulator.keys import scheme
 from node.simulator.machine import Crashes, Machine, NoCrashes
 from node.simulator.swarm import Swarm
@@ -33,8 +31,11 @@ EVENTS_MAX = 500_000
 class World:
     """One run."""
 
-    def __init__(self, swarm: Swarm, crashes: Crashes | None = None) -> None:
+    def __init__(
+        self, swarm: Swarm, crashes: Crashes | None = None, application: Application | None = None
+    ) -> None:
         self.swarm = swarm
+        self.application = application or Counting(swarm)
         self.chance = Chance(swarm.seed ^ 0x5EED)
         self.now_ms = 0
         self.healed = False
@@ -125,11 +126,11 @@ class World:
         if key not in self._checked:
             self._checked[key] = check_batch(
                 batch,
-                chain_id=CHAIN_ID,
-                chain=CHAIN,
+                chain_id=self.application.chain_id,
+                chain=self.application.chain,
                 key=self.signers[batch.header.lane].public_key,
                 verifier=self.verifier,
-                parameters=self.swarm.parameters,
+                parameters=self.application.parameters,
             )
         return self._checked[key]
 
@@ -171,11 +172,8 @@ class World:
 
     # -- clients ------------------------------------------------------------------------------------
     def transaction(self, **args: int) -> Transaction:
-        """A new one, signed; `args` are its call's."""
-        self._salt += 1
-        if self.swarm.timers and self.chance.happens(0.3):
-            args["wake_after_ms"] = self.chance.between(1, 4_000)
-        return _transaction(self.swarm.ed25519, self._salt, tuple(sorted(args.items())))
+        """A new one, signed; `args`, where given, are those of its call."""
+        return self.application.transaction(self.chance, WALL_START_MS + self.now_ms, **args)
 
     def _submit(self) -> None:
         if self.healed:
@@ -236,6 +234,7 @@ class World:
             self.run_until(self.now_ms + 200)
         took_ms = self.now_ms - healed_ms
         self.rest()
+        self.application.check([machine.ledger for machine in self.honest])
         return took_ms
 
     def rest(self) -> None:
@@ -244,30 +243,14 @@ class World:
         for _ in range(60):
             self.run_until(self.now_ms + 10_000)
             heights = {machine.ledger.height for machine in self.honest}
-            if heights == {last} and not any(machine.ledger.timers for machine in self.honest):
+            waiting = any(machine.ledger.next_wakeup_ms is not None for machine in self.honest)
+            if heights == {last} and not waiting:
                 return
             last = max(heights)
         raise Failed(f"an idle chain keeps growing or nodes stay behind: {self.describe()}")
 
     def describe(self) -> str:
         return "; ".join(machine.describe() for machine in self.machines)
-
-
-@lru_cache(maxsize=8_192)
-def _transaction(ed25519: bool, salt: int, args: tuple[tuple[str, int], ...]) -> Transaction:
-    """The same in every world, so that a process makes it once."""
-    make_signer, _ = scheme(ed25519)
-    client = make_signer(sha256(b"client").digest())
-    fields = {
-        "chain": CHAIN,
-        "sender": "client",
-        "calls": [{"contract": "counter", "action": "add", "args": dict(args)}],
-        "expires_ms": WALL_START_MS,
-        "salt": str(salt),
-    }
-    body = canonical_json(fields)
-    envelope = make_envelope(body, [(client.public_key, client.sign(signed_bytes(body)))])
-    return parse_transaction(envelope, CHAIN)
 
 
 class RandomCrashes(Crashes):

@@ -5,6 +5,7 @@ from typing import Any
 from consensus.effects import Report, ReportKind
 from consensus.replica import Replica
 from consensus.transactions import Transaction
+from node.simulator.counting import CountingLedger
 from node.simulator.machine import Machine
 from node.simulator.swarm import Swarm
 from node.simulator.world import World
@@ -20,6 +21,12 @@ class Cluster:
     def __getitem__(self, number: int) -> Machine:
         """The member's (first) process."""
         return next(machine for machine in self.world.machines if machine.number == number)
+
+    def ledger(self, number: int) -> CountingLedger:
+        """What the member has executed."""
+        ledger = self[number].ledger
+        assert isinstance(ledger, CountingLedger)
+        return ledger
 
     def replica(self, number: int) -> Replica:
         replica = self[number].replica
@@ -44,7 +51,7 @@ class Cluster:
 
     def has_executed(self, transaction: Transaction) -> bool:
         running = [machine for machine in self.world.honest if machine.replica is not None]
-        return all(transaction.id in machine.ledger.executed for machine in running)
+        return all(machine.ledger.settled(transaction.id) for machine in running)
 
     def heights(self) -> list[int]:
         """Executed heights, by machine."""

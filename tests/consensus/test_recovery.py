@@ -7,8 +7,8 @@ from consensus.delivery import AHEAD_MAX
 from consensus.errors import CorruptionError
 from consensus.records import decode_record, encode_record
 from consensus.types import Batch, Certificate, Digest, Header, Vote, VoteKind
+from node.simulator.counting import CountingLedger
 from node.simulator.disk import Disk
-from node.simulator.ledger import Ledger
 from node.simulator.machine import Crashes, Machine
 from tests.consensus.cluster import Cluster
 from tests.consensus.support import digest, lane_of, vote
@@ -95,7 +95,7 @@ class TestRestart:
         assert cluster.replica(0)._state.lanes.of(0).tip.seq == 3
         cluster.world.part()
         cluster.commit(0)
-        last, _ = cluster[1].ledger.blocks[cluster[1].ledger.height]
+        last, _ = cluster.ledger(1).blocks[cluster[1].ledger.height]
         assert last.header.cut[0].seq == 4
 
     def test_a_restarted_leader_proposes_the_same_block_again(self) -> None:
@@ -106,7 +106,7 @@ class TestRestart:
         (first,) = headers(cluster[1].disk)
         assert cluster[1].replica is None
         cluster.run(1_000)
-        assert cluster[0].ledger.blocks[1][0].header == first
+        assert cluster.ledger(0).blocks[1][0].header == first
 
     def test_a_lost_ledger_is_rebuilt_from_the_journal_block_by_block(
         self, monkeypatch: pytest.MonkeyPatch
@@ -117,7 +117,7 @@ class TestRestart:
             cluster.commit()
         height = cluster[0].ledger.height
         cluster[0].stop()
-        cluster[0].ledger = Ledger()
+        cluster[0].ledger = CountingLedger()
         walks: list[Digest] = []
         path = Chain.path
 

@@ -44,9 +44,9 @@ class TestRest:
         cluster.submit(1, wake_after_ms=30_000)
         cluster.run(29_000)
         before = cluster.heights()
-        assert cluster[0].ledger.timers != []
+        assert cluster.ledger(0).timers != []
         cluster.run(3_000)
-        assert all(machine.ledger.timers == [] for machine in cluster.world.machines)
+        assert all(machine.ledger.next_wakeup_ms is None for machine in cluster.world.machines)
         assert [after - height for after, height in zip(cluster.heights(), before, strict=True)] == [
             2,
             2,
@@ -132,7 +132,7 @@ class TestBackPressure:
         cluster.run(400_000)
         assert all(cluster.has_executed(transaction) for transaction in sent)
         previous: Header | None = None
-        for block, batches in cluster[0].ledger.blocks.values():
+        for block, batches in cluster.ledger(0).blocks.values():
             header = block.header
             assert not batches or lag_allows_content(header.height, header.exec_height, PARAMETERS)
             assert previous is None or header.exec_height >= previous.exec_height
@@ -175,7 +175,7 @@ class TestLanes:
                 cluster.submit(number)
             cluster.run(400)
         first_lanes = set()
-        for block, batches in cluster[0].ledger.blocks.values():
+        for block, batches in cluster.ledger(0).blocks.values():
             lanes = [batch.header.lane for batch in batches]
             expected = execution_order(block.header.cut, block.header.height)
             assert lanes == [lane for lane in expected if lane in lanes]
@@ -188,7 +188,7 @@ class TestTime:
         cluster = Cluster(behaviours=((2, "misdate"),))
         for number in (0, 1, 3):
             cluster.commit(number)
-        leaders = {block.header.view % 4 for block, _ in cluster[0].ledger.blocks.values()}
+        leaders = {block.header.view % 4 for block, _ in cluster.ledger(0).blocks.values()}
         assert 2 not in leaders
         assert cluster.reports(ReportKind.REFUSED_PROPOSAL) != []
 
@@ -219,7 +219,7 @@ class TestDivergence:
         assert dict(alarm.fields)["height"] == wrong
         assert "stopped" in cluster.why(2)
         for transaction in sent:
-            assert all(transaction.id in cluster[other].ledger.executed for other in (0, 1, 3))
+            assert all(transaction.id in cluster.ledger(other).executed for other in (0, 1, 3))
 
     @pytest.mark.parametrize("height", [1, 2])
     def test_f_plus_1_signed_words_stop_it_too_and_f_do_not(self, height: int) -> None:
@@ -252,7 +252,7 @@ class TestCatchUp:
             transaction = cluster.submit(0)
             cluster.world.run_until(
                 cluster.world.now_ms + 60_000,
-                lambda: transaction.id in cluster[0].ledger.executed,  # noqa: B023
+                lambda: transaction.id in cluster.ledger(0).executed,  # noqa: B023
             )
         cluster.world.part()
 
@@ -289,7 +289,7 @@ class TestCatchUp:
         cluster.commit()
         cluster.run(3_000)
         fresh = Cluster()
-        block, _ = cluster[0].ledger.blocks[1]
+        block, _ = cluster.ledger(0).blocks[1]
         wrong_header = replace(block.header, time_ms=block.header.time_ms + 1)
         empty = Certificate(F, 1, block.header.view, header_digest(CHAIN_ID, block.header), ())
         for forged in (
@@ -307,7 +307,7 @@ class TestCatchUp:
         cluster.commit()
         cluster.run(3_000)
         fresh = Cluster()
-        block, batches = cluster[0].ledger.blocks[1]
+        block, batches = cluster.ledger(0).blocks[1]
         opened = [open_batch(batch, CHAIN_ID, CHAIN) for batch in batches]
         stowaway = lane_of(2, 1)[0]
         replica = fresh.replica(3)
@@ -343,7 +343,7 @@ class TestBadMessages:
         cluster = Cluster()
         replica, now = cluster.replica(0), cluster[0].now()
         cluster.commit()
-        block, _ = cluster[1].ledger.blocks[1]
+        block, _ = cluster.ledger(1).blocks[1]
         leader = block.header.view % 4
         header = replace(block.header, view=block.header.view + 4)
         named = header_digest(CHAIN_ID, header)
