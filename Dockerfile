@@ -1,6 +1,6 @@
 # A member's node, from the same lock as everywhere else; no compiler in any stage.
 #   docker build -t quorate .
-#   docker run -v member-data:/var/lib/quorate -p 4001:4001 -p 127.0.0.1:7750:7750 quorate start
+#   docker run -v member-data:/var/lib/quorate -p 4001:4001 -p 127.0.0.1:7750:7750 -p 127.0.0.1:7760:7760 quorate start
 ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS build
@@ -24,14 +24,15 @@ ENV PATH=/opt/quorate/bin:$PATH \
     QUORATE_DATA=/var/lib/quorate \
     QUORATE_LISTEN=/ip4/0.0.0.0/tcp/4001 \
     QUORATE_API_HOST=0.0.0.0 \
+    QUORATE_OPS_ADDRESS=0.0.0.0:7760 \
     QUORATE_LOG_FORMAT=json
 USER quorate
 WORKDIR /var/lib/quorate
 VOLUME /var/lib/quorate
-# The network of members, and the API.
-EXPOSE 4001 7750
+# The network of members, the API, probes and metrics.
+EXPOSE 4001 7750 7760
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:7750/livez', timeout=2)"]
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:7760/livez', timeout=2)"]
 ENTRYPOINT ["quorate"]
 CMD ["start"]

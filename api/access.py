@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import ApiError, problem
 from api.gateway import Gateway
 
-PROBES = frozenset({"/livez", "/readyz", "/metrics", "/version"})
+PROBES = frozenset({"/livez", "/readyz", "/version"})
 """Asked by machines that know the node by an address only; never filtered by host."""
 STREAMS_MAX = 256
 """Event streams open at a time."""

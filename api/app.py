@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api import contracts, errors, ledger, openapi, ops, stream, transactions
 from api.access import Access, Bodies, Guard, Slots
 from api.gateway import Gateway
+from api.metrics import ApiMetrics, CountRequests
 from api.pages import routes as pages
 
 
@@ -24,9 +25,9 @@ def create_app(
 ) -> FastAPI:
     """The API and the pages of one node.
 
-    `access` says which host names and origins are let in; `registry` may hold the node's own metrics, which
-    /metrics then shows too. Serve it with uvicorn and a `timeout_graceful_shutdown`, else an open event
-    stream holds up the exit; calling `begin_shutdown` first lets streams end by themselves.
+    `access` says which host names and origins are let in; what the API measures goes into `registry`, which
+    the ops port shows. Serve it with uvicorn and a `timeout_graceful_shutdown`, else an open event stream
+    holds up the exit; calling `begin_shutdown` first lets streams end by themselves.
     """
     access = access or Access()
     app = FastAPI(
@@ -45,7 +46,7 @@ def create_app(
     app.state.streams = Slots(access.streams_max)
     app.state.waits = Slots(access.waits_max)
     app.state.bodies = Bodies(access.bodies_bytes_max, access.body_s_max)
-    app.state.metrics = ops.Metrics(registry or CollectorRegistry())
+    metrics = ApiMetrics(registry or CollectorRegistry(), app.state.streams)
     errors.install(app, lambda path: openapi.methods_of(app, path))
     for module in (transactions, contracts, ledger, stream, ops):
         app.include_router(module.router)
@@ -60,7 +61,7 @@ def create_app(
             expose_headers=["Chain-Height", "ETag", "Location", "Retry-After"],
         )
     app.add_middleware(Guard, gateway=gateway, access=access)
-    app.add_middleware(ops.CountRequests, metrics=app.state.metrics)
+    app.add_middleware(CountRequests, metrics=metrics)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def document() -> JSONResponse:

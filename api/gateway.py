@@ -104,8 +104,13 @@ class Gateway(Protocol):
         """The receipt it would get now, without committing anything."""
 
     async def node(self) -> JsonObject:
-        """{member, version, chain, height, time_ms, clock_ms, state_root, exec_hash, dev, why: sentence,
+        """{member, version, chain, height, time_ms, clock_ms, state_root, exec_hash, dev,
+        disk_free_bytes, why: sentence,
         consensus: {epoch, view, quorum, ...}, peers: [{member, connected, height, ...}]}."""
+
+    async def why(self) -> JsonObject:
+        """{sentence, phase, missing: [{member, unreachable_ms, behind_blocks, ...}], next_ms, ...}, see
+        `api.schemas.Why`."""
 
     async def members(self) -> Sequence[JsonObject]:
         """{id, number, title, state: "here" | "connected" | "unreachable", height | null, ...}, by number."""

@@ -158,7 +158,4 @@ async def status(node: Node) -> Response:
 )
 async def why(node: Node) -> Response:
     """What the node waits for, who is missing, and what comes next."""
-    now = await node.node()
-    return Json(
-        {"sentence": now["why"]} | {name: now[name] for name in ("height", "time_ms", "consensus", "peers")}
-    )
+    return Json(await node.why())

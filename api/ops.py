@@ -1,27 +1,38 @@
-"""For those who run a node: probes, metrics, version; and a development node's clock."""
+"""For those who run a node: probes on the API, the ops port with metrics and log levels, a dev node's clock.
+
+The ops port is an application of its own, served in a thread of its own: it answers while the API is full or
+hangs, and the API's port gives nothing away that only the operator should see.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+import orjson
+from fastapi import APIRouter, FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from api import bodies, schemas
-from api.access import read_json
+from api.access import Access, read_json
 from api.errors import ApiError, problem
 from api.gateway import Gateway, JsonObject, Refused
 from api.http import Json, Node, take_object
 from api.openapi import body_of, problems
+from api.probes import ANSWER_S_MAX, missing, readiness
 
-BLOCKS_BEHIND_MAX = 10
-"""A node that is further behind its peers is not ready."""
 CLOCK_MS_MAX = 10 * 366 * 86_400_000
 """A development node's clock moves at most this far at once: ten years."""
 CLOCK_BYTES_MAX = 1024
+LEVEL_BYTES_MAX = 1024
+LEVEL_S_MAX = 7 * 86_400
+"""Longest time for which a level of the log may be set, in seconds."""
 
 router = APIRouter(tags=["operations"])
+
+
+# ---------------------------------------------------------------- on the API's port
 
 
 @router.get("/livez", summary="Is the process alive?", response_model=dict[str, bool], responses={})
@@ -37,33 +48,18 @@ async def live() -> Response:
     responses={**problems("unavailable")},
 )
 async def ready(request: Request, node: Node) -> Response:
-    """200 when the node runs, reaches a quorum and has caught up; otherwise 503 with what is missing."""
-    checks = await _checks(node, stopping=request.app.state.closing.is_set())
-    missing = [check["detail"] for check in checks if not check["ok"]]
-    if missing:
-        return problem(request, "unavailable", "; ".join(missing), {"ready": False, "checks": checks})
+    """200 when the node runs, reaches a quorum, has caught up and has room on its disk; otherwise 503 with
+    what is missing."""
+    checks = await readiness(node, stopping=request.app.state.closing.is_set())
+    if lacking := missing(checks):
+        return problem(request, "unavailable", lacking, {"ready": False, "checks": checks})
     return Json({"ready": True, "checks": checks})
 
 
 @router.get("/version", response_model=schemas.Version, summary="What runs here", responses=problems())
 async def version(node: Node) -> Response:
     """The software's version, the chain and the member."""
-    now = await node.node()
-    return Json({name: now[name] for name in ("version", "chain", "member")})
-
-
-@router.get(
-    "/metrics", summary="Metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
-)
-async def metrics(request: Request, node: Node) -> Response:
-    """In the text format of Prometheus."""
-    measures: Metrics = request.app.state.metrics
-    measures.streams.set(request.app.state.streams.taken)
-    try:
-        measures.observe(await node.node())
-    except Refused:
-        measures.up.set(0)
-    return Response(generate_latest(measures.registry), media_type=CONTENT_TYPE_LATEST)
+    return Json(await _version(node))
 
 
 @router.post(
@@ -89,79 +85,103 @@ async def clock(request: Request, node: Node) -> Response:
     return Json(await node.advance_clock(by_ms))
 
 
-class Metrics:
-    """What the API measures; the node's own measures may share the registry."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.registry = registry
-        self.requests = Counter(
-            "quorate_api_requests", "Requests answered", ["method", "route", "status"], registry=registry
-        )
-        self.streams = Gauge("quorate_api_streams", "Event streams open", registry=registry)
-        self.up = Gauge("quorate_up", "1 when the node answers the API", registry=registry)
-        self._height = Gauge("quorate_consensus_height", "Newest executed block", registry=registry)
-        self._validators = Gauge("quorate_consensus_validators", "Validators of the epoch", registry=registry)
-        self._missing = Gauge(
-            "quorate_consensus_missing_validators", "Validators out of reach", registry=registry
-        )
-        self._peers = Gauge("quorate_p2p_peers", "Peers connected", registry=registry)
-
-    def observe(self, now: JsonObject) -> None:
-        """Take over what the gateway says of the node."""
-        connected = _connected(now)
-        self.up.set(1)
-        self._height.set(now["height"])
-        self._validators.set(len(now["peers"]) + 1)
-        self._missing.set(len(now["peers"]) - connected)
-        self._peers.set(connected)
+async def _version(node: Gateway) -> JsonObject:
+    now = await node.node()
+    return {name: now[name] for name in ("version", "chain", "member")}
 
 
-class CountRequests:
-    """ASGI middleware that counts answers by method, route and status."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._requests = metrics.requests
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_and_count(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                # The route's pattern, never the path: a client must not be able to make up series.
-                route = getattr(scope.get("route"), "path", "none")
-                self._requests.labels(scope["method"], route, message["status"]).inc()
-            await send(message)
-
-        await self._app(scope, receive, send_and_count if scope["type"] == "http" else send)
+# ---------------------------------------------------------------- on the ops port
 
 
-async def _checks(gateway: Gateway, *, stopping: bool) -> list[dict[str, Any]]:
-    """Every condition of readiness, whether it holds, and how."""
-    checks = [_check("running", not stopping, "the node is stopping" if stopping else "the node runs")]
-    try:
-        now = await gateway.node()
-    except Refused as refused:
-        return [*checks, _check("node", False, refused.detail)]
-    reached, quorum = _connected(now) + 1, now["consensus"]["quorum"]
-    heights = [peer["height"] for peer in now["peers"] if peer["height"] is not None]
-    behind = max([*heights, now["height"]]) - now["height"]
-    return [
-        *checks,
-        _check(
-            "peers",
-            reached >= quorum,
-            f"{reached} of {quorum} validators for a quorum in reach, this one included",
-        ),
-        _check(
-            "caught up",
-            behind <= BLOCKS_BEHIND_MAX,
-            f"{behind} blocks behind the peers, {BLOCKS_BEHIND_MAX} allowed",
-        ),
-    ]
+class LogLevels(Protocol):
+    """The least levels that are logged."""
+
+    def describe(self) -> JsonObject:
+        """{default, levels: names from least to most, loggers: {name: {level, until_ms | null}}}."""
+
+    def set(self, logger: str | None, level: str | None, for_s: int | None) -> None:
+        """Let `logger` (None: every one without a level of its own) log from `level` on (None: from the
+        default, as it was at the start), for that long or until it is set again. Raises: ValueError."""
 
 
-def _check(name: str, ok: bool, detail: str) -> dict[str, Any]:
-    return {"check": name, "ok": ok, "detail": detail}
+def create_ops_app(
+    gateway: Gateway,
+    *,
+    registry: CollectorRegistry,
+    levels: LogLevels,
+    stopping: Callable[[], bool],
+    access: Access | None = None,
+) -> FastAPI:
+    """What an operator's machines ask; to be served on an address that only they reach.
+
+    Nothing here is filtered by the header Host but what changes something: probes know a node by address.
+    """
+    app = FastAPI(title="quorate ops", docs_url=None, redoc_url=None, openapi_url=None)
+    access = access or Access()
+
+    @app.get("/livez")
+    async def live() -> Response:
+        return Json({"live": True})
+
+    @app.get("/readyz")
+    async def ready() -> Response:
+        checks = await readiness(gateway, stopping=stopping())
+        body = {"ready": not missing(checks), "missing": missing(checks), "checks": checks}
+        return Response(orjson.dumps(body), 200 if body["ready"] else 503, media_type="application/json")
+
+    @app.get("/version")
+    async def version() -> Response:
+        try:
+            async with asyncio.timeout(ANSWER_S_MAX):
+                return Json(await _version(gateway))
+        except (TimeoutError, Refused):
+            return _refused(503, f"the node gave no answer for {ANSWER_S_MAX:g} s")
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        # In a thread: the node's own collector waits for the node, and probes must not wait with it.
+        return Response(await asyncio.to_thread(generate_latest, registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/loglevel")
+    async def show_levels() -> Response:
+        return Json(levels.describe())
+
+    @app.put("/loglevel")
+    async def set_level(request: Request) -> Response:
+        if not access.allows_host(request.headers.get("host", "")):
+            return _refused(421, "changes are taken under an address or localhost only")
+        try:
+            levels.set(*_wanted_level(await _body(request)))
+        except ValueError as error:
+            return _refused(422, str(error))
+        return Json(levels.describe())
+
+    return app
 
 
-def _connected(now: JsonObject) -> int:
-    return sum(1 for peer in now["peers"] if peer["connected"])
+async def _body(request: Request) -> Any:
+    """Raises: ValueError."""
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > LEVEL_BYTES_MAX:
+            raise ValueError(f"the body is longer than {LEVEL_BYTES_MAX} bytes")
+    return orjson.loads(data)
+
+
+def _wanted_level(body: Any) -> tuple[str | None, str | None, int | None]:
+    """(logger, level, for_s) of {"logger": "driver", "level": "debug", "for_s": 600}. Raises: ValueError."""
+    known = {"logger": str, "level": str, "for_s": int}
+    if type(body) is not dict or "level" not in body or not body.keys() <= known.keys():
+        raise ValueError('the body must be {"level": ...}, with "logger" and "for_s" if wanted')
+    for name, value in body.items():
+        if value is not None and type(value) is not known[name]:
+            raise ValueError(f"{name} must be {'an integer' if known[name] is int else 'text'} or null")
+    for_s = body.get("for_s")
+    if for_s is not None and not 1 <= for_s <= LEVEL_S_MAX:
+        raise ValueError(f"for_s must be 1 to {LEVEL_S_MAX}")
+    return body.get("logger"), body["level"], for_s
+
+
+def _refused(status: int, detail: str) -> Response:
+    return Response(orjson.dumps({"detail": detail}), status, media_type="application/json")

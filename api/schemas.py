@@ -345,13 +345,59 @@ class NodeStatus(Open):
     consensus: Consensus
     peers: list[Peer]
     dev: bool
+    disk_free_bytes: int = Field(description="Room left for the node's data folder.")
     why: str = Field(description="What the node is doing or waiting for, in a sentence.")
 
 
-class Why(Open):
-    """Why there is no new block, or that all is well."""
+class Absentee(Open):
+    """A validator that is waited for, and what is known of it."""
 
+    member: str
+    connected: bool
+    unreachable_ms: int | None = Field(description="Since it was heard last, where it is out of reach.")
+    silent_ms: int | None = Field(description="Since its last message about the vote.")
+    behind_blocks: int | None
+    clock_offset_ms: int | None = Field(description="Its clock minus this node's, as measured.")
+
+
+class Divergence(Open):
+    """A validator that says it executed otherwise than this node."""
+
+    member: str
+    height: HeightField
+
+
+class CatchUp(Open):
+    """How far a node is that fetches what it missed."""
+
+    height: int
+    target: int
+    blocks_per_s: float
+    growth_per_s: float = Field(description="By how much the chain grows meanwhile.")
+    remaining_s: float | None = Field(description="Until it is level, at these rates.")
+
+
+class Why(Open):
+    """Why there is no new block, or that all is well.
+
+    `phase`: idle, proposal, notarise, skip, finalise, batches, clock, execution, behind, catching_up,
+    no_quorum, observer, boundary or diverged.
+    """
+
+    phase: str
     sentence: str
+    view: int
+    leader: str
+    waiting_ms: int | None = Field(description="How long a block has been wanted and none became final.")
+    next_ms: int | None = Field(description="When something happens at the latest, if nothing arrives.")
+    votes: int
+    quorum: int
+    missing: list[Absentee]
+    diverged: list[Divergence]
+    clock_offset_ms: int | None = Field(
+        description="This node's clock minus the others', where most of them agree that it is wrong."
+    )
+    catch_up: CatchUp | None
     height: HeightField
     time_ms: TimeMs
     consensus: Consensus

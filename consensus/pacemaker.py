@@ -16,6 +16,8 @@ class Pacemaker:
         self.entered_ms = 0
         self.deadline_ms: int | None = None
         self.retry_at_ms: int | None = None
+        self.busy_since_ms: int | None = None
+        """Since when a block has been wanted and none became final, whatever the views."""
 
     def enter(self, view: int, now_ms: int) -> None:
         """Begin a view."""
@@ -25,8 +27,11 @@ class Pacemaker:
     def run(self, wanted: bool, given_up: bool, timeout_ms: int, now_ms: int) -> None:
         """Let the deadline run (or the retries, once the view was given up) exactly while it is wanted."""
         if not wanted:
-            self.deadline_ms = self.retry_at_ms = None
-        elif given_up:
+            self.deadline_ms = self.retry_at_ms = self.busy_since_ms = None
+            return
+        if self.busy_since_ms is None:
+            self.busy_since_ms = now_ms
+        if given_up:
             self.deadline_ms = None
             if self.retry_at_ms is None:
                 self.retry_at_ms = now_ms + self._interval_ms

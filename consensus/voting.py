@@ -116,6 +116,7 @@ class Voting:
         self._out.add(Persist(encode_record(certificate)))
         if certificate.kind is F:
             final_view = state.certificates.final_view
+            self.pace.busy_since_ms = None
             state.ballot.forget_through(final_view)
             state.tally.forget_through(final_view)
             state.proposals = {view: held for view, held in state.proposals.items() if view > final_view}

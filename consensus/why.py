@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from consensus import work
+from consensus.delivery import is_held_back, next_undelivered
 from consensus.state import Now, Peer, State
-from consensus.types import MemberNumber, VoteKind
+from consensus.types import Header, MemberNumber, VoteKind
 from consensus.voting import Voting
 
 SILENT_MS = 5_000
@@ -28,8 +29,20 @@ class Absentee:
 class Why:
     """The state of the vote.
 
-    `phase` is one of: idle, proposal, notarise, skip, execution, behind, stopped. `since_ms` is how long the
-    view lasts; `next_ms` is when something happens at the latest, if nothing arrives.
+    `phase` is one of:
+    idle          there is nothing to agree on
+    proposal      the leader's proposal is awaited
+    notarise      votes for it are awaited
+    skip          votes to give up on the leader are awaited
+    finalise      votes that make a block final are awaited
+    batches       batches that a block orders are missing here
+    clock         the proposal's time is ahead of this node's clock
+    execution     final blocks wait for execution
+    behind        later blocks are final and on their way here
+    stopped       this node's execution contradicts the others'
+
+    `busy_ms` is how long a block has been wanted without one becoming final (None: none is wanted);
+    `next_ms` is when something happens at the latest, if nothing arrives.
     """
 
     phase: str
@@ -37,7 +50,7 @@ class Why:
     view: int
     height: int
     leader: MemberNumber
-    since_ms: int
+    busy_ms: int | None
     next_ms: int | None
     votes: int = 0
     quorum: int = 0
@@ -45,18 +58,27 @@ class Why:
     contradicted_by: tuple[tuple[MemberNumber, int], ...] = ()
     """(member, height) of validators whose execution differs from this node's."""
 
-    def sentence(self, names: Mapping[MemberNumber, str]) -> str:
-        """The same for people; `names` of members."""
+    def sentence(
+        self, names: Mapping[MemberNumber, str], remarks: Mapping[MemberNumber, str] | None = None
+    ) -> str:
+        """The same for people; `names` of members, and `remarks` on those of whom more is known elsewhere."""
 
         def name(member: MemberNumber) -> str:
             return names.get(member, f"member {member}")
 
+        def missed(gone: Absentee) -> str:
+            remark = (remarks or {}).get(gone.member) or _remark(gone)
+            return f"{name(gone.member)} ({remark})" if remark else name(gone.member)
+
         parts = [self.text.format(leader=name(self.leader))]
-        if self.missing:
-            parts.append("missing " + _list([name(gone.member) + _remark(gone) for gone in self.missing]))
+        told = [missed(gone) for gone in self.missing]
+        if self.phase == "proposal":  # whose it is was said: only what else is known of it
+            told = [text for text in told if text.endswith(")")]
+        if told:
+            parts.append(("those of " if self.phase == "batches" else "missing ") + listed(told))
         sentence = ", ".join(parts)
         if self.next_ms is not None:
-            sentence += f"; next attempt in at most {_seconds(self.next_ms)}"
+            sentence += f"; next attempt in at most {span(self.next_ms)}"
         for member, height in self.contradicted_by:
             sentence += f"; the execution of {name(member)} differs from ours at height {height}"
         return sentence
@@ -74,6 +96,7 @@ def describe(state: State, peers: Mapping[MemberNumber, Peer], waiting: int) -> 
         "final_height": floor.height,
         "executed_height": state.execution.height,
         "certified_height": floor.exec_height,
+        "validators": list(state.committee.numbers),
         "quorum": state.committee.quorum,
         "faults_max": state.committee.faults_max,
         "waiting_transactions": waiting,
@@ -101,92 +124,170 @@ def describe(state: State, peers: Mapping[MemberNumber, Peer], waiting: int) -> 
 
 def explain(state: State, voting: Voting, peers: Mapping[MemberNumber, Peer], stopped: bool, now: Now) -> Why:
     """Look at everything a replica knows and say what it waits for."""
-    pace, view, height = voting.pace, state.certificates.frontier, state.chain.floor.header.height
-    since_ms = now.mono_ms - pace.entered_ms
+    pace, view = voting.pace, state.certificates.frontier
+    found = _find(state, voting, stopped, now)
+    gone: Sequence[MemberNumber] = found.missing
+    if found.voters is not None and len(found.voters) < state.committee.quorum:
+        gone = [number for number in state.others if number not in found.voters]
     deadline_ms = min(pace.moments(), default=None)
-    phase, text, voters = _phase(state, voting, stopped, now)
-    quorum = state.committee.quorum
-    missing: tuple[Absentee, ...] = ()
-    if voters is not None and len(voters) < quorum:
-        gone = [number for number in state.others if number not in voters]
-        missing = tuple(_absentee(state, number, peers[number], now) for number in gone)
-    contradictions = state.execution.contradictions()
+    timed = deadline_ms is not None and found.phase not in ("stopped", "behind")
     return Why(
-        phase=phase,
-        text=text,
+        phase=found.phase,
+        text=found.text,
         view=view,
-        height=height,
+        height=state.chain.floor.header.height,
         leader=state.committee.leader(view),
-        since_ms=since_ms,
-        next_ms=None if deadline_ms is None or phase == "stopped" else max(0, deadline_ms - now.mono_ms),
-        votes=len(voters or ()),
-        quorum=quorum,
-        missing=missing,
-        contradicted_by=tuple((tip.voter, tip.height) for tip in contradictions),
+        busy_ms=None if pace.busy_since_ms is None else now.mono_ms - pace.busy_since_ms,
+        next_ms=max(0, deadline_ms - now.mono_ms) if timed and deadline_ms is not None else None,
+        votes=len(found.voters or ()),
+        quorum=state.committee.quorum,
+        missing=tuple(_absentee(state, number, peers.get(number), now) for number in gone),
+        contradicted_by=tuple((tip.voter, tip.height) for tip in state.execution.contradictions()),
     )
 
 
-def _phase(
-    state: State, voting: Voting, stopped: bool, now: Now
-) -> tuple[str, str, list[MemberNumber] | None]:
-    """(phase, text, who voted for what is waited for, if it is votes)."""
-    view, pace = state.certificates.frontier, voting.pace
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is waited for: the votes of a quorum, of which `voters` have come, or what `missing` owe."""
+
+    phase: str
+    text: str
+    voters: list[MemberNumber] | None = None
+    missing: tuple[MemberNumber, ...] = ()
+
+
+def _find(state: State, voting: Voting, stopped: bool, now: Now) -> _Found:
     height, executed = state.chain.floor.header.height, state.execution.height
     if stopped:
-        return "stopped", "stopped: this node's execution contradicts the others'", None
+        return _Found("stopped", "stopped: this node's execution contradicts the others'")
     if state.certificates.final_view > state.chain.floor.header.view:
-        return "behind", f"behind: height {height} is here, later blocks are final and on their way", None
-    if not work.is_active(state, now, pace.entered_ms):
+        return _undelivered(state, height)
+    if height - executed > state.parameters.exec_lag_max:
+        text = f"height {height} is final and {executed} is executed: blocks stay empty until then"
+        return _Found("execution", text)
+    if not work.is_active(state, now, voting.pace.entered_ms):
         if executed < height:
-            return (
-                "execution",
-                f"height {height} is final and waits for execution, {executed} is executed",
+            text = f"height {height} is final and waits for execution, {executed} is executed"
+            return _Found("execution", text)
+        return _Found("idle", f"idle at height {height}: nothing to agree on")
+    return _vote(state, voting, now)
+
+
+def _undelivered(state: State, height: int) -> _Found:
+    following = next_undelivered(state)
+    if is_held_back(state):
+        executed = state.execution.height
+        return _Found(
+            "execution", f"height {height} and more are final, {executed} is executed: the rest waits"
+        )
+    if following is not None and following.header.height == height + 1:
+        lanes = _lanes_missing(state, state.chain.floor.header, following.header)
+        if lanes:
+            return _Found(
+                "batches",
+                f"height {height + 1} is final, and {_batches(len(lanes))} are not here",
                 None,
+                lanes,
             )
-        return "idle", f"idle at height {height}: nothing to agree on", None
-    start = f"no block for {_seconds(now.mono_ms - pace.entered_ms)}: view {view} waits for "
-    own = state.ballot.of(view)
+    return _Found("behind", f"behind: height {height} is here, later blocks are final and on their way")
+
+
+def _vote(state: State, voting: Voting, now: Now) -> _Found:
+    """What the vote of the view waits for."""
+    view, quorum, own = (
+        state.certificates.frontier,
+        state.committee.quorum,
+        state.ballot.of(state.certificates.frontier),
+    )
+    busy_since_ms = voting.pace.busy_since_ms
+    busy_ms = 0 if busy_since_ms is None else now.mono_ms - busy_since_ms
+    start = f"no block for {span(busy_ms)}: view {view} waits for "
     if own.skip is not None:
         voters = state.tally.voters(view, VoteKind.SKIP)
-        wanted = state.committee.quorum - len(voters)
         refused_view, reason = voting.refused
         because = f" (refused its proposal: {reason})" if refused_view == view else ""
-        text = f"{start}{_count(max(0, wanted), 'vote')} to give up on its leader {{leader}}{because}"
-        return "skip", text, voters
+        wanted = _count(max(0, quorum - len(voters)), "vote")
+        return _Found("skip", f"{start}{wanted} to give up on its leader {{leader}}{because}", voters)
     if own.notarise is not None:
         voters = state.tally.voters(view, VoteKind.NOTARISE)
-        wanted = state.committee.quorum - len(voters)
-        return "notarise", f"{start}{_count(max(0, wanted), 'vote')}", voters
-    if voting.waiting_for:
-        return "proposal", f"{start}this node to vote: {voting.waiting_for}", None
-    reason = work.work(state, now, pace.entered_ms) or "others began to vote"
-    return "proposal", f"{start}the proposal of {{leader}} ({reason})", None
+        return _Found("notarise", f"{start}{_count(max(0, quorum - len(voters)), 'vote')}", voters)
+    proposed = state.proposals.get(view)
+    if proposed is not None and voting.waiting_for:
+        return _held_vote(state, proposed.link.header, f"{start}this node to vote: {voting.waiting_for}", now)
+    unfinished = _unfinished(state)
+    if unfinished is not None:
+        notarised_view, voters = unfinished
+        text = f"{start}the proposal of {{leader}}; view {notarised_view} is notarised and not final yet"
+        return _Found("finalise", text, voters)
+    reason = work.work(state, now, voting.pace.entered_ms) or "others began to vote"
+    leader = state.committee.leader(view)
+    return _Found(
+        "proposal",
+        f"{start}the proposal of {{leader}} ({reason})",
+        missing=() if leader == state.me else (leader,),
+    )
 
 
-def _absentee(state: State, number: MemberNumber, peer: Peer, now: Now) -> Absentee:
-    silent_ms = None if peer.heard_ms is None else now.mono_ms - peer.heard_ms
+def _held_vote(state: State, header: Header, text: str, now: Now) -> _Found:
+    """Why this node has a proposal and has not voted."""
+    parent = state.chain.get(header.parent)
+    lanes = () if parent is None else _lanes_missing(state, parent, header)
+    if lanes:
+        return _Found("batches", text, None, lanes)
+    if header.time_ms > now.wall_ms + state.parameters.precision_ms:
+        return _Found("clock", text)
+    if header.exec_height > state.execution.height:
+        return _Found("execution", text)
+    return _Found("proposal", text)
+
+
+def _unfinished(state: State) -> tuple[int, list[MemberNumber]] | None:
+    """The newest view that is notarised and not final, and who voted to make it so."""
+    certificates = state.certificates
+    if certificates.top_view <= certificates.final_view:
+        return None
+    voters = state.tally.voters(certificates.top_view, VoteKind.FINALISE)
+    return (certificates.top_view, voters) if len(voters) < state.committee.quorum else None
+
+
+def _lanes_missing(state: State, base: Header, header: Header) -> tuple[MemberNumber, ...]:
+    """Whose batches a header orders beyond `base` that are not here."""
+    return tuple(tip.lane for tip, _ in state.lanes.span(base.cut, header.cut).missing)
+
+
+def _absentee(state: State, number: MemberNumber, peer: Peer | None, now: Now) -> Absentee:
+    heard_ms = None if peer is None else peer.heard_ms
     tip = state.execution.tip_of(number)
     behind = state.execution.height - tip.height if tip is not None else 0
+    silent_ms = None if heard_ms is None else now.mono_ms - heard_ms
     return Absentee(number, silent_ms, behind if behind > 0 else None)
 
 
 def _remark(gone: Absentee) -> str:
     if gone.silent_ms is None:
-        return " (not heard yet)"
+        return "not heard yet"
     if gone.silent_ms >= SILENT_MS:
-        return f" (silent for {_seconds(gone.silent_ms)})"
+        return f"silent for {span(gone.silent_ms)}"
     if gone.behind_blocks is not None:
-        return f" ({_count(gone.behind_blocks, 'block')} behind)"
+        return f"{_count(gone.behind_blocks, 'block')} behind"
     return ""
 
 
-def _seconds(duration_ms: int) -> str:
-    return f"{duration_ms // 1000} s" if duration_ms >= 1000 else f"{duration_ms} ms"
+def span(duration_ms: int) -> str:
+    """A span of time for people: `420 ms`, `12 s`, `3 min`."""
+    if duration_ms < 1000:
+        return f"{duration_ms} ms"
+    return f"{duration_ms // 1000} s" if duration_ms < 600_000 else f"{duration_ms // 60_000} min"
+
+
+def listed(items: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
+
+
+def _batches(lanes: int) -> str:
+    return "batches that it orders" if lanes == 1 else f"batches that it orders, of {lanes} members,"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _list(items: list[str]) -> str:
-    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)

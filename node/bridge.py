@@ -1,8 +1,8 @@
 """The only place where trio meets asyncio.
 
 Trio owns the main thread (network, driver); the API's asyncio loop runs in one worker thread, so that a
-handler that blocks cannot stop consensus. Calls cross with `TrioToken.run_sync_soon` one way and
-`loop.call_soon_threadsafe` the other.
+handler that blocks cannot stop consensus, and that of the ops port in another, so that it answers when the
+API does not. Calls cross with `TrioToken.run_sync_soon` one way and `loop.call_soon_threadsafe` the other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
@@ -66,28 +68,55 @@ class Bridge:
                 answer.set_result(value)
 
         def resolve(value: T) -> None:
-            self.post_to_api(set_answer, value)
+            with suppress(RuntimeError):  # the loop that asked has ended
+                loop.call_soon_threadsafe(set_answer, value)
 
         self._token.run_sync_soon(start, resolve)
         return await answer
 
+    def ask_trio(self, look: Callable[[], T], timeout_s: float) -> T:
+        """From a thread that may wait: what `look` gives in trio.
 
-class ApiServer:
+        Raises: TimeoutError when trio does not come to it in time, or has ended.
+        """
+        answer: Future[T] = Future()
+
+        def run() -> None:
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(look())
+
+        try:
+            self._token.run_sync_soon(run)
+        except trio.RunFinishedError:
+            raise TimeoutError("the node has ended") from None
+        try:
+            return answer.result(timeout_s)
+        finally:
+            answer.cancel()
+
+
+class HttpServer:
     """Uvicorn in a thread of its own, on a socket that is bound before anything is promised."""
 
-    def __init__(self, bridge: Bridge, host: str, port: int) -> None:
-        """Raises: OSError where the address cannot be bound."""
+    def __init__(self, host: str, port: int, bridge: Bridge | None = None, name: str = "api") -> None:
+        """`bridge` is the way to this server's loop, where there is need for one.
+
+        Raises: OSError where the address cannot be bound.
+        """
         self._bridge = bridge
+        self._name = name
         self._socket = _bind(host, port)
         self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._ended = trio.Event()
         self._failure: BaseException | None = None
+        self._begin_shutdown: Callable[[], None] = lambda: None
+        self._stopping = False
         address = self._socket.getsockname()
         shown = f"[{address[0]}]" if ":" in address[0] else address[0]
         self.url = f"http://{shown}:{address[1]}"
 
     async def serve(self, app: FastAPI) -> None:
-        """Serve until cancelled, then end streams and let open requests end within SHUTDOWN_GRACE_S."""
+        """Serve until cancelled or drained; when cancelled, open requests still get SHUTDOWN_GRACE_S."""
         config = uvicorn.Config(
             app,
             http=BoundedHttp,
@@ -101,28 +130,47 @@ class ApiServer:
             server_header=False,
         )
         self._server = uvicorn.Server(config)
-        ended = trio.Event()
+        if self._bridge is not None:
+            self._begin_shutdown = partial(self._bridge.post_to_api, begin_shutdown, app)
         token = trio.lowlevel.current_trio_token()
-        self._thread = threading.Thread(target=self._run, args=(token, ended), name="api", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, args=(token,), name=self._name, daemon=True).start()
         try:
-            await ended.wait()
-            raise InvariantError(f"the API stopped by itself: {self._failure!r}")
+            await self._ended.wait()
+            if not self._stopping:
+                raise InvariantError(f"the thread {self._name} stopped by itself: {self._failure!r}")
         finally:
-            self._bridge.post_to_api(begin_shutdown, app)
-            self._server.should_exit = True
+            self._stop()
             with trio.CancelScope(shield=True, deadline=trio.current_time() + SHUTDOWN_GRACE_S + 3):
-                await ended.wait()
+                await self._ended.wait()
             self._socket.close()
 
-    def _run(self, token: trio.lowlevel.TrioToken, ended: trio.Event) -> None:
+    async def drain(self) -> None:
+        """Take no more requests, give those under way SHUTDOWN_GRACE_S to end, and end."""
+        self._stop()
+        await self._ended.wait()
+
+    def hurry(self) -> None:
+        """End at once, whoever waits."""
+        self._stop()
+        if self._server is not None:
+            self._server.force_exit = True
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._begin_shutdown()
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def _run(self, token: trio.lowlevel.TrioToken) -> None:
         async def main() -> None:
-            self._bridge.attach(asyncio.get_running_loop())
+            if self._bridge is not None:
+                self._bridge.attach(asyncio.get_running_loop())
             try:
                 if self._server is not None:
                     await self._server.serve(sockets=[self._socket])
             finally:
-                self._bridge.detach()
+                if self._bridge is not None:
+                    self._bridge.detach()
 
         try:
             asyncio.run(main())
@@ -130,7 +178,7 @@ class ApiServer:
             self._failure = error
         finally:
             with suppress(trio.RunFinishedError):
-                token.run_sync_soon(ended.set)
+                token.run_sync_soon(self._ended.set)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -26,6 +27,10 @@ ENVIRONMENT_PREFIX = "QUORATE_"
 DATA_DIR_DEFAULT = Path(".quorate")
 CONFIG_FILE = "config.toml"
 
+OFF = ("off", "0")
+"""What switches the ops port off."""
+
+_HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
 _COMMANDS_VARIABLES = {"QUORATE_DATA", "QUORATE_NODE", "QUORATE_KEY", "QUORATE_PASSPHRASE"}
 """Read by commands; not settings of a node."""
 
@@ -40,6 +45,9 @@ class NodeConfig(BaseModel):
     api_host: str = Field("127.0.0.1", description="interface of the REST API and the page", min_length=1)
     api_port: int = Field(7750, description="port of the REST API and the page", ge=1, le=65_535)
     api_names: str = Field("", description="host names the API answers to, beside localhost; comma-separated")
+    ops_address: str = Field(
+        "127.0.0.1:7760", description="where probes and metrics are, HOST:PORT (port 0: any free one), or off"
+    )
     log_format: Literal["console", "json"] = Field("console", description="for people, or for machines")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
     passphrase_file: Path | None = Field(None, description="file with the passphrase of sealed keys")
@@ -52,6 +60,20 @@ class NodeConfig(BaseModel):
         except ConfigurationError as error:
             raise ValueError(str(error)) from None
         return value
+
+    @field_validator("ops_address")
+    @classmethod
+    def _is_host_and_port(cls, value: str) -> str:
+        match = _HOST_AND_PORT.fullmatch(value)
+        if value not in OFF and (match is None or int(match["port"]) > 65_535):
+            raise ValueError("must be HOST:PORT, such as 127.0.0.1:7760, or off")
+        return value
+
+    @property
+    def ops_endpoint(self) -> tuple[str, int] | None:
+        """Host and port of probes and metrics, None where they are off; port 0 means any free one."""
+        match = _HOST_AND_PORT.fullmatch(self.ops_address)
+        return None if match is None else (match["host"].strip("[]"), int(match["port"]))
 
     @property
     def config_path(self) -> Path:
@@ -80,7 +102,7 @@ class NodeConfig(BaseModel):
 
     @property
     def node_file(self) -> Path:
-        """{pid, api_url, listen} while the node runs."""
+        """{pid, api_url, ops_url, listen} while the node runs."""
         return self.data_dir / "node.json"
 
     def keystore(self) -> Keystore:

@@ -44,6 +44,7 @@ from consensus.types import Batch, FinalBlock, Get, Have, MemberNumber
 from node.clock import Clock
 from node.key_binding import AnyJournal
 from node.network import Network, TokenBucket
+from node.observations import Observations
 from node.pending import PendingTransactions
 from node.wire import StreamClass
 
@@ -144,8 +145,14 @@ class Driver:
         self._served = {
             number: TokenBucket(SERVED_BYTES_PER_S, SERVED_BYTES_BURST) for number in committee.numbers
         }
+        self.seen = Observations(chain_id)
         self.bad_messages = 0
         self.dropped_batches = 0
+
+    @property
+    def journal_bytes(self) -> int:
+        """Length of the journal's segment."""
+        return self._journal.size_bytes
 
     # -- inputs -------------------------------------------------------------------------------------
     def put(self, action: Callable[[Now], None]) -> None:
@@ -201,6 +208,7 @@ class Driver:
             return  # it had sent this before
         if isinstance(message, Get) and self._served[member].take(0, now.mono_ms / 1000):
             return
+        self.seen.heard(message)
         try:
             self.replica.on_message(member, message, now)
         except InvalidMessage as error:
@@ -348,10 +356,12 @@ class Driver:
                         cost_bytes = SERVED_BATCH_BYTES + effect.message.header.size_bytes
                         self._served[effect.to].take(cost_bytes, at_s)
                 case Broadcast():
+                    self.seen.said(effect.message)
                     self._send(self._committee.numbers, effect.message)
                 case SetTimer():
                     self._deadline_ms = effect.deadline_ms
                 case Finalise():
+                    self._note_final(effect)
                     await self._finalised.send(effect)
                 case Acknowledged():
                     self._acknowledge(effect)
@@ -362,6 +372,11 @@ class Driver:
                     self._on_sync_needed(effect)
                 case Report():
                     self._report(effect)
+
+    def _note_final(self, effect: Finalise) -> None:
+        held = [(self.replica.transactions(digest), self.replica.batch(digest)) for digest in effect.batches]
+        sizes = [(len(carried), batch.header.size_bytes) for carried, batch in held if batch is not None]
+        self.seen.block_final(effect, sizes, self._committee.numbers)
 
     def _send(self, members: Sequence[MemberNumber], message: Message) -> None:
         if self.network is None:
@@ -384,6 +399,7 @@ class Driver:
 
     def _report(self, report: Report) -> None:
         fields = dict(report.fields)
+        self.seen.reported(report)
         if report.kind is ReportKind.DIVERGED:
             raise Diverged(report.text)
         if report.kind is ReportKind.PROGRESS:

@@ -6,8 +6,13 @@ Runs in the API's loop. What belongs to trio (driver, network, replica) is asked
 from __future__ import annotations
 
 import asyncio
+import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Literal
+
+import structlog
 
 from api.gateway import EventFilter, JsonObject, Refused, TransactionState, TransactionStatus
 from consensus.errors import InvalidTransaction
@@ -20,11 +25,16 @@ from node.driver import Driver, Submission
 from node.events import EventLog
 from node.executor import ExecutedBlock
 from node.genesis import Member, SignedGenesis
+from node.look import Look
 from node.network import Network
+from node.peer_clocks import PeerClocks
 from node.pending import PendingTransactions
 from node.reader import Reader, node_version
 from node.store import Store
 from node.sync import CatchUp
+from node.why import tell
+
+log = structlog.get_logger("gateway")
 
 INLINE_ADMISSIONS_MAX = 4
 """So many envelopes are checked in the loop itself; more go to a thread, so that other requests go on."""
@@ -50,6 +60,7 @@ class NodeGateway(Reader):
         clock: Clock,
         pending: PendingTransactions,
         bridge: Bridge,
+        data_dir: Path,
     ) -> None:
         """`engine` is for reading only, another one than execution uses."""
         super().__init__(engine, store, clock, signed_genesis.genesis)
@@ -58,15 +69,18 @@ class NodeGateway(Reader):
         self._dev = dev
         self._pending = pending
         self._bridge = bridge
+        self._data_dir = data_dir
         self._parameters = signed_genesis.genesis.parameters
         self._events = EventLog(self.read_events)
         self._waiting: dict[bytes, list[asyncio.Future[None]]] = {}
         self._driver: Driver
         self._network: Network
         self._catch_up: CatchUp
+        self._clocks: PeerClocks
 
-    def attach(self, driver: Driver, network: Network, catch_up: CatchUp) -> None:
+    def attach(self, driver: Driver, network: Network, catch_up: CatchUp, clocks: PeerClocks) -> None:
         """Before anything is served."""
+        self._clocks = clocks
         self._driver = driver
         self._network = network
         self._catch_up = catch_up
@@ -90,6 +104,11 @@ class NodeGateway(Reader):
         else:
             judged = await asyncio.to_thread(lambda: [self._admit(envelope) for envelope in envelopes])
         admitted = {item.id: item for item in judged if isinstance(item, Transaction)}
+        for envelope, item in zip(envelopes, judged, strict=True):
+            refused = isinstance(item, TransactionStatus) and item.state is TransactionState.REJECTED
+            self._driver.seen.submitted(len(envelope), refused=refused)
+            if isinstance(item, TransactionStatus) and refused:
+                log.debug("transaction refused", tx=item.id, reason=item.code)
         answer: dict[bytes, TransactionState] = {}
         if admitted:
             answer = await self._bridge.call_trio(
@@ -208,40 +227,48 @@ class NodeGateway(Reader):
 
     # -- this node ----------------------------------------------------------------------------------
     async def node(self) -> JsonObject:
-        consensus, peers, why = await self._bridge.call_trio(self._observe)
-        return {
+        told, status = await self._told()
+        return status | {"dev": self._dev, "why": told["sentence"]}
+
+    async def why(self) -> JsonObject:
+        told, status = await self._told()
+        return told | {name: status[name] for name in ("height", "time_ms", "consensus", "peers")}
+
+    async def _told(self) -> tuple[JsonObject, JsonObject]:
+        """What the node waits for, and how it is otherwise."""
+        look: Look = await self._bridge.call_trio(lambda resolve: resolve(self.look()))
+        disk_free_bytes = shutil.disk_usage(self._data_dir).free
+        status = {
             "member": self._me.id,
             "version": node_version(),
             "chain": self.chain,
             **self.tip(),
             "clock_ms": self._clock.now().wall_ms,
-            "consensus": consensus,
-            "peers": peers,
-            "dev": self._dev,
-            "why": why,
+            "consensus": look.consensus,
+            "peers": _peers(look),
+            "disk_free_bytes": disk_free_bytes,
         }
+        return tell(look, disk_free_bytes), status
 
-    def _observe(self, resolve: Callable[[tuple[JsonObject, list[JsonObject], str]], None]) -> None:
-        names = {member.number: member.id for member in self._genesis.members}
-        snapshot = self._driver.replica.status_snapshot()
-        heights = {peer["member"]: peer["executed_height"] for peer in snapshot["peers"]}
-        peers = [
-            {
-                "member": names[peer.member],
-                "connected": peer.connected,
-                "height": heights.get(peer.member),
-                "rtt_ms": peer.rtt_ms,
-                "last_heard_ms": peer.last_heard_ms,
-                "last_error": peer.last_error,
-            }
-            for peer in self._network.status()
-        ]
-        why = self._driver.replica.why(self._clock.now())
-        sentence = why.sentence(names)
-        catching_up = self._catch_up.progress
-        if catching_up is not None:
-            sentence = catching_up.sentence
-        resolve((snapshot, peers, sentence))
+    def look(self) -> Look:
+        """This node now; called in trio."""
+        driver, now = self._driver, self._clock.now()
+        snapshot = driver.replica.status_snapshot()
+        return Look(
+            me=self._me.number,
+            names={member.number: member.id for member in self._genesis.members},
+            consensus=snapshot,
+            why=driver.replica.why(now),
+            peers=tuple(self._network.status()),
+            clocks=self._clocks.offsets(),
+            precision_ms=self._parameters.precision_ms,
+            progress=self._catch_up.progress,
+            executed_height=self.height,
+            waiting_transactions=len(self._pending) + snapshot["waiting_transactions"],
+            journal_bytes=driver.journal_bytes,
+            bad_messages=driver.bad_messages,
+            now_ms=time.time_ns() // 1_000_000,  # as the network dates what it heard
+        )
 
     async def members(self) -> Sequence[JsonObject]:
         node = await self.node()
@@ -295,3 +322,19 @@ def _submitted(transaction: Transaction, state: TransactionState) -> Transaction
             "this member's lane is as far ahead of the last final block as it may be; post it again soon",
         )
     return TransactionStatus(transaction.id.hex(), state)
+
+
+def _peers(look: Look) -> list[JsonObject]:
+    heights = {peer["member"]: peer["executed_height"] for peer in look.consensus["peers"]}
+    return [
+        {
+            "member": look.name(peer.member),
+            "connected": peer.connected,
+            "height": heights.get(peer.member),
+            "rtt_ms": peer.rtt_ms,
+            "last_heard_ms": peer.last_heard_ms,
+            "last_error": peer.last_error,
+            "clock_offset_ms": look.clocks[peer.member].offset_ms if peer.member in look.clocks else None,
+        }
+        for peer in look.peers
+    ]

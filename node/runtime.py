@@ -7,10 +7,12 @@ import os
 import signal
 import sys
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
 import trio
+from prometheus_client import CollectorRegistry
 
 from api.access import Access
 from api.app import create_app
@@ -21,7 +23,7 @@ from consensus.keys import verify_ed25519
 from consensus.replica import Anchor, Replica
 from contracts.engine import Engine
 from contracts.errors import StateCorruption
-from node.bridge import ApiServer, Bridge
+from node.bridge import Bridge, HttpServer
 from node.clock import Clock
 from node.code_cache import CodeCache
 from node.config import NodeConfig
@@ -36,8 +38,11 @@ from node.integrity import START_BLOCKS_MAX, START_ENTRIES_MAX, verify_integrity
 from node.journal import JournalLost
 from node.key_binding import AnyJournal, open_journal
 from node.keystore import Role
-from node.logs import StandardError, set_up_logs
+from node.logs import Levels, StandardError, set_up_logs
+from node.metrics import LOOK_S_MAX
 from node.network import ListenFailed, Network, Peer
+from node.ops import drain, ops_app, ops_server
+from node.peer_clocks import PeerClocks, clock_server
 from node.pending import PendingTransactions
 from node.proof import before_genesis
 from node.reader import node_version
@@ -64,10 +69,10 @@ def run_node(config: NodeConfig, *, dev: bool = False) -> int:
         genesis = signed.genesis
         me = _own_member(config, genesis)
         names = {member.number: member.id for member in genesis.members}
-        set_up_logs(config.log_format, config.log_level, me.id, names)
+        levels = set_up_logs(config.log_format, config.log_level, me.id, names)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         use_all_files()
-        trio.run(_Node(config, signed, me, dev=dev).run)
+        trio.run(_Node(config, signed, me, levels, dev=dev).run)
     except REASONS_TO_STOP as error:
         return _stop_with(error)
     except BaseExceptionGroup as group:
@@ -104,12 +109,16 @@ def _own_member(config: NodeConfig, genesis: Genesis) -> Member:
 class _Node:
     """One node from start to stop."""
 
-    def __init__(self, config: NodeConfig, signed_genesis: SignedGenesis, me: Member, *, dev: bool) -> None:
+    def __init__(
+        self, config: NodeConfig, signed_genesis: SignedGenesis, me: Member, levels: Levels, *, dev: bool
+    ) -> None:
         self.config = config
         self.signed_genesis = signed_genesis
         self.genesis = signed_genesis.genesis
         self.me = me
+        self.levels = levels
         self.dev = dev
+        self.stopping = False
         self.clock = Clock()
         self.committee = Committee(
             1, tuple(Validator(member.number, member.card.validator_key) for member in self.genesis.members)
@@ -156,8 +165,10 @@ class _Node:
             clock=self.clock,
             pending=pending,
             bridge=bridge,
+            data_dir=config.data_dir,
         )
         api = _api_server(bridge, config)
+        ops = ops_server(config)
         finalised, to_execute = trio.open_memory_channel[Finalise](FINALISED_QUEUE_BLOCKS)
         driver = Driver(
             replica=replica,
@@ -180,7 +191,9 @@ class _Node:
             me=self.me.number,
             peers=[Peer(m.number, m.card.network_key, m.card.address) for m in genesis.members],
             on_message=driver.on_message,
-            on_request=Services({Service.BLOCKS: blocks.on_request}).on_request,
+            on_request=Services(
+                {Service.BLOCKS: blocks.on_request, Service.CLOCK: clock_server(self.clock)}
+            ).on_request,
             on_peer_change=driver.on_peer_change,
             on_offence=_log_offence,
         )
@@ -193,23 +206,46 @@ class _Node:
             executed_height=store.height,
             executed=lambda: executor.executed,
         )
-        gateway.attach(driver, network, catch_up)
+        clocks = PeerClocks(network, self.clock)
+        gateway.attach(driver, network, catch_up, clocks)
         names = tuple(name.strip().lower() for name in config.api_names.split(",") if name.strip())
-        app = create_app(gateway, access=Access(hosts=names), version=node_version())
+        access, registry = Access(hosts=names), CollectorRegistry()
+        app = create_app(gateway, access=access, registry=registry, version=node_version())
         async with trio.open_nursery() as nursery:
             listen = await nursery.start(network.run)
+            if ops is not None:
+                shown = ops_app(
+                    gateway,
+                    registry=registry,
+                    levels=self.levels,
+                    access=access,
+                    ask=partial(bridge.ask_trio, gateway.look, LOOK_S_MAX),
+                    seen=driver.seen,
+                    ledger_dir=config.ledger_dir,
+                    stopping=lambda: self.stopping,
+                )
+                nursery.start_soon(ops.serve, shown)
             nursery.start_soon(api.serve, app)
             nursery.start_soon(catch_up.run)
+            nursery.start_soon(clocks.run)
             nursery.start_soon(executor.run, to_execute, driver, gateway.block_executed)
             nursery.start_soon(driver.run)
             gc.freeze()  # what start-up made stays; the collector need not look at it again and again
-            with _announced(config.node_file, api.url, listen):
+            ops_url = None if ops is None else ops.url
+            with (
+                trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+                _announced(config.node_file, api.url, ops_url, listen),
+            ):
                 log.info(
-                    "node started", height=store.height(), api=api.url, listen=listen, chain=genesis.chain
-                )
-                await _wait_for_signal()
+                    "node started",
+                    height=store.height(), api=api.url, ops=ops_url, listen=listen, chain=genesis.chain,
+                )  # fmt: skip
+                await anext(signals)
+                self.stopping = True
                 log.info("stopping", height=store.height())
+                await drain(api, signals)
             nursery.cancel_scope.cancel()
+        log.info("stopped", height=store.height())
 
     def _engine(self) -> Engine:
         """Execution and reading each have their own, because they run in different threads."""
@@ -260,9 +296,9 @@ def _log_offence(member: int, reason: str, shut_out_s: float) -> None:
         log.warning("shut out after too many bad messages", peer=member, for_s=round(shut_out_s))
 
 
-def _api_server(bridge: Bridge, config: NodeConfig) -> ApiServer:
+def _api_server(bridge: Bridge, config: NodeConfig) -> HttpServer:
     try:
-        return ApiServer(bridge, config.api_host, config.api_port)
+        return HttpServer(config.api_host, config.api_port, bridge)
     except OSError as error:
         raise ConfigurationError(
             f"the API cannot listen on {config.api_host}:{config.api_port} ({error.strerror}): "
@@ -273,9 +309,9 @@ def _api_server(bridge: Bridge, config: NodeConfig) -> ApiServer:
 class _announced:  # noqa: N801 - reads as a phrase
     """Keeps node.json in the data folder while the node runs."""
 
-    def __init__(self, path: Path, api_url: str, listen: str) -> None:
+    def __init__(self, path: Path, api_url: str, ops_url: str | None, listen: str) -> None:
         self._path = path
-        self._content = {"pid": os.getpid(), "api_url": api_url, "listen": listen}
+        self._content = {"pid": os.getpid(), "api_url": api_url, "ops_url": ops_url, "listen": listen}
 
     def __enter__(self) -> None:
         write_json(self._path, self._content)
@@ -283,9 +319,3 @@ class _announced:  # noqa: N801 - reads as a phrase
     def __exit__(self, *_: object) -> None:
         with suppress(FileNotFoundError):
             self._path.unlink()
-
-
-async def _wait_for_signal() -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            return

@@ -24,6 +24,9 @@ class Service(enum.IntEnum):
     KEY_INQUIRY = 3
     """Whether a validator key has signed before."""
 
+    CLOCK = 4
+    """What time it is: `node.peer_clocks`."""
+
 
 def addressed(service: Service, request: bytes) -> bytes:
     """A request as it is sent."""

@@ -76,7 +76,8 @@ def _run(folder: Path, api_port: int, log_level: str) -> int:
     if not (folder / "genesis.json").exists():
         _found_chain(folder)
     listen = f"/ip4/127.0.0.1/tcp/{free_ports(1)[0]}"  # it has no partners, so any will do
-    config = load_config(folder, {"api_port": api_port, "log_level": log_level, "listen": listen}).config
+    flags = {"api_port": api_port, "ops_address": "127.0.0.1:0", "log_level": log_level, "listen": listen}
+    config = load_config(folder, flags).config
     keys = Keystore(config.keys_dir)
     say(f"API and page: http://{config.api_host}:{config.api_port}/   data: {config.data_dir}", strong=True)
     rows = [(MEMBER, keys.path("administrator")), *((name, keys.path(name)) for name in ACCOUNTS)]

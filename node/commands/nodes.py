@@ -29,6 +29,9 @@ def start(
     api_names: Annotated[
         str | None, typer.Option(help="Host names the API answers to, beside localhost; comma-separated.")
     ] = None,
+    ops_address: Annotated[
+        str | None, typer.Option(help="Where probes and metrics are, as 127.0.0.1:7760, or off.")
+    ] = None,
     log_format: Annotated[str | None, typer.Option(help="console or json.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     passphrase_file: Annotated[
@@ -55,6 +58,7 @@ def start(
         "api_host": api_host,
         "api_port": api_port,
         "api_names": api_names,
+        "ops_address": ops_address,
         "log_format": log_format,
         "log_level": log_level,
         "passphrase_file": passphrase_file,

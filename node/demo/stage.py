@@ -100,7 +100,7 @@ def build(folder: Path, api_port: int | None = None) -> Stage:
             member=seat.actor.member,
             title=seat.actor.title,
             address=f"/ip4/127.0.0.1/tcp/{port}",
-            settings={"api_port": seat.api_port},
+            settings={"api_port": seat.api_port, "ops_address": "127.0.0.1:0"},
         )
     chain = _hold_ceremony(folder / "genesis.json", seats)
     return Stage(folder, seats, chain, _copy_sources(folder / "contracts"))

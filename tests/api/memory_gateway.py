@@ -66,6 +66,7 @@ class MemoryGateway:
         self.dev = dev
         self.capacity = capacity
         self.down: Refused | None = None
+        self.disk_free_bytes = 2**40
         self.connected = {name for name, _ in MEMBERS[1:]}
         self.keys = {name: [signer_of(name).public_key.hex()] for name, _ in MEMBERS}
         self.balances = {"greenfarm": 1_000_000}
@@ -300,9 +301,29 @@ class MemoryGateway:
                 {"member": name, "connected": name in self.connected, "height": self.height}
                 for name, _ in MEMBERS[1:]
             ],
+            "disk_free_bytes": self.disk_free_bytes,
             "dev": self.dev,
             "why": "All is well: nothing waits to be ordered.",
         }
+
+    async def why(self) -> JsonObject:
+        node = await self.node()
+        nothing = dict.fromkeys(("waiting_ms", "next_ms", "clock_offset_ms", "catch_up"))
+        told = {
+            "phase": "idle",
+            "sentence": node["why"],
+            "view": 1,
+            "leader": "bolt",
+            "votes": 0,
+            "quorum": 3,
+        }
+        lists: JsonObject = {"missing": [], "diverged": []}
+        return (
+            nothing
+            | told
+            | lists
+            | {name: node[name] for name in ("height", "time_ms", "consensus", "peers")}
+        )
 
     async def members(self) -> Sequence[JsonObject]:
         return [

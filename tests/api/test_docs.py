@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api import access, ops, stream, transactions
+from api import access, probes, stream, transactions
 from api.catalogue import CATALOGUE
 from api.schemas import Problem
 from consensus.transactions import CALLS_MAX, GAS_LIMIT_DEFAULT, canonical_json
@@ -43,7 +43,7 @@ def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
         f"({access.STREAMS_MAX} and {access.WAITS_MAX:,})",
         f"(a transaction {transactions.SUBMIT_BYTES_MAX >> 10} KiB",
         f"batch {transactions.BATCH_BYTES_MAX >> 20} MiB",
-        f"at most {ops.BLOCKS_BEHIND_MAX}\nblocks behind",
+        f"at most {probes.BLOCKS_BEHIND_MAX}\nblocks behind",
         f"every {stream.HEARTBEAT_S:.0f} s",
         f"1 to {CALLS_MAX}, executed",
         f"{GAS_LIMIT_DEFAULT:,} where",

@@ -206,7 +206,10 @@ def test_a_node_ends_at_once_whoever_waits_for_it(consortium: Consortium) -> Non
     node.process.ask_to_stop()
     assert node.process.wait(EXIT_S) == 0
     assert time.monotonic() - began_s < EXIT_S
-    assert [line for line in log_after(node, size) if "stopping" not in line] == []
+    lines = log_after(node, size)
+    assert len(lines) == 2, lines
+    assert " stopping " in lines[0]
+    assert " stopped " in lines[1]
     for one in opened:
         one.close()
     consortium.start([node])

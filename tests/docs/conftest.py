@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from node.documents import read_json
 from node.ports import free_ports
 from tests.cli.support import running
 from tests.docs.pages import ROOT
@@ -15,6 +16,7 @@ from tests.docs.pages import ROOT
 DEV = "quorate dev --data my-chain"
 """How every page starts the node that it works with."""
 PAGE_URL = "http://127.0.0.1:7750"
+PAGE_OPS_URL = "http://127.0.0.1:7760"
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,12 @@ class Workshop:
 
     folder: Path
     url: str
+    ops_url: str
 
     @property
     def replace(self) -> dict[str, str]:
         """What differs from the pages here."""
-        return {PAGE_URL: self.url}
+        return {PAGE_URL: self.url, PAGE_OPS_URL: self.ops_url}
 
 
 @pytest.fixture(scope="session")
@@ -39,4 +42,4 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     url = f"http://127.0.0.1:{port}"
     command = ("dev", "--data", folder / "my-chain", "--api-port", str(port))
     with running(*command, url=url, log=folder / "dev.log"):
-        yield Workshop(folder, url)
+        yield Workshop(folder, url, read_json(folder / "my-chain" / "node.json")["ops_url"])

@@ -39,10 +39,10 @@ def test_the_commands_work(workshop: Workshop) -> None:
 @pytest.mark.slow
 def test_every_metric_on_the_page_is_served(workshop: Workshop) -> None:
     """Guards alerts that are written after the page."""
-    served = httpx.get(f"{workshop.url}/metrics").text
-    named = re.findall(r"`(quorate_\w+)`", PAGE.read_text())
-    assert len(named) >= 7
-    assert [name for name in named if f"\n{name}" not in served] == []
+    served = httpx.get(f"{workshop.ops_url}/metrics").text
+    named = re.findall(r"`((?:quorate|process)_\w+)`", PAGE.read_text())
+    assert len(named) >= 40
+    assert [name for name in named if f"# TYPE {name} " not in served] == []
 
 
 def test_every_setting_is_on_the_page_with_its_default() -> None:

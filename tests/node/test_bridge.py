@@ -11,7 +11,7 @@ import trio
 from fastapi import FastAPI
 
 from api.app import create_app
-from node.bridge import ApiServer, Bridge, _bind
+from node.bridge import Bridge, HttpServer, _bind
 from tests.api.memory_gateway import MemoryGateway
 
 
@@ -28,7 +28,7 @@ def app_that_asks(bridge: Bridge, answer: Callable[[Callable[[int], None]], None
 def test_a_call_crosses_to_trio_and_its_answer_back() -> None:
     async def run() -> None:
         bridge = Bridge()
-        server = ApiServer(bridge, "127.0.0.1", 0)
+        server = HttpServer("127.0.0.1", 0, bridge)
         later: list[Callable[[int], None]] = []
         asked = trio.Event()
 
@@ -68,7 +68,7 @@ def test_a_taken_port_is_noticed_before_anything_is_served() -> None:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             with pytest.raises(OSError, match="in use"):
-                ApiServer(Bridge(), "127.0.0.1", taken.getsockname()[1])
+                HttpServer("127.0.0.1", taken.getsockname()[1])
 
     trio.run(run)
 

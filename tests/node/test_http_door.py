@@ -12,7 +12,7 @@ import trio
 
 from api.app import create_app
 from node import http_door
-from node.bridge import ApiServer, Bridge
+from node.bridge import HttpServer
 from tests.api.memory_gateway import MemoryGateway
 
 ROOM = 8
@@ -23,11 +23,11 @@ def small_door(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_door, "connections_max", lambda: ROOM)
 
 
-def serving(scenario: Callable[[ApiServer], None]) -> None:
+def serving(scenario: Callable[[HttpServer], None]) -> None:
     """Run a scenario of blocking calls, in a thread, against a served app."""
 
     async def run() -> None:
-        server = ApiServer(Bridge(), "127.0.0.1", 0)
+        server = HttpServer("127.0.0.1", 0)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.serve, create_app(MemoryGateway()))
             await trio.to_thread.run_sync(scenario, server)
@@ -37,7 +37,7 @@ def serving(scenario: Callable[[ApiServer], None]) -> None:
 
 
 @contextmanager
-def connections(server: ApiServer, count: int, say: bytes = b"") -> Iterator[list[socket.socket]]:
+def connections(server: HttpServer, count: int, say: bytes = b"") -> Iterator[list[socket.socket]]:
     url = httpx.URL(server.url)
     opened = [socket.create_connection((url.host, url.port or 0), timeout=10) for _ in range(count)]
     try:
@@ -61,7 +61,7 @@ def ended(one: socket.socket) -> bool:
 
 @pytest.mark.parametrize("say", [b"", b"GET /v1/status HTTP/1.1\r\nHost: lo"], ids=["nothing", "half"])
 def test_who_asks_nothing_makes_room_for_who_does(say: bytes) -> None:
-    def scenario(server: ApiServer) -> None:
+    def scenario(server: HttpServer) -> None:
         with connections(server, 3 * ROOM, say) as idle:
             assert httpx.get(f"{server.url}/v1/status", timeout=10).is_success
             assert sum(map(ended, idle)) >= 2 * ROOM
@@ -70,7 +70,7 @@ def test_who_asks_nothing_makes_room_for_who_does(say: bytes) -> None:
 
 
 def test_a_request_under_way_is_never_hung_up_on() -> None:
-    def scenario(server: ApiServer) -> None:
+    def scenario(server: HttpServer) -> None:
         asking = b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
         with connections(server, ROOM, asking) as waiting:
             for one in waiting:
