@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from consensus.transactions import Transaction
 from contracts.errors import Revert, StateCorruption
 from contracts.layout import (
     ACCOUNT,
@@ -17,6 +18,7 @@ from contracts.layout import (
     Account,
     Code,
     Instance,
+    Member,
     account_key,
     code_key,
     due_key,
@@ -27,6 +29,7 @@ from contracts.layout import (
 from contracts.ledger import Ledger
 from contracts.program import Value
 from contracts.programs import PROGRAMS_MAX, LoadedContract, Programs
+from contracts.register import barred
 from contracts.state import Overlay, StateReader
 from contracts.values import escrow_account
 
@@ -56,14 +59,35 @@ class Context:
             return self.has_instance(name.removeprefix(_ESCROW_PREFIX))
         return self.account(name) is not None
 
+    def member(self, name: str) -> Member | None:
+        """An organisation that is or was in the consortium, or None."""
+        return self.overlay.get(member_key(name), MEMBER)
+
     def has_member(self, name: str) -> bool:
-        """True for an organisation of the consortium."""
-        return self.overlay.get(member_key(name), MEMBER) is not None
+        """True for an organisation that is or was in the consortium."""
+        return self.member(name) is not None
 
     def authorised(self, account: str, keys: Iterable[bytes]) -> bool:
         """True when one of `keys` (32 bytes each) may act for the account."""
         record = self.account(account)
-        return record is not None and any(key in record.keys for key in keys)
+        return (
+            record is not None
+            and any(key in record.keys for key in keys)
+            and not barred(self.overlay, account)
+        )
+
+    def unauthorised(self, transaction: Transaction, *, signed: bool = False) -> str | None:
+        """Why the transaction may not act for all whom it names, in words; None where it may.
+
+        `signed` takes for granted that all of them have signed.
+        """
+        keys = [key for key, _ in transaction.signatures]
+        for account in (transaction.sender, *transaction.cosigners):
+            if (reason := barred(self.overlay, account)) is not None:
+                return reason
+            if not signed and not self.authorised(account, keys):
+                return f"no key of {account} signed this transaction"
+        return None
 
     def code(self, code: str) -> Code | None:
         """Deployed source by its id, or None."""

@@ -225,8 +225,7 @@ class _BlockExecution:
             # Its id is not used up, because it would have to be remembered beyond the window.
             text = f"expires_ms may be at most {latest_ms} in this block, it is {transaction.expires_ms}"
             self.receipts.append(_not_executed(transaction, Status.FAILED, "expiry_too_far", text))
-        elif not signed and (account := self._unsigned(transaction)) is not None:
-            text = f"no key of {account} signed this transaction"
+        elif (text := self.context.unauthorised(transaction, signed=signed)) is not None:
             self.receipts.append(_not_executed(transaction, Status.FAILED, "unauthorised", text))
         else:
             run = Run(
@@ -287,14 +286,6 @@ class _BlockExecution:
         hashes = tuple(map(firing_hash, run.firings))
         self._firings += ((AUX_FIRING + key, firing) for key, firing in zip(hashes, run.firings, strict=True))
         return hashes
-
-    def _unsigned(self, transaction: Transaction) -> str | None:
-        """The first account that the transaction acts for and no key signed for."""
-        keys = [key for key, _ in transaction.signatures]
-        for account in (transaction.sender, *transaction.cosigners):
-            if not self.context.authorised(account, keys):
-                return account
-        return None
 
     def finish(self, tree: Tree, previous: ExecLink) -> Outcome:
         """What the block came to; nothing may be executed after."""

@@ -51,6 +51,10 @@ class Revert(ExecutionError):
         self.consumes_all = consumes_all
 
 
+class InvalidCard(ExecutionError):
+    """A member's card that says what no card may say, or that its keys did not sign."""
+
+
 class ProofError(ExecutionError):
     """A proof that does not prove what it claims."""
 

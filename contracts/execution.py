@@ -195,10 +195,10 @@ class Run:
             raise _refusal("size", f"more than {EVENTS_MAX} events")
         self.events.append(Emitted(contract, name, fields))
 
-    def write(self, key: bytes, value: T, form: Form[T]) -> None:
-        """Write a record and charge for it. Raises: Revert("gas")."""
+    def write(self, key: bytes, value: T, form: Form[T], group: bytes | None = None) -> None:
+        """Write a record and charge for it; see `Overlay.put`. Raises: Revert("gas")."""
         self.meter.spend(WRITE + STORED_BYTE * (len(key) + len(form.encode(value))))
-        self.context.overlay.put(key, value, form)
+        self.context.overlay.put(key, value, form, group)
 
     # ---------------------------------------------------------------- checks
 

@@ -10,15 +10,15 @@ from contracts.layout import (
     ACCOUNT,
     CHAIN,
     CHAIN_KEY,
-    MEMBER,
+    MEMBERS_KEY,
     PARAMETERS_KEY,
     VALUE,
     Account,
     Chain,
     Member,
     account_key,
-    member_key,
 )
+from contracts.register import put_member
 from contracts.state import Overlay
 
 
@@ -36,8 +36,9 @@ def write_genesis(overlay: Overlay, body: Mapping[str, Any], genesis_hash: bytes
             bytes.fromhex(member[f"{role}_key"]) for role in ("validator", "network", "admin")
         )
         record = Member(member["number"], member["title"], validator, network, admin, member["address"])
-        overlay.put(member_key(member["id"]), record, MEMBER)
+        put_member(overlay, member["id"], record)
         overlay.put(account_key(member["id"]), Account((admin,), member["id"]), ACCOUNT)
+    overlay.put(MEMBERS_KEY, len(body["members"]), VALUE)
     for account in body["accounts"]:
         keys = tuple(sorted(bytes.fromhex(key) for key in account["keys"]))
         overlay.put(account_key(account["id"]), Account(keys, account["member"]), ACCOUNT)

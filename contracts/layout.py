@@ -29,6 +29,8 @@ SIGNERS_MAX = 64
 _RECORD_BYTES_MAX = 64 * 1024
 
 CHAIN_KEY = b"chain"
+MEMBERS_KEY = b"members"
+"""Holds how many member numbers were given, as VALUE."""
 PARAMETERS_KEY = b"parameters"
 ACCOUNTS = b"account/"
 MEMBERS = b"member/"
@@ -192,6 +194,16 @@ def account_key(account: str) -> bytes:
 def member_key(member: str) -> bytes:
     """Holds a MEMBER."""
     return MEMBERS + member.encode()
+
+
+def number_key(number: int) -> bytes:
+    """Holds the name of the member that was given this number, as VALUE."""
+    return b"number/" + number.to_bytes(4, "big")
+
+
+def used_key(key: bytes) -> bytes:
+    """Holds the name of the member whose validator, network or administrator key this (32 bytes) ever was."""
+    return b"key/" + key
 
 
 def balances_of(account: str) -> bytes:

@@ -156,11 +156,9 @@ class NodeGateway(Reader):
             return _rejected(
                 identifier, "bad_signature", "a signature is not valid for the bytes of this transaction"
             )
-        stranger = self.unauthorised(transaction)
-        if stranger is not None:
-            return _rejected(
-                identifier, "unauthorised", f"none of the keys that signed may act for account {stranger!r}"
-            )
+        refusal = self.unauthorised(transaction)
+        if refusal is not None:
+            return _rejected(identifier, "unauthorised", refusal)
         return transaction
 
     def _known(self, identifier: bytes) -> TransactionStatus | None:

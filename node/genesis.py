@@ -26,7 +26,7 @@ from consensus.transactions import INTEGER_MAX, canonical_json, is_name
 from contracts.epochs import FIRST_EPOCH
 from node.documents import fields, hex_bytes, key_bytes, read_json, shown, text, write_json
 from node.errors import ConfigurationError
-from node.members import Account, Card
+from node.members import Account, Card, card_rules
 
 GENESIS_FORMAT = 1
 SIGNING_PREFIX = b"quorate-genesis-v1\n"
@@ -247,6 +247,7 @@ def parse_body(value: Any, where: str) -> Genesis:
     )
 
 
+@card_rules()
 def _parse_members(value: Any, where: str) -> list[Card]:
     if type(value) is not list or not 0 < len(value) <= MEMBERS_MAX:
         raise ConfigurationError(f"{where}: members must be a list of 1 to {MEMBERS_MAX}")
@@ -282,6 +283,7 @@ def _refuse_twice(items: Iterable[tuple[str, str]], what: str, where: str) -> No
         owners[value] = owner
 
 
+@card_rules()
 def _with_accounts(cards: Sequence[Card], value: Any, where: str) -> list[Card]:
     """The cards with the accounts of each member; a card refuses accounts that break its rules."""
     if type(value) is not list:

@@ -119,13 +119,9 @@ class Reader:
         )
 
     def unauthorised(self, transaction: Transaction) -> str | None:
-        """The first account that the transaction acts for without one of its keys."""
-        keys = [key for key, _ in transaction.signatures]
+        """Why the transaction may not act for all whom it names, in words."""
         with self._store.snapshot() as view:
-            for account in (transaction.sender, *transaction.cosigners):
-                if not any(self._engine.authorised(view.state, key, account) for key in keys):
-                    return account
-        return None
+            return self._engine.unauthorised(view.state, transaction)
 
     async def explain(self, transaction: Mapping[str, Any]) -> JsonObject:
         parsed = self._draft(transaction)

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 from contracts.system.accounts import ACCOUNTS
 from contracts.system.actions import SystemContract
+from contracts.system.members import MEMBERS_CONTRACT
 from contracts.system.registry import CONTRACTS
 
-SYSTEM: Mapping[str, SystemContract] = {contract.name: contract for contract in (ACCOUNTS, CONTRACTS)}
+SYSTEM: Mapping[str, SystemContract] = {
+    contract.name: contract for contract in (ACCOUNTS, CONTRACTS, MEMBERS_CONTRACT)
+}

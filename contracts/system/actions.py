@@ -13,7 +13,7 @@ from contracts.program import Value
 if TYPE_CHECKING:
     from contracts.execution import Run
 
-SYSTEM_NAMES = ("accounts", "contracts")
+SYSTEM_NAMES = ("accounts", "contracts", "members")
 """The names of all system contracts."""
 
 
