@@ -225,8 +225,8 @@ class _BlockExecution:
             # Its id is not used up, because it would have to be remembered beyond the window.
             text = f"expires_ms may be at most {latest_ms} in this block, it is {transaction.expires_ms}"
             self.receipts.append(_not_executed(transaction, Status.FAILED, "expiry_too_far", text))
-        elif (text := self.context.unauthorised(transaction, signed=signed)) is not None:
-            self.receipts.append(_not_executed(transaction, Status.FAILED, "unauthorised", text))
+        elif (reason := self.context.unauthorised(transaction, signed=signed)) is not None:
+            self.receipts.append(_not_executed(transaction, Status.FAILED, "unauthorised", reason))
         else:
             run = Run(
                 self.context, GasMeter(transaction.gas_limit), (transaction.sender, *transaction.cosigners)

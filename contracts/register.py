@@ -44,7 +44,7 @@ def committee_of(epoch: NextEpoch) -> Committee:
 
 
 def voters(overlay: Overlay) -> list[str]:
-    """The members whose approval counts, sorted: validators of this epoch that neither left nor are suspended."""
+    """The members whose approval counts, sorted: validators of this epoch that are active."""
     names = (name_of(overlay, number) for number, _ in current_epoch(overlay).validators)
     return sorted(name for name in names if is_active(overlay, name))
 

@@ -1,6 +1,4 @@
-"""What members may decide of the consortium: one kind of change each, checked when it is proposed and when it is
-carried out.
-"""
+"""What members may decide of the consortium: the kinds of change, and what each needs and does."""
 
 from __future__ import annotations
 
@@ -263,8 +261,10 @@ def _check_rotate(run: Run, change: Change) -> None:
 def _rotate(run: Run, change: Change) -> None:
     name, member = _member(run, change)
     role, key = change["role"], bytes.fromhex(change["key"])
-    keys = {"validator_key": key} if role == "validator" else {"network_key": key}
-    _put(run, name, replace(member, **keys), "rotated", ("role", role), ("key", key))
+    changed = replace(member, network_key=key)
+    if role == "validator":
+        changed = replace(member, validator_key=key)
+    _put(run, name, changed, "rotated", ("role", role), ("key", key))
 
 
 def _rekey(overlay: Overlay, change: Change, validators: Validators) -> None:

@@ -57,9 +57,10 @@ class ProposalStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What an account proposes; `content` is canonical JSON, `approvals` are the accounts that approved, sorted.
+    """What an account proposes.
 
-    `closed_height` is set once it is not open any more.
+    `content` is canonical JSON, `approvals` are the accounts that approved, sorted; `closed_height` is set
+    once it is not open any more.
     """
 
     contract: str

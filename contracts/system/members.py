@@ -68,7 +68,7 @@ def _carry_out(run: Run, number: int, content: Content) -> None:
     if pending is not None:
         raise refusal(
             "phase",
-            f"epoch {pending.epoch} is decided and has not begun: approve proposal {number} again when it has",
+            f"epoch {pending.epoch} is decided and has not begun: approve proposal {number} again then",
         )
     run.write(NEXT_EPOCH_KEY, decided, EPOCH)
     validators = [validator for validator, _ in decided.validators]
