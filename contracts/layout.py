@@ -26,6 +26,8 @@ KEYS_MAX = 16
 """Keys that may act for one account."""
 SIGNERS_MAX = 64
 """Parties that sign one agreement."""
+PURPOSE_LENGTH_MAX = 500
+"""Characters that say what code is for."""
 _RECORD_BYTES_MAX = 64 * 1024
 
 CHAIN_KEY = b"chain"
@@ -95,12 +97,17 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Deployed source with who deployed it and when."""
+    """Source with who brought it, when and what for.
+
+    `active_height` is the block from which instances may run it; None while it is not approved.
+    """
 
     source: str
     author: str
     height: int
     time_ms: int
+    purpose: str = ""
+    active_height: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +174,17 @@ MEMBER = form(
         ready_ms=optional(_MS),
     )
 )
-CODE = form(record(Code, source=text(SOURCE_BYTES_MAX), author=_NAME, height=uint(), time_ms=_MS))
+CODE = form(
+    record(
+        Code,
+        source=text(SOURCE_BYTES_MAX),
+        author=_NAME,
+        height=uint(),
+        time_ms=_MS,
+        purpose=text(4 * PURPOSE_LENGTH_MAX),
+        active_height=optional(uint()),
+    )
+)
 INSTANCE = form(
     record(
         Instance,

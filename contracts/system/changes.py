@@ -32,6 +32,7 @@ from contracts.layout import (
 )
 from contracts.register import put_member
 from contracts.system.actions import refusal
+from contracts.system.policy import check_policy, set_policy
 from contracts.values import DAY
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def rotation_message(chain_hash: bytes, member: str, role: str, key: bytes) -> b
 
 
 def subject(change: Change) -> str:
-    """The member that a change is about."""
+    """What a change is about: a member, as a rule."""
+    if change["kind"] == "policy":
+        return "policy"
     return str(change["card"]["card"]["id"] if change["kind"] == "admit" else change["member"])
 
 
@@ -279,5 +282,6 @@ KINDS: Mapping[str, Kind] = {
     "remove": Kind(("member",), _check_member, _remove, _leave),
     "suspend": Kind(("member",), _check_suspend, _suspend, _leave),
     "reinstate": Kind(("member",), _check_reinstate, _reinstate),
+    "policy": Kind(("code", "guardians"), check_policy, set_policy),
     "rotate": Kind(("member", "role", "key", "signature"), _check_rotate, _rotate, _rekey),
 }

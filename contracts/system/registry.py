@@ -1,8 +1,9 @@
 """The system contract `contracts`: from source text to an agreement that all of its parties signed.
 
-Anyone may deploy code and create an instance with terms. A party signs the hash of exactly this code and
-these terms; when the last has signed, the instance is active. Until then it holds no money and fires nothing,
-and whoever created it or is to sign may withdraw it. An instance that nobody has to sign is active at once.
+Code is deployed, or approved where the members want that; anyone may create an instance of it with terms. A
+party signs the hash of exactly this code and these terms; when the last has signed, the instance is active.
+Until then it holds no money and fires nothing, and whoever created it or is to sign may withdraw it. An
+instance that nobody has to sign is active at once.
 """
 
 from __future__ import annotations
@@ -16,39 +17,31 @@ from consensus.transactions import Json, canonical_json, is_name
 from contracts.arguments import checked_copy, from_json, to_json
 from contracts.context import parties
 from contracts.encoding import size_bytes
-from contracts.errors import ContractError
 from contracts.layout import (
-    CODE,
-    CODE_ID_LENGTH,
     INSTANCE,
     SIGNERS_MAX,
     TERMS,
-    Code,
     Instance,
     InstanceStatus,
-    code_key,
     instance_key,
     terms_key,
 )
 from contracts.program import Value
 from contracts.programs import LoadedContract
+from contracts.state import Overlay
 from contracts.system.actions import SYSTEM_NAMES, SystemAction, SystemContract, refusal, text_argument
+from contracts.system.code_approval import approve_code, deploy, propose_content, usable
+from contracts.system.decisions import Ballot, Content, Deciding, propose
+from contracts.system.policy import code_ballot
 
 if TYPE_CHECKING:
     from contracts.execution import Run
 
-COMPILE_GAS_PER_BYTE = 400
-"""Gas for checking and compiling a byte of source."""
 TERMS_BYTES_MAX = 32 * 1024
 """All terms of one instance, as `contracts.encoding.size_bytes` counts."""
 
 _NAME = "contracts"
 _TERMS_PREFIX = b"quorate-terms-v1\n"
-
-
-def code_id(source: str) -> str:
-    """The name of deployed code: the first 32 hex digits of the SHA-256 of its source."""
-    return sha256(source.encode()).hexdigest()[:CODE_ID_LENGTH]
 
 
 def terms_hash(contract: LoadedContract, terms: Mapping[str, Value]) -> bytes:
@@ -64,19 +57,16 @@ def signing_parties(contract: LoadedContract, terms: Mapping[str, Value]) -> lis
     return sorted({party for term in signing for party in parties(terms[term])})
 
 
-def _deploy(run: Run, arguments: Mapping[str, Json]) -> str:
-    source = text_argument(arguments, "source")
-    run.meter.spend(COMPILE_GAS_PER_BYTE * len(source))
-    try:
-        contract = run.context.compiled(source)
-    except ContractError as error:
-        raise refusal("contract_error", str(error)) from None
-    code = code_id(source)
-    if run.context.code(code) is None:
-        context = run.context
-        run.write(code_key(code), Code(source, run.signers[0], context.height, context.time_ms), CODE)
-        run.emit(_NAME, "deployed", (("code", code), ("name", contract.program.name), ("by", run.signers[0])))
-    return code
+def _propose_code(run: Run, arguments: Mapping[str, Json]) -> int:
+    return propose(run, DECIDING, propose_content(run, arguments), arguments)
+
+
+def _carry_out(run: Run, number: int, content: Content) -> None:
+    approve_code(run, content)
+
+
+def _ballot(overlay: Overlay, content: Content) -> Ballot:
+    return code_ballot(overlay)
 
 
 def _create(run: Run, arguments: Mapping[str, Json]) -> str:
@@ -84,8 +74,7 @@ def _create(run: Run, arguments: Mapping[str, Json]) -> str:
     sign = arguments.get("sign", False)
     if type(sign) is not bool:
         raise refusal("arguments", "sign must be true or false")
-    if run.context.code(code) is None:
-        raise refusal("unknown", f"no code {code!a} is deployed")
+    usable(run, code)
     _check_new_name(run, name)
     contract = run.code(code)
     terms = _terms(run, contract, arguments["terms"])
@@ -211,11 +200,19 @@ def _terms(run: Run, contract: LoadedContract, given: Json) -> dict[str, Value]:
     return terms
 
 
+DECIDING = Deciding(contract=_NAME, ballot=_ballot, carry_out=_carry_out)
 CONTRACTS = SystemContract(
     name=_NAME,
     text="Code, agreements made from it, and who signed them.",
     actions={
-        "deploy": SystemAction("make source text available as code", ("source",), _deploy),
+        "deploy": SystemAction("make source text available as code", ("source",), deploy),
+        "propose_code": SystemAction(
+            "propose source text as code",
+            ("source", "purpose"),
+            _propose_code,
+            ("activate_height", "reason", "expires_ms"),
+        ),
+        **DECIDING.actions(),
         "create": SystemAction(
             "propose an agreement: code with terms", ("code", "name", "terms"), _create, ("sign",)
         ),

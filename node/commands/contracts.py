@@ -79,7 +79,7 @@ def deploy(sending: Sending, file: FileArgument) -> None:
     """
     from dataclasses import replace
 
-    from contracts.system.registry import code_id
+    from contracts.system.code_approval import code_id
 
     source = _read_source(file)
     sending = replace(sending, gas_limit=sending.gas_limit or deploy_gas(source))
@@ -305,7 +305,7 @@ def _call(contract: str, action: str, args: Mapping[str, Json]) -> Call:
 def deploy_gas(source: str) -> int:
     """A gas limit that is enough for deploying this source."""
     from consensus.transactions import GAS_LIMIT_DEFAULT
-    from contracts.system.registry import COMPILE_GAS_PER_BYTE
+    from contracts.system.code_approval import COMPILE_GAS_PER_BYTE
 
     return GAS_LIMIT_DEFAULT + COMPILE_GAS_PER_BYTE * len(source.encode())
 
@@ -323,7 +323,7 @@ def _is_code(text: str) -> bool:
 
 def _code_id(text: str) -> str:
     """A code id as it is, or that of a file's source."""
-    from contracts.system.registry import code_id
+    from contracts.system.code_approval import code_id
 
     return code_id(_read_source(Path(text))) if Path(text).is_file() else text
 

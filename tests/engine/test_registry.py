@@ -10,7 +10,7 @@ import pytest
 from consensus.transactions import GAS_LIMIT_MAX, canonical_json
 from contracts.engine import Engine
 from contracts.receipts import Status
-from contracts.system.registry import COMPILE_GAS_PER_BYTE
+from contracts.system.code_approval import COMPILE_GAS_PER_BYTE
 from node.commands.contracts import deploy_gas
 from tests.engine.chain import DELIVERY, TOKEN, Call, Chain, signer
 

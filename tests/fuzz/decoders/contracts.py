@@ -233,7 +233,7 @@ def _records() -> dict[str, tuple[Any, list[Any]]]:
         "ACCOUNT": (layout.ACCOUNT, [layout.Account((key, other), "acme")]),
         "BUCKET": (layout.BUCKET, [layout.Bucket(300, other)]),
         "CHAIN": (layout.CHAIN, [layout.Chain("harvest", other, 2**41)]),
-        "CODE": (layout.CODE, [layout.Code("x = 1\n", "acme", 3, 2**41)]),
+        "CODE": (layout.CODE, [layout.Code("x = 1\n", "acme", 3, 2**41, "a try", 4)]),
         "FACT": (layout.FACT, [layout.Fact(value, "acme", 2**41) for value in VALUES]),
         "INSTANCE": (
             layout.INSTANCE,
