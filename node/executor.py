@@ -105,7 +105,7 @@ class Executor:
                 (digest, replica.batch(digest), replica.transactions(digest)) for digest in block.batches
             ]
             held = [(digest, batch, txs) for digest, batch, txs in batches if batch is not None]
-            outcome = await trio.to_thread.run_sync(self._execute, block, held)
+            outcome = await trio.to_thread.run_sync(self.execute, block, held)
             link = outcome.link
             driver.executed(link.height, link.exec_hash, outcome.changed, outcome.next_wakeup_ms)
             executed, self.executed = self.executed, trio.Event()
@@ -113,9 +113,10 @@ class Executor:
             settled = tuple(receipt.id for receipt in outcome.receipts if receipt.timer is None)
             announce(ExecutedBlock(link.height, block.block.header.time_ms, block.batches, settled))
 
-    def _execute(
+    def execute(
         self, block: Finalise, batches: Sequence[tuple[Digest, Batch, Sequence[Transaction]]]
     ) -> Outcome:
+        """The next block, executed and stored; one thread at a time."""
         header = block.block.header
         transactions = tuple(transaction for _, _, batch in batches for transaction in batch)
         run_timers = header.height - header.exec_height <= self.parameters.exec_lag_max

@@ -61,6 +61,9 @@ class Application(Protocol):
     def ledger(self) -> Ledger:
         """A validator's, with nothing in it but genesis."""
 
+    def prelude(self, wall_ms: int) -> list[Transaction]:
+        """What must be executed, in this order, before anything else makes sense."""
+
     def transaction(self, chance: Chance, wall_ms: int, **args: int) -> Transaction:
         """A new one, signed; `args`, where given, are those of its call."""
 

@@ -108,6 +108,9 @@ class Counting:
     def ledger(self) -> CountingLedger:
         return CountingLedger()
 
+    def prelude(self, wall_ms: int) -> list[Transaction]:
+        return []
+
     def transaction(self, chance: Chance, wall_ms: int, **args: int) -> Transaction:
         self._salt += 1
         if self._timers and chance.happens(0.3):

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
 
@@ -26,6 +26,7 @@ from node.simulator.swarm import Swarm
 HEAL_LIMIT_MS = 400_000
 """Simulated time within which everything must be well after the faults end."""
 EVENTS_MAX = 500_000
+PRELUDE_MS_MAX = 60_000
 
 
 class World:
@@ -59,7 +60,7 @@ class World:
         ]
         self._sides = dict.fromkeys(self.machines, 0)
         self._mute: set[tuple[Machine, Machine]] = set()
-        self._salt = 0
+        self._begun_ms = 0
         self._checked: dict[bytes, CheckedBatch] = {}
 
     # -- time ---------------------------------------------------------------------------------------
@@ -195,14 +196,24 @@ class World:
         for machine in self.machines:
             machine.connect_all()
 
+    def _are_settled(self, transactions: Sequence[Transaction]) -> bool:
+        return all(machine.ledger.settled(t.id) for machine in self.honest for t in transactions)
+
     def part(self, *numbers: int) -> None:
         """Cut these members off from the others; none: everybody hears everybody."""
         for machine in self.machines:
             self._sides[machine] = 1 if machine.number in numbers else 0
 
     def begin(self) -> None:
-        """Start machines, clients and faults."""
+        """Start machines, let what the application needs become final, then start clients and faults."""
+        crashes, self.crashes, self.healed = self.crashes, NoCrashes(), True
         self.start()
+        prelude = self.application.prelude(WALL_START_MS + self.now_ms)
+        if prelude and not self.honest[0].submit(prelude):
+            raise Failed("the prelude is not taken")
+        if not self.run_until(self.now_ms + PRELUDE_MS_MAX, partial(self._are_settled, prelude)):
+            raise Failed(f"the prelude is not executed: {self.describe()}")
+        self.crashes, self.healed, self._begun_ms = crashes, False, self.now_ms
         self._submit()
         if self.swarm.partition_every_ms:
             self._repartition()
@@ -217,7 +228,7 @@ class World:
         Raises: Failed.
         """
         self.begin()
-        self.run_until(self.swarm.heal_at_ms)
+        self.run_until(self._begun_ms + self.swarm.heal_at_ms)
         self.heal()
         healed_ms = self.now_ms
         probes = [self.transaction() for _ in self.honest]
@@ -238,13 +249,15 @@ class World:
         return took_ms
 
     def rest(self) -> None:
-        """Without work the chain must come to rest."""
+        """Without work the chain must come to rest; only timers that are due soon may keep it going."""
         last = -1
-        for _ in range(60):
+        for round_ in range(60):
             self.run_until(self.now_ms + 10_000)
             heights = {machine.ledger.height for machine in self.honest}
-            waiting = any(machine.ledger.next_wakeup_ms is not None for machine in self.honest)
-            if heights == {last} and not waiting:
+            soon_ms = WALL_START_MS + self.now_ms + 60_000
+            wakeups = [machine.ledger.next_wakeup_ms for machine in self.honest]
+            waiting = any(wakeup_ms is not None and wakeup_ms < soon_ms for wakeup_ms in wakeups)
+            if (heights == {last} and not waiting) or (waiting and round_ > 6 and min(heights) > last):
                 return
             last = max(heights)
         raise Failed(f"an idle chain keeps growing or nodes stay behind: {self.describe()}")

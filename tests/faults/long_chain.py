@@ -66,7 +66,7 @@ class LongChain:
             header = self._header(height, parent, parent_digest, store)
             for final, ordered in self._finals(header, batch, is_last=height == blocks):
                 named = [(ordered.digest, ordered.batch, ordered.transactions)]
-                executor._execute(Finalise(final, (ordered.digest,)), named)  # as its task does
+                executor.execute(Finalise(final, (ordered.digest,)), named)  # as its task does
             parent, parent_digest = header, header_digest(self._genesis.hash, header)
         store.close()
         _bind(self._partners[0])

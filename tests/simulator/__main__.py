@@ -2,6 +2,7 @@
 
 python -m tests.simulator --seeds 0 1000      a thousand schedules; a failing one with its replay command
 python -m tests.simulator --seeds 7 8         one schedule again; with --show step by step
+python -m tests.simulator --full 0 40         schedules of the whole node, contracts included
 python -m tests.simulator --long              from a new seed on until interrupted, a line a minute
 python -m tests.simulator --crashes           a crash at every persist and send point
 python -m tests.simulator --crash 2 17        member 2's crash at its point 17 again
@@ -17,10 +18,11 @@ from collections.abc import Iterable
 
 from tests.simulator.runs import (
     Outcome,
-    crashes_in_parallel,
+    crash_cases,
     hunt_in_parallel,
     in_parallel,
     run_crash,
+    run_full,
     run_seed,
     stopwatch,
     summary,
@@ -34,6 +36,7 @@ LONG_BLOCK = 2_048
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", nargs=2, type=int, metavar=("FROM", "TO"), default=(0, 200))
+    parser.add_argument("--full", nargs=2, type=int, metavar=("FROM", "TO"), help="of the whole node")
     parser.add_argument("--show", action="store_true", help="print every step")
     parser.add_argument("--long", action="store_true", help="go on from FROM until interrupted")
     parser.add_argument("--crashes", action="store_true", help="a crash at every persist and send point")
@@ -44,16 +47,17 @@ def main() -> int:
     if options.mutants:
         return _mutants(options.jobs)
     if options.crashes:
-        return _watch(crashes_in_parallel(1, options.jobs))
+        return _watch(in_parallel(run_crash, crash_cases(1), options.jobs))
     if options.crash:
         return _watch([run_crash(options.crash)])
-    first, last = options.seeds
+    run = run_full if options.full else run_seed
+    first, last = options.full or options.seeds
     if options.show:
-        return _watch(run_seed(seed, show=True) for seed in range(first, last))
+        return _watch(run(seed, show=True) for seed in range(first, last))
     if not options.long:
-        return _watch(in_parallel(range(first, last), options.jobs))
+        return _watch(in_parallel(run, range(first, last), options.jobs))
     blocks = itertools.count(first, LONG_BLOCK)
-    failed = any(_watch(in_parallel(range(start, start + LONG_BLOCK), options.jobs)) for start in blocks)
+    failed = any(_watch(in_parallel(run, range(start, start + LONG_BLOCK), options.jobs)) for start in blocks)
     return 1 if failed else 0
 
 

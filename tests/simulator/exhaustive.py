@@ -34,6 +34,6 @@ def points(member: int) -> int:
     return counting.passed
 
 
-def run(member: int, index: int) -> None:
-    """The short run with one crash. Raises: Failed."""
-    World(SHORT, CrashAt(member, index)).run()
+def world(member: int, index: int) -> World:
+    """The short run with one crash."""
+    return World(SHORT, CrashAt(member, index))

@@ -5,25 +5,29 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from consensus.errors import ConsensusError
 from node.simulator.checks import Failed
 from node.simulator.disk import Forgotten
+from node.simulator.real import RealApplication
 from node.simulator.swarm import draw
 from node.simulator.world import World
 from tests.simulator import exhaustive
 from tests.simulator.mutants import MUTANTS, Mutant
+
+T = TypeVar("T")
 
 ED25519_EVERY = 20
 """Every so many seeds one runs with real signatures and with every message encoded and decoded."""
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 
 
-_FAULTS = (
+FAULTS = (
     Failed,
     Forgotten,
     ConsensusError,
@@ -55,43 +59,52 @@ class Outcome:
 
 
 def run_seed(seed: int, *, show: bool = False) -> Outcome:
-    """One run, shown step by step or not; whatever the core raises is a failure of this seed."""
+    """One run of the ordering core, shown step by step or not."""
     world = World(draw(seed, ed25519=seed % ED25519_EVERY == 0))
+    return _run(world, f"--seeds {seed} {seed + 1}", show=show)
+
+
+def run_full(seed: int, *, show: bool = False) -> Outcome:
+    """One run of the whole node: contracts, executor and store besides the core."""
+    swarm = draw(seed, ed25519=seed % ED25519_EVERY == 0)
+    application = RealApplication(swarm)
+    try:
+        return _run(World(swarm, application=application), f"--full {seed} {seed + 1}", show=show)
+    finally:
+        application.close()
+
+
+def _run(world: World, options: str, *, show: bool = False) -> Outcome:
+    """Whatever the code under test raises is a failure of this run."""
     world.show = print if show else None
     failure, recovery_ms = None, 0
     try:
         recovery_ms = world.run()
-    except _FAULTS as error:
+    except FAULTS as error:
         failure = f"{type(error).__name__}: {error}"
-    options = f"--seeds {seed} {seed + 1}"
     return Outcome(options, failure, recovery_ms, world.events, world.trace_hash, world.counts)
 
 
 def run_crash(case: tuple[int, int]) -> Outcome:
     """One run with one crash: (member, point)."""
-    options = "--crash {} {}".format(*case)
-    try:
-        exhaustive.run(*case)
-    except _FAULTS as error:
-        return Outcome(options, f"{type(error).__name__}: {error}")
-    return Outcome(options, None)
+    return _run(exhaustive.world(*case), "--crash {} {}".format(*case))
 
 
-def in_parallel(seeds: Iterable[int], jobs: int | None = None) -> Iterator[Outcome]:
-    """Outcomes in the order of the seeds, on all processors."""
-    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
-        yield from pool.map(run_seed, seeds, chunksize=4)
-
-
-def crashes_in_parallel(stride: int, jobs: int | None = None) -> Iterator[Outcome]:
+def crash_cases(stride: int) -> list[tuple[int, int]]:
     """Every `stride`-th crash point of every member of the short run."""
-    cases = [
+    return [
         (member, index)
         for member in range(exhaustive.SHORT.size)
         for index in range(member % stride, exhaustive.points(member), stride)
     ]
+
+
+def in_parallel(
+    run: Callable[[T], Outcome], cases: Iterable[T], jobs: int | None = None
+) -> Iterator[Outcome]:
+    """Outcomes in the order of the cases, on all processors."""
     with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
-        yield from pool.map(run_crash, cases, chunksize=8)
+        yield from pool.map(run, cases, chunksize=4)
 
 
 def kept_seeds() -> list[int]:

@@ -9,10 +9,11 @@ import pytest
 from tests.simulator.mutants import MUTANTS
 from tests.simulator.runs import (
     Outcome,
-    crashes_in_parallel,
+    crash_cases,
     hunt_in_parallel,
     in_parallel,
     kept_seeds,
+    run_crash,
     run_seed,
     stopwatch,
     summary,
@@ -32,7 +33,7 @@ def assert_all_well(outcomes: list[Outcome]) -> None:
 @pytest.mark.timeout(600)
 def test_seeded_faults_never_fork_and_never_stall_after_healing(capsys: pytest.CaptureFixture[str]) -> None:
     begun = stopwatch()
-    outcomes = list(in_parallel(range(SEEDS)))
+    outcomes = list(in_parallel(run_seed, range(SEEDS)))
     with capsys.disabled():
         print("\nsimulator:", summary(outcomes, stopwatch() - begun))
     assert_all_well(outcomes)
@@ -41,12 +42,12 @@ def test_seeded_faults_never_fork_and_never_stall_after_healing(capsys: pytest.C
 
 
 def test_seeds_that_failed_once_do_not_fail_again() -> None:
-    assert_all_well(list(in_parallel(kept_seeds())) if kept_seeds() else [])
+    assert_all_well(list(in_parallel(run_seed, kept_seeds())) if kept_seeds() else [])
 
 
 @pytest.mark.timeout(600)
 def test_a_crash_at_any_persist_or_send_loses_nothing() -> None:
-    assert_all_well(list(crashes_in_parallel(CRASH_STRIDE)))
+    assert_all_well(list(in_parallel(run_crash, crash_cases(CRASH_STRIDE))))
 
 
 @pytest.mark.timeout(600)
