@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import yaml
 
 from consensus.errors import DecodeError, InvalidTransaction
 from consensus.transactions import (
@@ -26,9 +27,14 @@ from contracts.encoding import decode_key, decode_value, encode_key, encode_valu
 from contracts.engine import Outcome
 from contracts.errors import ContractError, Revert, StateCorruption
 from contracts.language.compiled import CompiledContract
+from contracts.language.problems import Problems
 from contracts.merkle import EMPTY, Tree
 from contracts.program import ParameterSpec, TypeSpec
 from contracts.receipts import Effect, Event, Firing, Read, Receipt, Status, Timer
+from contracts.sheets import CompiledSheet, compile_sheet, show_sheet
+from contracts.sheets.layout import read_layout
+from contracts.sheets.messages import Mistakes
+from contracts.sheets.words import ENGLISH, LANGUAGES
 from contracts.values import DAY, Money
 from tests.contracts_lang import digest
 from tests.engine.chain import DELIVERY, TOKEN, Chain, signer
@@ -36,6 +42,7 @@ from tests.fuzz.decoders.consensus import canonical
 from tests.fuzz.harness import JSON_MEMORY_PER_BYTE, Bounds, Decoder
 from tests.fuzz.mutations import spoil_text
 from tests.fuzz.trees import JSON, MSGPACK
+from tests.kit.sheet_maker import plain
 from tests.proofs.minichain import Pages
 
 ROOT = Path(__file__).parents[3]
@@ -82,6 +89,26 @@ def _runs(data: bytes, program: CompiledContract) -> None:
     cached = load_program(data, dump_code(program))
     assert (cached.code_hash, cached.terms, cached.rules) == (program.code_hash, program.terms, program.rules)
     digest.outcome(program.source)
+
+
+# ---------------------------------------------------------------- rule sheets
+
+
+def _sheets() -> list[bytes]:
+    files = sorted((ROOT / "docs" / "examples" / "sheets").glob("*.yaml"))
+    return [show_sheet(path.read_text(), language).encode() for path in files for language in LANGUAGES]
+
+
+def _sheet(data: bytes) -> CompiledSheet:
+    return compile_sheet(data.decode(errors="surrogateescape"))
+
+
+def _shown_again(data: bytes, made: CompiledSheet) -> None:
+    """A YAML library reads what was read; in either language it is the same contract."""
+    text = data.decode()
+    assert plain(read_layout(text, Mistakes(ENGLISH, Problems()))) == yaml.load(text, yaml.BaseLoader)
+    for language in LANGUAGES:
+        assert compile_sheet(show_sheet(text, language)).source == made.source
 
 
 # ---------------------------------------------------------------- arguments
@@ -331,6 +358,16 @@ def decoders() -> Sequence[Decoder]:
             (spoil_text,),
             _runs,
             Bounds(seconds=0.3, ns_per_byte=40_000, memory_bytes=2_000_000, memory_per_byte=800),
+            executions=300,
+        ),
+        Decoder(
+            "contracts.sheets.compile_sheet",
+            _sheet,
+            (ContractError,),
+            cache(_sheets),
+            (spoil_text,),
+            _shown_again,
+            Bounds(seconds=0.3, ns_per_byte=80_000, memory_bytes=2_000_000, memory_per_byte=800),
             executions=300,
         ),
         Decoder(
