@@ -63,7 +63,7 @@ class _Checker:
         self.moments: list[Place] = []
         self.answers: dict[str, TypeSpec] = {}
         self.members: dict[str, TypeSpec] = {}
-        self.facts = {fact.name for fact in sheet.facts}
+        self.fact_names = [fact.name for fact in sheet.facts]
         self.variables = [variable.name for variable in sheet.variables]
         self.events = {event.name: event for event in sheet.events}
         self.locals: dict[str, TypeSpec] = {}
@@ -218,7 +218,7 @@ class _Checker:
                 self._compare(phrase)
                 return Learned()
             case model.Reported():
-                if phrase.fact not in self.facts:
+                if phrase.fact not in self.fact_names:
                     self.mistakes.add(phrase.place, "not_fact", name=phrase.fact)
                 return Learned(frozenset({phrase.fact}))
         spec = self._value(phrase)
@@ -303,7 +303,7 @@ class _Checker:
 
     def _name(self, phrase: model.Name) -> TypeSpec:
         name = phrase.name
-        if name in self.facts and name not in self.known:
+        if name in self.fact_names and name not in self.known:
             word = self.language.word(COMPARING, "reported")
             self.mistakes.add(phrase.place, "fact_unknown", name=name, word=word)
         spec = self.locals.get(name, self.members.get(name, NONE))
