@@ -15,8 +15,6 @@ from contracts.layout import (
     CODES,
     INSTANCE,
     INSTANCES,
-    MEMBER,
-    MEMBERS,
     VALUE,
     Account,
     Code,
@@ -26,10 +24,13 @@ from contracts.program import Program
 from contracts.programs import LoadedContract, Programs
 from contracts.receipts import Event, Receipt
 from contracts.state import Form, Overlay, StateReader, T
+from contracts.system.decisions import find_proposal, open_proposals
 from contracts.values import escrow_account
 from contracts.views import code as code_view
 from contracts.views import instance as instance_view
 from contracts.views.happened import event_view, receipt_view
+from contracts.views.members import epoch_view, evidence_view, members_view
+from contracts.views.proposals import proposal_view
 from contracts.views.sentences import sentence
 
 BALANCES_SHOWN = 1_000
@@ -66,22 +67,35 @@ class Views:
 
         return sentence(transaction, find)
 
-    # ---------------------------------------------------------------- members and accounts
+    # ---------------------------------------------------------------- members
 
     def list_members(self, state: StateReader) -> list[JsonObject]:
-        """All members, sorted by name."""
-        return [
-            {
-                "id": member,
-                "number": record.number,
-                "title": record.title,
-                "address": record.address,
-                "validator_key": record.validator_key.hex(),
-                "network_key": record.network_key.hex(),
-                "admin_key": record.admin_key.hex(),
-            }
-            for member, record in _named(state, MEMBERS, MEMBER, None)
-        ]
+        """All members, also those that left, by number."""
+        return members_view(self.context(state).overlay)
+
+    def describe_epoch(self, state: StateReader) -> JsonObject:
+        """{epoch, validators, next}: who validates by name, and what is decided for the next epoch."""
+        return epoch_view(self.context(state).overlay)
+
+    def list_evidence(self, state: StateReader) -> list[JsonObject]:
+        """What headers proved of members, by epoch, then by member number."""
+        return evidence_view(self.context(state).overlay)
+
+    # ---------------------------------------------------------------- decisions
+
+    def list_proposals(self, state: StateReader, time_ms: int) -> list[JsonObject]:
+        """Proposals that are open at this time, by number."""
+        context = self.context(state, 0, time_ms)
+        found = (proposal_view(context, *each) for each in open_proposals(context.overlay))
+        return [each for each in found if each["status"] == "open"]
+
+    def describe_proposal(self, state: StateReader, number: int, time_ms: int) -> JsonObject | None:
+        """A proposal, open or not; None where there is none of this number."""
+        context = self.context(state, 0, time_ms)
+        proposal = find_proposal(context.overlay, number)
+        return None if proposal is None else proposal_view(context, number, proposal)
+
+    # ---------------------------------------------------------------- accounts
 
     def list_accounts(self, state: StateReader, after: str | None, limit: int) -> list[JsonObject]:
         """Accounts sorted by name, those strictly after `after`."""
