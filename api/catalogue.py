@@ -204,6 +204,13 @@ _ADMISSION = (
         "This node's transactions are coming faster than the members order them. Nothing was accepted.",
         "Wait for as long as Retry-After says and post the same transaction again.",
     ),
+    Problem(
+        "no_validator", 503, "No validator can be reached to order it",
+        "This node's organisation does not validate (it is an observer, or has left), so the node hands "
+        "transactions to a validator's node, and now it reaches none.",
+        "Wait for as long as Retry-After says and post the same transaction again, here or to a validator's "
+        "node; GET /v1/members says who validates. It takes effect at most once.",
+    ),
 )  # fmt: skip
 
 _EXECUTION = (

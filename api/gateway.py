@@ -112,8 +112,15 @@ class Gateway(Protocol):
         """{sentence, phase, missing: [{member, unreachable_ms, behind_blocks, ...}], next_ms, ...}, see
         `api.schemas.Why`."""
 
-    async def members(self) -> Sequence[JsonObject]:
-        """{id, number, title, state: "here" | "connected" | "unreachable", height | null, ...}, by number."""
+    async def members(self) -> JsonObject:
+        """{epoch, items: [{id, number, title, role, since_height, height | null, reachable,
+        state: "here" | "connected" | "unreachable", ...}]}, by number."""
+
+    async def epochs(self) -> JsonObject:
+        """{items: [{epoch, quorum, validators, boundary | null}], next | null}."""
+
+    async def evidence(self) -> Sequence[JsonObject]:
+        """{member, number, epoch, kind, view | null, seq | null, height, time_ms}, by epoch."""
 
     async def genesis(self) -> JsonObject: ...
 

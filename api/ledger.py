@@ -125,8 +125,32 @@ async def proof(
     responses=problems(),
 )
 async def members(node: Node) -> Response:
-    """Every organisation with its keys and, as this node sees it, its node's state."""
-    return Json({"items": list(await node.members())})
+    """Every organisation with its part, its keys and, as this node sees it, its node's state."""
+    return Json(await node.members())
+
+
+@router.get(
+    "/v1/epochs",
+    tags=["network"],
+    response_model=schemas.Epochs,
+    summary="Who validated when",
+    responses=problems(),
+)
+async def epochs(node: Node) -> Response:
+    """The committees from genesis on. A proof carries the same with the votes that show it."""
+    return Json(await node.epochs())
+
+
+@router.get(
+    "/v1/evidence",
+    tags=["network"],
+    response_model=schemas.EvidenceList,
+    summary="Proven misbehaviour",
+    responses=problems(),
+)
+async def evidence(node: Node) -> Response:
+    """Members that signed what no honest node signs; nobody else can bring that about."""
+    return Json({"items": list(await node.evidence())})
 
 
 @router.get(

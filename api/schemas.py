@@ -292,20 +292,86 @@ class Event(Open):
     time_ms: TimeMs
 
 
+Role = Literal["validator", "observer", "suspended", "left"]
+
+
 class Member(Open):
     """An organisation of the consortium and its node."""
 
     id: str
-    number: int
+    number: int = Field(description="Given once, and never to another.")
     title: str
+    role: Role = Field(
+        description="validator: its node votes in the present epoch. observer: its node follows. "
+        "suspended: its accounts may not act. left: it is no member any more."
+    )
+    since_height: HeightField = Field(description="Height of the last decision on it; 0: as in genesis.")
     state: Literal["here", "connected", "unreachable"] = Field(description="As this node sees it.")
+    reachable: bool = Field(description="This node has a connection with its node, or is it.")
     height: int | None = Field(description="Newest height that the member's node is known to have.")
 
 
 class Members(Open):
-    """All members, by number."""
+    """All members that there are or were, by number."""
 
+    epoch: int = Field(description="The epoch of the newest block: each has its own validators.")
     items: list[Member]
+
+
+class Validator(Open):
+    """A member that votes in an epoch."""
+
+    number: int
+    member: str | None
+    validator_key: Hex32
+
+
+class Committee(Open):
+    """Who votes in an epoch."""
+
+    epoch: int
+    quorum: int = Field(description="Votes that make a block final.")
+    validators: list[Validator]
+
+
+class Boundary(Open):
+    """The block that ended the epoch before, and names this one's validators."""
+
+    height: HeightField
+    time_ms: TimeMs
+    certified_by: list[int] = Field(description="Numbers of the members whose votes made it final.")
+
+
+class Epoch(Committee):
+    """An epoch that has begun; the blocks after its boundary are of it. The first comes from genesis."""
+
+    boundary: Boundary | None
+
+
+class Epochs(Open):
+    """Every epoch from genesis on, and what is decided for the next one."""
+
+    items: list[Epoch]
+    next: Committee | None = Field(description="Decided, and about to begin.")
+
+
+class Evidence(Open):
+    """What the chain proves against a member, by that member's own signatures."""
+
+    member: str | None
+    number: int
+    epoch: int
+    kind: str
+    view: int | None = Field(description="Where it voted twice, if it did.")
+    seq: int | None = Field(description="Which of its batches, if it is about those.")
+    height: HeightField
+    time_ms: TimeMs
+
+
+class EvidenceList(Open):
+    """All evidence on the chain, by epoch; at most one for each member in each epoch."""
+
+    items: list[Evidence]
 
 
 class Genesis(Open):
@@ -319,6 +385,7 @@ class Peer(Open):
     """Another member's node, as this one sees it."""
 
     member: str
+    role: Role
     connected: bool
     height: int | None
 
@@ -335,6 +402,9 @@ class NodeStatus(Open):
     """This node now."""
 
     member: str
+    role: Role | Literal["stranger"] = Field(
+        description="Of its member; stranger: no member has this node's network key (yet, or any more)."
+    )
     version: str
     chain: str
     height: HeightField

@@ -60,6 +60,7 @@ _ADMISSION = (
     "malformed_json", "invalid_body", "invalid_parameter", "unsupported_media_type", "too_large",
     "malformed_envelope", "malformed_transaction", "wrong_chain", "signature_order", "bad_signature",
     "unauthorised", "expired", "expiry_too_far", "gas_limit", "origin_refused", "too_many_streams",
+    "no_validator",
 )  # fmt: skip
 _DRAFTING = (
     "malformed_json", "invalid_body", "unsupported_media_type", "too_large", "malformed_envelope",

@@ -160,6 +160,11 @@ class Replica:
         return self._state.me
 
     @property
+    def is_validator(self) -> bool:
+        """Whether it votes and has a lane, in the present epoch; else it is an observer."""
+        return self._state.is_validator
+
+    @property
     def final_height(self) -> int:
         """The last block that was delivered for execution."""
         return self._state.chain.floor.header.height

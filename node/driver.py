@@ -26,7 +26,9 @@ from consensus.effects import (
     Available,
     Broadcast,
     Effect,
+    EpochBegan,
     Finalise,
+    HandOver,
     Persist,
     Report,
     ReportKind,
@@ -36,12 +38,13 @@ from consensus.effects import (
 )
 from consensus.errors import CorruptionError, InvalidMessage
 from consensus.keys import Verifier
-from consensus.messages import Message, decode_message, encode_message
+from consensus.messages import Message, batch_payload, decode_message, encode_message
 from consensus.parameters import Parameters
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
 from consensus.types import Batch, FinalBlock, Get, Have, MemberNumber
 from node.clock import Clock
+from node.directory import NO_NUMBER
 from node.key_binding import AnyJournal
 from node.network import Network, TokenBucket
 from node.observations import Observations
@@ -89,6 +92,8 @@ class Submission:
 
     waiting: set[bytes]
     resolve: Callable[[dict[bytes, TransactionState]], None]
+    handed_over_by: MemberNumber | None = None
+    """Whose lane may hold copies that no block will order."""
     answer: dict[bytes, TransactionState] = field(default_factory=dict)
     retry_after_ms: int = 0
 
@@ -120,12 +125,23 @@ class Driver:
         finalised: trio.MemorySendChannel[Finalise],
         on_sync_needed: Callable[[SyncNeeded], None],
         on_transactions: TransactionListener,
+        former: Sequence[Committee] = (),
+        on_epoch: Callable[[Committee, int], None] = lambda committee, boundary_height: None,
+        on_hand_over: Callable[[Sequence[Transaction]], None] = lambda transactions: None,
     ) -> None:
+        """`former`: the committees of earlier epochs, whose batches may still have to be fetched.
+
+        `on_epoch` is told the committee that orders from now on, and the height of the block before it;
+        `on_hand_over` gets what this node promised to order and can not any more.
+        """
         self.replica = replica
         self.network: Network | None = None
         self._journal = journal
         self._clock = clock
         self._committee = committee
+        self._former = list(former)
+        self._on_epoch = on_epoch
+        self._on_hand_over = on_hand_over
         self._chain_id = chain_id
         self._chain = chain
         self._parameters = parameters
@@ -142,9 +158,7 @@ class Driver:
         self._check_limiter = trio.CapacityLimiter(CHECK_THREADS)
         self._nursery: trio.Nursery | None = None
         self._journal_bytes_max = JOURNAL_BYTES_MAX
-        self._served = {
-            number: TokenBucket(SERVED_BYTES_PER_S, SERVED_BYTES_BURST) for number in committee.numbers
-        }
+        self._served: dict[MemberNumber, TokenBucket] = {}
         self.seen = Observations(chain_id)
         self.bad_messages = 0
         self.dropped_batches = 0
@@ -153,6 +167,20 @@ class Driver:
     def journal_bytes(self) -> int:
         """Length of the journal's segment."""
         return self._journal.size_bytes
+
+    @property
+    def committee(self) -> Committee:
+        """The validators of the present epoch; any thread may ask."""
+        return self._committee
+
+    @property
+    def is_validator(self) -> bool:
+        """Whether this node votes and has a lane, now."""
+        return self.replica.is_validator
+
+    def lanes(self, besides: MemberNumber | None) -> list[MemberNumber]:
+        """Whose batches blocks order now, without those of one member."""
+        return [number for number in self._committee.numbers if number != besides]
 
     # -- inputs -------------------------------------------------------------------------------------
     def put(self, action: Callable[[Now], None]) -> None:
@@ -175,9 +203,20 @@ class Driver:
         if connected:
             self.put(lambda now: self.replica.on_connected(member, now))
 
-    def executed(self, height: int, exec_hash: bytes, changed: bool, next_wakeup_ms: int | None) -> None:
+    def executed(
+        self,
+        height: int,
+        exec_hash: bytes,
+        changed: bool,
+        next_wakeup_ms: int | None,
+        next_committee: Committee | None,
+    ) -> None:
         """The next final block is executed and stored; see `Replica.on_executed`."""
-        self.put(lambda now: self.replica.on_executed(height, exec_hash, changed, next_wakeup_ms, None, now))
+        self.put(
+            lambda now: self.replica.on_executed(
+                height, exec_hash, changed, next_wakeup_ms, next_committee, now
+            )
+        )
 
     def submit(self, transactions: Sequence[Transaction], submission: Submission) -> None:
         """Put admitted transactions into the own lane; `resolve` is called once all are durable."""
@@ -188,7 +227,7 @@ class Driver:
         for transaction in transactions:
             if transaction.id in self._acknowledging:
                 self._acknowledging[transaction.id].append(submission)
-            elif self._pending.holds(transaction):
+            elif self._pending.holds(transaction, self.lanes(submission.handed_over_by)):
                 submission.waiting.discard(transaction.id)
                 submission.answer[transaction.id] = TransactionState.PENDING
             else:
@@ -206,13 +245,18 @@ class Driver:
     def _give(self, member: MemberNumber, message: Message, now: Now) -> None:
         if self._is_shut_out(member):
             return  # it had sent this before
-        if isinstance(message, Get) and self._served[member].take(0, now.mono_ms / 1000):
+        if isinstance(message, Get) and self._served_to(member).take(0, now.mono_ms / 1000):
             return
         self.seen.heard(message)
         try:
             self.replica.on_message(member, message, now)
         except InvalidMessage as error:
             self._blame(member, error)
+
+    def _served_to(self, member: MemberNumber) -> TokenBucket:
+        if member not in self._served:
+            self._served[member] = TokenBucket(SERVED_BYTES_PER_S, SERVED_BYTES_BURST)
+        return self._served[member]
 
     def _blame(self, member: MemberNumber, error: InvalidMessage) -> None:
         self.bad_messages += 1
@@ -267,19 +311,24 @@ class Driver:
                 self._blame(member, error)
             else:
                 if self.replica.batch(checked.digest) is not None:  # it may have come twice, or as a rival
-                    self._pending.track(checked.digest, checked.transactions, own=False)
+                    self._pending.track(checked.digest, checked.transactions, checked.batch.header.lane)
 
         self.put(give)
 
     def _check(self, batch: Batch) -> CheckedBatch:
-        key = self._committee.key_of(batch.header.lane)
-        if key is None:
-            raise InvalidMessage(f"lane {batch.header.lane} belongs to no validator")
+        """Raises: InvalidMessage. A lane goes on when its validator leaves or gets another key."""
+        lane = batch.header.lane
+        committees = (self._committee, *reversed(self._former))
+        keys = [key for key in dict.fromkeys(each.key_of(lane) for each in committees) if key is not None]
+        if not keys:
+            raise InvalidMessage(f"lane {lane} belongs to no validator")
+        signed = batch_payload(self._chain_id, batch.header)
+        fitting = (key for key in keys[1:] if self._verifier(key, signed, batch.signature))
         return check_batch(
             batch,
             chain_id=self._chain_id,
             chain=self._chain,
-            key=key,
+            key=next(fitting, keys[0]),
             verifier=self._verifier,
             parameters=self._parameters,
         )
@@ -354,48 +403,73 @@ class Driver:
                     if isinstance(effect.message, Batch):
                         at_s = self._clock.now().mono_ms / 1000
                         cost_bytes = SERVED_BATCH_BYTES + effect.message.header.size_bytes
-                        self._served[effect.to].take(cost_bytes, at_s)
+                        self._served_to(effect.to).take(cost_bytes, at_s)
                 case Broadcast():
                     self.seen.said(effect.message)
-                    self._send(self._committee.numbers, effect.message)
+                    self._send(None, effect.message)
                 case SetTimer():
                     self._deadline_ms = effect.deadline_ms
                 case Finalise():
                     self._note_final(effect)
                     await self._finalised.send(effect)
-                case Acknowledged():
-                    self._acknowledge(effect)
-                case Available():
-                    changed = self._pending.mark_available(effect.tip.digest)
-                    self._on_transactions(changed, TransactionState.AVAILABLE)
-                case SyncNeeded():
-                    self._on_sync_needed(effect)
-                case Report():
-                    self._report(effect)
+                case _:
+                    self._tell(effect)
 
     def _note_final(self, effect: Finalise) -> None:
         held = [(self.replica.transactions(digest), self.replica.batch(digest)) for digest in effect.batches]
         sizes = [(len(carried), batch.header.size_bytes) for carried, batch in held if batch is not None]
         self.seen.block_final(effect, sizes, self._committee.numbers)
 
-    def _send(self, members: Sequence[MemberNumber], message: Message) -> None:
-        if self.network is None:
+    def _tell(self, effect: Effect) -> None:
+        """What others in this node want to hear of."""
+        match effect:
+            case Acknowledged():
+                self._acknowledge(effect)
+            case Available():
+                changed = self._pending.mark_available(effect.tip.digest)
+                self._on_transactions(changed, TransactionState.AVAILABLE)
+            case SyncNeeded():
+                self._on_sync_needed(effect)
+            case EpochBegan():
+                self._begin_epoch(effect)
+            case HandOver():
+                self._on_hand_over(effect.transactions)
+            case Report():
+                self._report(effect)
+
+    def _begin_epoch(self, effect: EpochBegan) -> None:
+        self._former.append(self._committee)
+        self._committee = effect.committee
+        self._on_epoch(effect.committee, effect.boundary_height)
+        if not self.is_validator:  # what no batch holds yet goes elsewhere when it is posted again
+            for identifier in list(self._acknowledging):
+                self._answer(identifier, TransactionState.REJECTED)
+
+    def _send(self, members: Sequence[MemberNumber] | None, message: Message) -> None:
+        """To these members; None: to all. A node that has no number yet has nothing to say."""
+        if self.network is None or self.replica.me == NO_NUMBER:
             return
         stream_class = StreamClass.BATCHES if isinstance(message, Batch | Have | Get) else StreamClass.VOTES
         body = encode_message(message)
+        if members is None:
+            self.network.broadcast(stream_class, body)
+            return
         for member in members:
             if member != self.replica.me:
                 # What a full or broken connection loses, the protocol asks for again.
                 self.network.send(member, stream_class, body)
 
     def _acknowledge(self, effect: Acknowledged) -> None:
-        self._pending.track(effect.batch, self.replica.transactions(effect.batch), own=True)
+        self._pending.track(effect.batch, self.replica.transactions(effect.batch), self.replica.me)
         for identifier in effect.transactions:
-            for submission in self._acknowledging.pop(identifier, ()):
-                submission.answer[identifier] = TransactionState.PENDING
-                submission.waiting.discard(identifier)
-                if not submission.waiting:
-                    submission.resolve(submission.answer)
+            self._answer(identifier, TransactionState.PENDING)
+
+    def _answer(self, identifier: bytes, state: TransactionState) -> None:
+        for submission in self._acknowledging.pop(identifier, ()):
+            submission.answer[identifier] = state
+            submission.waiting.discard(identifier)
+            if not submission.waiting:
+                submission.resolve(submission.answer)
 
     def _report(self, report: Report) -> None:
         fields = dict(report.fields)

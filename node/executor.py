@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 import trio
 
+from consensus.committee import Committee, committee_digest
 from consensus.effects import Finalise
 from consensus.errors import ensure
 from consensus.merkle_list import list_root
@@ -21,8 +22,9 @@ from consensus.replica import Anchor
 from consensus.transactions import Transaction
 from consensus.types import Batch, Digest
 from contracts.engine import BlockInput, Engine, Outcome
-from contracts.epochs import READY_LAG_MAX
-from contracts.receipts import ExecLink
+from contracts.epochs import READY_LAG_MAX, Accused
+from contracts.receipts import Event, ExecLink
+from node.directory import committee_of, concerns_members, read_evidence
 from node.driver import Driver
 from node.genesis import Genesis
 from node.store import BlockCommit, Place, Store, account_subject, contract_subject
@@ -41,6 +43,7 @@ class ExecutedBlock:
     batches: tuple[Digest, ...]
     transactions: tuple[bytes, ...]
     """Ids of what the block settled: executed, failed or expired."""
+    concerns_members: bool
 
 
 class Executor:
@@ -76,6 +79,10 @@ class Executor:
         height = self._store.height()
         block = self._store.final_block(height) if height > 0 else None
         certified = block.header.exec_height if block is not None else 0
+        state = self._store.state
+        committee, decided = committee_of(self._engine.epoch(state)), self._decided()
+        if decided is not None and block is not None and block.header.next_set is not None:
+            committee, decided = decided[1], None
         changed = height
         while changed > certified and not self._changed(changed):
             changed -= 1
@@ -83,9 +90,22 @@ class Executor:
             block=block,
             exec_hashes=tuple((h, self._store.link(h).exec_hash) for h in range(certified, height + 1)),
             changed_height=changed,
-            next_wakeup_ms=self._engine.next_wakeup_ms(self._store.state),
-            committee=self._genesis.committee,
+            next_wakeup_ms=self._engine.next_wakeup_ms(state),
+            committee=committee,
+            next_committee=decided,
+            accused=tuple(found.member for found in read_evidence(state) if found.epoch == committee.epoch),
         )
+
+    def _decided(self) -> tuple[int, Committee] | None:
+        """The next epoch's committee where the state holds it, with the height whose execution decided it."""
+        following = self._engine.next_epoch(self._store.state)
+        if following is None:
+            return None
+        height = self._store.height()
+        while not any(_decides_epoch(event) for event in self._store.events(height)):
+            height -= 1  # ordering goes on only a few blocks before the epoch ends
+            ensure(height > 0, f"a block decided epoch {following.epoch}")
+        return height, committee_of(following)
 
     def _changed(self, height: int) -> bool:
         link = self._store.link(height)
@@ -107,11 +127,13 @@ class Executor:
             held = [(digest, batch, txs) for digest, batch, txs in batches if batch is not None]
             outcome = await trio.to_thread.run_sync(self.execute, block, held)
             link = outcome.link
-            driver.executed(link.height, link.exec_hash, outcome.changed, outcome.next_wakeup_ms)
+            following = None if outcome.next_epoch is None else committee_of(outcome.next_epoch)
+            driver.executed(link.height, link.exec_hash, outcome.changed, outcome.next_wakeup_ms, following)
             executed, self.executed = self.executed, trio.Event()
             executed.set()
             settled = tuple(receipt.id for receipt in outcome.receipts if receipt.timer is None)
-            announce(ExecutedBlock(link.height, block.block.header.time_ms, block.batches, settled))
+            changes = concerns_members(outcome.writes)
+            announce(ExecutedBlock(link.height, block.block.header.time_ms, block.batches, settled, changes))
 
     def execute(
         self, block: Finalise, batches: Sequence[tuple[Digest, Batch, Sequence[Transaction]]]
@@ -127,9 +149,17 @@ class Executor:
             run_timers,
             header.epoch,
             tuple(self._exec_hashes),
+            tuple(Accused(a.member, a.epoch, a.kind, a.view, a.seq) for a in block.accusations),
         )
         outcome = self._engine.execute(self._store, given, self._link)
-        self._store.commit(_commit(outcome, block, batches))
+        commit = _commit(outcome, block, batches)
+        if header.next_set is not None:
+            ensure(
+                commit.next_committee is not None
+                and committee_digest(self._genesis.hash, commit.next_committee) == header.next_set,
+                f"block {header.height} ends its epoch with the committee that the members decided",
+            )
+        self._store.commit(commit)
         self._remember(outcome.link)
         return outcome
 
@@ -144,9 +174,11 @@ def _commit(
     batches: Sequence[tuple[Digest, Batch, Sequence[Transaction]]] = (),
 ) -> BlockCommit:
     placed = list(_places(outcome, batches))
+    ends_epoch = block is not None and block.block.header.next_set is not None
     return BlockCommit(
         link=outcome.link,
         block=None if block is None else block.block,
+        next_committee=committee_of(outcome.next_epoch) if ends_epoch and outcome.next_epoch else None,
         batches=tuple((digest, batch) for digest, batch, _ in batches),
         transactions=tuple((transaction.id, place) for transaction, place in placed),
         mentions=tuple((subject, place.index) for item, place in placed for subject in _subjects(item)),
@@ -156,6 +188,11 @@ def _commit(
         aux_writes=outcome.aux_writes,
         tree_writes=outcome.tree_writes,
     )
+
+
+def _decides_epoch(event: bytes) -> bool:
+    decoded = Event.decode(event)
+    return (decoded.contract, decoded.name) == ("members", "epoch_decided")
 
 
 def _subjects(transaction: Transaction) -> list[str]:

@@ -18,14 +18,19 @@ from api.gateway import EventFilter, JsonObject, Refused, TransactionState, Tran
 from consensus.errors import InvalidTransaction
 from consensus.keys import verify_ed25519
 from consensus.transactions import Transaction, parse_transaction, verify
+from consensus.types import MemberNumber
 from contracts.engine import Engine
 from node.bridge import Bridge
 from node.clock import Clock
+from node.directory import Directory, read_evidence
 from node.driver import Driver, Submission
 from node.events import EventLog
 from node.executor import ExecutedBlock
-from node.genesis import Member, SignedGenesis
+from node.forwarding import Forwarder
+from node.genesis import SignedGenesis
 from node.look import Look
+from node.member_views import epochs_json, evidence_json, member_json
+from node.membership import Membership
 from node.network import Network
 from node.peer_clocks import PeerClocks
 from node.pending import PendingTransactions
@@ -53,7 +58,7 @@ class NodeGateway(Reader):
         self,
         *,
         signed_genesis: SignedGenesis,
-        me: Member,
+        membership: Membership,
         dev: bool,
         engine: Engine,
         store: Store,
@@ -65,7 +70,7 @@ class NodeGateway(Reader):
         """`engine` is for reading only, another one than execution uses."""
         super().__init__(engine, store, clock, signed_genesis.genesis)
         self._signatures = signed_genesis.signatures
-        self._me = me
+        self._membership = membership
         self._dev = dev
         self._pending = pending
         self._bridge = bridge
@@ -77,10 +82,19 @@ class NodeGateway(Reader):
         self._network: Network
         self._catch_up: CatchUp
         self._clocks: PeerClocks
+        self._forwarder: Forwarder
 
-    def attach(self, driver: Driver, network: Network, catch_up: CatchUp, clocks: PeerClocks) -> None:
+    def attach(
+        self,
+        driver: Driver,
+        network: Network,
+        catch_up: CatchUp,
+        clocks: PeerClocks,
+        forwarder: Forwarder,
+    ) -> None:
         """Before anything is served."""
         self._clocks = clocks
+        self._forwarder = forwarder
         self._driver = driver
         self._network = network
         self._catch_up = catch_up
@@ -94,38 +108,51 @@ class NodeGateway(Reader):
         """A block is stored: its batches need no tracking any more, and waiters get their answer."""
         self.refresh()
         self._pending.forget(block.batches)
+        self._pending.settle(block.transactions, block.time_ms)
         self._bridge.post_to_api(self._on_block, block)
 
     # -- submission ---------------------------------------------------------------------------------
     async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
         """Admit envelopes; returns once the admitted ones are durable here."""
         if len(envelopes) <= INLINE_ADMISSIONS_MAX:
-            judged = [self._admit(envelope) for envelope in envelopes]
+            judged = [self.judge(envelope) for envelope in envelopes]
         else:
-            judged = await asyncio.to_thread(lambda: [self._admit(envelope) for envelope in envelopes])
+            judged = await asyncio.to_thread(lambda: [self.judge(envelope) for envelope in envelopes])
         admitted = {item.id: item for item in judged if isinstance(item, Transaction)}
         for envelope, item in zip(envelopes, judged, strict=True):
             refused = isinstance(item, TransactionStatus) and item.state is TransactionState.REJECTED
             self._driver.seen.submitted(len(envelope), refused=refused)
             if isinstance(item, TransactionStatus) and refused:
                 log.debug("transaction refused", tx=item.id, reason=item.code)
-        answer: dict[bytes, TransactionState] = {}
+        ordered: Sequence[TransactionStatus] = ()
         if admitted:
-            answer = await self._bridge.call_trio(
+            ordered = await self._bridge.call_trio(
                 lambda resolve: self._start(tuple(admitted.values()), resolve)
             )
-        return [
-            item if isinstance(item, TransactionStatus) else _submitted(item, answer[item.id])
-            for item in judged
-        ]
+        by_id = {status.id: status for status in ordered}
+        return [item if isinstance(item, TransactionStatus) else by_id[item.id.hex()] for item in judged]
 
     def _start(
-        self, transactions: Sequence[Transaction], resolve: Callable[[dict[bytes, TransactionState]], None]
+        self, transactions: Sequence[Transaction], resolve: Callable[[Sequence[TransactionStatus]], None]
     ) -> None:
-        self._driver.submit(transactions, Submission({item.id for item in transactions}, resolve))
+        """Have them ordered: in the own lane where this node has one, else by a validator."""
+        if not self._driver.is_validator:
+            self._forwarder.submit(transactions, resolve)
+            return
 
-    def _admit(self, envelope: bytes) -> Transaction | TransactionStatus:
-        """The transaction, or why it is refused, or what became of it where it was admitted before."""
+        def durable(states: dict[bytes, TransactionState]) -> None:
+            resolve([_submitted(transaction, states[transaction.id]) for transaction in transactions])
+
+        self._driver.submit(transactions, Submission({item.id for item in transactions}, durable))
+
+    def judge(
+        self, envelope: bytes, *, handed_over_by: MemberNumber | None = None
+    ) -> Transaction | TransactionStatus:
+        """The transaction, or why it is refused, or what became of it where it was admitted before.
+
+        A copy in the lane of a member that hands it over does not count: no block will order it. May be
+        called in any thread.
+        """
         try:
             transaction = parse_transaction(envelope, self.chain)
         except InvalidTransaction as error:
@@ -133,7 +160,7 @@ class NodeGateway(Reader):
         identifier = transaction.id.hex()
         known = self._done(transaction.id)
         # Another envelope that is on its way may lack a valid key: only this very one counts as posted.
-        if known is None and self._pending.holds(transaction):
+        if known is None and self._pending.holds(transaction, self._driver.lanes(handed_over_by)):
             known = self._known(transaction.id)
         if known is not None:
             return known
@@ -237,13 +264,14 @@ class NodeGateway(Reader):
         look: Look = await self._bridge.call_trio(lambda resolve: resolve(self.look()))
         disk_free_bytes = shutil.disk_usage(self._data_dir).free
         status = {
-            "member": self._me.id,
+            "member": self._membership.name,
+            "role": self._membership.role,
             "version": node_version(),
             "chain": self.chain,
             **self.tip(),
             "clock_ms": self._clock.now().wall_ms,
             "consensus": look.consensus,
-            "peers": _peers(look),
+            "peers": _peers(look, self._membership.directory),
             "disk_free_bytes": disk_free_bytes,
         }
         return tell(look, disk_free_bytes), status
@@ -253,8 +281,8 @@ class NodeGateway(Reader):
         driver, now = self._driver, self._clock.now()
         snapshot = driver.replica.status_snapshot()
         return Look(
-            me=self._me.number,
-            names={member.number: member.id for member in self._genesis.members},
+            me=self._membership.number,
+            names=self._membership.directory.names,
             consensus=snapshot,
             why=driver.replica.why(now),
             peers=tuple(self._network.status()),
@@ -268,25 +296,25 @@ class NodeGateway(Reader):
             now_ms=time.time_ns() // 1_000_000,  # as the network dates what it heard
         )
 
-    async def members(self) -> Sequence[JsonObject]:
+    async def members(self) -> JsonObject:
         node = await self.node()
-        by_name = {peer["member"]: peer for peer in node["peers"]}
-        return [self._member(member, by_name.get(member.id)) for member in self._genesis.members]
-
-    def _member(self, member: Member, peer: JsonObject | None) -> JsonObject:
-        if peer is None:
-            state, height = "here", self.height
-        else:
-            state, height = "connected" if peer["connected"] else "unreachable", peer["height"]
+        peers = {peer["member"]: peer for peer in node["peers"]}
+        peers[self._membership.name] = {"height": self.height, "here": True}
+        directory = self._membership.directory
         return {
-            "id": member.id,
-            "number": member.number,
-            "title": member.card.title,
-            "state": state,
-            "height": height,
-            "address": member.card.address,
-            "validator_key": member.card.validator_key.hex(),
+            "epoch": directory.committee.epoch,
+            "items": [member_json(directory, member, peers.get(member.id)) for member in directory.members],
         }
+
+    async def epochs(self) -> JsonObject:
+        directory = self._membership.directory
+        with self._store.snapshot() as view:
+            return epochs_json(view, directory, self._genesis.committee)
+
+    async def evidence(self) -> Sequence[JsonObject]:
+        names = self._membership.directory.names
+        with self._store.snapshot() as view:
+            return [evidence_json(found, names) for found in read_evidence(view.state)]
 
     async def genesis(self) -> JsonObject:
         signatures = {member: signature.hex() for member, signature in self._signatures.items()}
@@ -322,11 +350,12 @@ def _submitted(transaction: Transaction, state: TransactionState) -> Transaction
     return TransactionStatus(transaction.id.hex(), state)
 
 
-def _peers(look: Look) -> list[JsonObject]:
+def _peers(look: Look, directory: Directory) -> list[JsonObject]:
     heights = {peer["member"]: peer["executed_height"] for peer in look.consensus["peers"]}
     return [
         {
             "member": look.name(peer.member),
+            "role": directory.role_of(peer.member),
             "connected": peer.connected,
             "height": heights.get(peer.member),
             "rtt_ms": peer.rtt_ms,

@@ -7,20 +7,27 @@ execution can never execute any more, so its poster is told `expired`, never lef
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from api.gateway import TransactionState
 from consensus.transactions import Transaction
+from consensus.types import MemberNumber
+
+ENTRUSTED = -1
+"""In place of a lane: a validator promised to order it, and its batch has not come here yet."""
+
+EXPIRED_KEPT_MS = 600_000
+"""How long it is told that what was entrusted has expired."""
 
 
 @dataclass(slots=True)
 class _Copy:
-    """A transaction as one batch carries it."""
+    """A transaction as one batch of a lane carries it."""
 
     transaction: Transaction
     batch: bytes
-    own: bool
+    lane: MemberNumber
     available: bool = False
 
 
@@ -32,27 +39,48 @@ class PendingTransactions:
     node itself promised is told by the copy in its own lane.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, me: MemberNumber) -> None:
+        self._me = me
         # Values are replaced, never changed: the API's thread reads them too.
         self._copies: dict[bytes, tuple[_Copy, ...]] = {}
         self._by_batch: dict[bytes, tuple[bytes, ...]] = {}
+        self._entrusted: dict[bytes, int] = {}
+        """Expiry times by id; each is tracked as if it were a batch of its own, named by the id."""
 
     def __len__(self) -> int:
         return len(self._copies)
 
-    def holds(self, transaction: Transaction) -> bool:
-        """Whether this very envelope, signatures included, is in a held batch."""
-        copies = self._copies.get(transaction.id, ())
-        return any(copy.transaction.envelope == transaction.envelope for copy in copies)
+    def holds(self, transaction: Transaction, lanes: Collection[MemberNumber]) -> bool:
+        """Whether this very envelope, signatures included, is in a held batch of `lanes`, or entrusted."""
+        return any(
+            copy.transaction.envelope == transaction.envelope
+            and (copy.lane in lanes or copy.lane == ENTRUSTED)
+            for copy in self._copies.get(transaction.id, ())
+        )
 
-    def track(self, batch: bytes, transactions: Sequence[Transaction], *, own: bool) -> None:
-        """The batch (digest, 32 bytes) is durable here; `own`: it is of this node's lane."""
+    def track(self, batch: bytes, transactions: Sequence[Transaction], lane: MemberNumber) -> None:
+        """The batch (digest, 32 bytes) of a lane is durable here."""
         if batch in self._by_batch:
             return
         self._by_batch[batch] = tuple(transaction.id for transaction in transactions)
         for transaction in transactions:
             copies = self._copies.get(transaction.id, ())
-            self._copies[transaction.id] = (*copies, _Copy(transaction, batch, own))
+            self._copies[transaction.id] = (*copies, _Copy(transaction, batch, lane))
+
+    def entrust(self, transaction: Transaction) -> None:
+        """A validator has taken it: it is pending here until it is executed, or past its time."""
+        self._entrusted[transaction.id] = transaction.expires_ms
+        self.track(transaction.id, [transaction], ENTRUSTED)
+
+    def settle(self, transactions: Iterable[bytes], final_time_ms: int) -> None:
+        """A block of this time has executed these: nothing more is to be said of what was entrusted."""
+        if not self._entrusted:
+            return
+        told_ms = final_time_ms - EXPIRED_KEPT_MS
+        late = [each for each, expires_ms in self._entrusted.items() if expires_ms < told_ms]
+        for identifier in (*transactions, *late):
+            if self._entrusted.pop(identifier, None) is not None:
+                self.forget([identifier])
 
     def mark_available(self, batch: bytes) -> tuple[bytes, ...]:
         """A quorum holds the batch; the ids of what it carries, where that is news."""
@@ -81,6 +109,6 @@ class PendingTransactions:
             return None
         if copies[0].transaction.expires_ms < final_time_ms:
             return TransactionState.EXPIRED
-        speaking = [copy for copy in copies if copy.own] or copies
+        speaking = [copy for copy in copies if copy.lane == self._me] or copies
         available = any(copy.available for copy in speaking)
         return TransactionState.AVAILABLE if available else TransactionState.PENDING

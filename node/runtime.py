@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,6 @@ from prometheus_client import CollectorRegistry
 
 from api.access import Access
 from api.app import create_app
-from consensus.committee import Committee, Validator
 from consensus.effects import Finalise
 from consensus.errors import ConsensusError
 from consensus.keys import verify_ed25519
@@ -27,20 +27,25 @@ from node.bridge import Bridge, HttpServer
 from node.clock import Clock
 from node.code_cache import CodeCache
 from node.config import NodeConfig
-from node.documents import write_json
+from node.directory import Directory, read_directory
+from node.documents import read_json, write_json
 from node.driver import Driver
 from node.errors import ConfigurationError, NodeError
-from node.executor import Executor
+from node.executor import ExecutedBlock, Executor
+from node.forwarding import Forwarder
 from node.gateway import NodeGateway
-from node.genesis import Genesis, Member, SignedGenesis, load_signed_genesis
+from node.genesis import Genesis, SignedGenesis, load_signed_genesis
+from node.home import CARD_FILE
 from node.http_door import use_all_files
 from node.integrity import START_BLOCKS_MAX, START_ENTRIES_MAX, verify_integrity
 from node.journal import JournalLost
 from node.key_binding import AnyJournal, open_journal
 from node.keystore import Role
 from node.logs import Levels, StandardError, set_up_logs
+from node.members import Card, parse_card
+from node.membership import Membership
 from node.metrics import LOOK_S_MAX
-from node.network import ListenFailed, Network, Peer
+from node.network import ListenFailed, Network
 from node.ops import drain, ops_app, ops_server
 from node.peer_clocks import PeerClocks, clock_server
 from node.pending import PendingTransactions
@@ -67,12 +72,12 @@ def run_node(config: NodeConfig, *, dev: bool = False) -> int:
     try:
         signed = load_signed_genesis(config.genesis_path)
         genesis = signed.genesis
-        me = _own_member(config, genesis)
         names = {member.number: member.id for member in genesis.members}
-        levels = set_up_logs(config.log_format, config.log_level, me.id, names)
+        name = _own_name(config, genesis)
+        levels = set_up_logs(config.log_format, config.log_level, name, names)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         use_all_files()
-        trio.run(_Node(config, signed, me, levels, dev=dev).run)
+        trio.run(_Node(config, signed, name, names, levels, dev=dev).run)
     except REASONS_TO_STOP as error:
         return _stop_with(error)
     except BaseExceptionGroup as group:
@@ -91,40 +96,63 @@ def _stop_with(error: BaseException) -> int:
     return EXIT_CONFIGURATION if isinstance(error, ConfigurationError | ListenFailed) else EXIT_FAILED
 
 
-def _own_member(config: NodeConfig, genesis: Genesis) -> Member:
+def _own_name(config: NodeConfig, genesis: Genesis) -> str:
+    """Which member's node this is: by its keys in the genesis, else by its own card.
+
+    The chain may know keys that are in neither: it is asked once the ledger is open.
+    """
     keys = config.keystore()
-    me = genesis.member_of_key(keys.public(Role.VALIDATOR))
-    if me is None or me.card.validator_key != keys.public(Role.VALIDATOR):
-        raise ConfigurationError(
-            f"the validator key in {config.keys_dir} belongs to no member of {config.genesis_path}: "
-            "is this the right data folder?"
-        )
-    if me.card.network_key != keys.public(Role.NETWORK):
-        raise ConfigurationError(
-            f"the network key in {config.keys_dir} is not the one {me.id} has in the genesis"
-        )
-    return me
+    card = _own_card(config)
+    for role in (Role.VALIDATOR, Role.NETWORK):
+        own = keys.public(role)
+        if genesis.member_of_key(own) is None and (card is None or own not in card.keys):
+            raise ConfigurationError(
+                f"the {role} key in {config.keys_dir} belongs to no member of {config.genesis_path}, nor to "
+                f"the {CARD_FILE} here: is this the right data folder?"
+            )
+    founder = genesis.member_of_key(keys.public(Role.NETWORK)) or genesis.member_of_key(
+        keys.public(Role.VALIDATOR)
+    )
+    if founder is not None:
+        return founder.id
+    return "newcomer" if card is None else card.id
+
+
+def _own_card(config: NodeConfig) -> Card | None:
+    path = config.data_dir / CARD_FILE
+    return parse_card(read_json(path), str(path)) if path.exists() else None
 
 
 class _Node:
     """One node from start to stop."""
 
     def __init__(
-        self, config: NodeConfig, signed_genesis: SignedGenesis, me: Member, levels: Levels, *, dev: bool
+        self,
+        config: NodeConfig,
+        signed_genesis: SignedGenesis,
+        name: str,
+        names: dict[int, str],
+        levels: Levels,
+        *,
+        dev: bool,
     ) -> None:
+        """`names`: what the log calls members by number; kept as the chain has it."""
         self.config = config
         self.signed_genesis = signed_genesis
         self.genesis = signed_genesis.genesis
-        self.me = me
+        self.name = name
+        self.names = names
         self.levels = levels
         self.dev = dev
         self.stopping = False
         self.clock = Clock()
-        self.committee = Committee(
-            1, tuple(Validator(member.number, member.card.validator_key) for member in self.genesis.members)
-        )
 
     async def run(self) -> None:
+        while await self._run_as_member():
+            log.info("the chain knows this node by another number: it starts over")
+
+    async def _run_as_member(self) -> bool:
+        """Run until told to stop; true where the chain gave this node another member's number meanwhile."""
         with ExitStack() as stack:
             opened = open_journal(self.config)
             stack.callback(opened.journal.close)
@@ -145,20 +173,22 @@ class _Node:
                 )
             if not opened.bound:
                 opened.binding.bind(journal.id)
-            await self._serve(journal, records, store)
+            return await self._serve(journal, records, store)
 
-    async def _serve(self, journal: AnyJournal, records: list[bytes], store: Store) -> None:
+    async def _serve(self, journal: AnyJournal, records: list[bytes], store: Store) -> bool:
         config, genesis, keys = self.config, self.genesis, self.config.keystore()
         executor = Executor(self._engine(), store, genesis)
         executor.start()
         await trio.to_thread.run_sync(_check_store, store, genesis)
-        replica = self._replica(records, executor.anchor(), store)
-        bridge, pending = Bridge(), PendingTransactions()
+        membership = self._membership(store)
+        anchor = executor.anchor()
+        replica = self._replica(membership.number, records, anchor, store)
+        bridge, pending = Bridge(), PendingTransactions(membership.number)
         for batch in replica.held_batches():
-            pending.track(batch.digest, batch.transactions, own=batch.header.lane == self.me.number)
+            pending.track(batch.digest, batch.transactions, batch.header.lane)
         gateway = NodeGateway(
             signed_genesis=self.signed_genesis,
-            me=self.me,
+            membership=membership,
             dev=self.dev,
             engine=self._engine(),
             store=store,
@@ -174,7 +204,7 @@ class _Node:
             replica=replica,
             journal=journal,
             clock=self.clock,
-            committee=self.committee,
+            committee=anchor.committee,
             chain_id=genesis.hash,
             chain=genesis.chain,
             parameters=genesis.parameters,
@@ -183,16 +213,27 @@ class _Node:
             finalised=finalised,
             on_sync_needed=lambda wanted: catch_up.ask(wanted),  # noqa: PLW0108 - made below
             on_transactions=gateway.transactions_changed,
+            former=[genesis.committee, *(found.committee for found in store.epochs())],
+            on_epoch=membership.epoch_began,
+            on_hand_over=lambda transactions: forwarder.hand_over(transactions),  # noqa: PLW0108
         )
+
+        def submit(member: int, body: bytes) -> Awaitable[bytes]:
+            return forwarder.on_request(member, body)
+
         blocks = BlockServer(genesis.hash, store.height, store.final_block, store.batches_of)
         network = Network(
             seed=keys.private(Role.NETWORK).seed,
             listen=config.listen,
-            me=self.me.number,
-            peers=[Peer(m.number, m.card.network_key, m.card.address) for m in genesis.members],
+            me=membership.number,
+            peers=membership.directory.peers(),
             on_message=driver.on_message,
             on_request=Services(
-                {Service.BLOCKS: blocks.on_request, Service.CLOCK: clock_server(self.clock)}
+                {
+                    Service.BLOCKS: blocks.on_request,
+                    Service.SUBMIT: submit,
+                    Service.CLOCK: clock_server(self.clock),
+                }
             ).on_request,
             on_peer_change=driver.on_peer_change,
             on_offence=_log_offence,
@@ -207,7 +248,21 @@ class _Node:
             executed=lambda: executor.executed,
         )
         clocks = PeerClocks(network, self.clock)
-        gateway.attach(driver, network, catch_up, clocks)
+        forwarder = Forwarder(
+            driver=driver,
+            network=network,
+            pending=pending,
+            judge=gateway.judge,
+            chain_id=genesis.hash,
+            clock=self.clock,
+        )
+        gateway.attach(driver, network, catch_up, clocks, forwarder)
+
+        def block_executed(block: ExecutedBlock) -> None:
+            gateway.block_executed(block)
+            if block.concerns_members:
+                membership.refresh()
+
         names = tuple(name.strip().lower() for name in config.api_names.split(",") if name.strip())
         access, registry = Access(hosts=names), CollectorRegistry()
         app = create_app(gateway, access=access, registry=registry, version=node_version())
@@ -226,9 +281,11 @@ class _Node:
                 )
                 nursery.start_soon(ops.serve, shown)
             nursery.start_soon(api.serve, app)
+            nursery.start_soon(membership.run, network)
+            nursery.start_soon(forwarder.run)
             nursery.start_soon(catch_up.run)
             nursery.start_soon(clocks.run)
-            nursery.start_soon(executor.run, to_execute, driver, gateway.block_executed)
+            nursery.start_soon(executor.run, to_execute, driver, block_executed)
             nursery.start_soon(driver.run)
             gc.freeze()  # what start-up made stays; the collector need not look at it again and again
             ops_url = None if ops is None else ops.url
@@ -240,12 +297,24 @@ class _Node:
                     "node started",
                     height=store.height(), api=api.url, ops=ops_url, listen=listen, chain=genesis.chain,
                 )  # fmt: skip
-                await anext(signals)
-                self.stopping = True
+                starts_over = await _told_to_stop_or(signals, membership.outdated)
+                self.stopping = not starts_over
                 log.info("stopping", height=store.height())
                 await drain(api, signals)
             nursery.cancel_scope.cancel()
         log.info("stopped", height=store.height())
+        return starts_over
+
+    def _membership(self, store: Store) -> Membership:
+        engine = self._engine()
+
+        def read() -> Directory:
+            with store.snapshot() as view:
+                directory = read_directory(engine, view)
+            self.names.update(directory.names)
+            return directory
+
+        return Membership(read, self.config.keystore().public(Role.NETWORK), self.name)
 
     def _engine(self) -> Engine:
         """Execution and reading each have their own, because they run in different threads."""
@@ -255,14 +324,14 @@ class _Node:
             code_cache=CodeCache(self.config.code_cache_dir),
         )
 
-    def _replica(self, records: list[bytes], anchor: Anchor, store: Store) -> Replica:
+    def _replica(self, number: int, records: list[bytes], anchor: Anchor, store: Store) -> Replica:
         if self.dev and anchor.block is not None:
             # A clock that was moved before the stop goes on from where it led the chain.
             self.clock.advance(max(0, anchor.block.header.time_ms - self.clock.now().wall_ms))
         return Replica(
             chain_id=self.genesis.hash,
             chain=self.genesis.chain,
-            me=self.me.number,
+            me=number,
             signer=self.config.keystore().private(Role.VALIDATOR),
             verifier=verify_ed25519,
             parameters=self.genesis.parameters,
@@ -319,3 +388,20 @@ class _announced:  # noqa: N801 - reads as a phrase
     def __exit__(self, *_: object) -> None:
         with suppress(FileNotFoundError):
             self._path.unlink()
+
+
+async def _told_to_stop_or(signals: AsyncIterator[int], outdated: trio.Event) -> bool:
+    """False after a signal to stop, true after `outdated`; whichever comes first."""
+    starts_over = True
+    async with trio.open_nursery() as nursery:
+
+        async def wait_for_signal() -> None:
+            nonlocal starts_over
+            await anext(signals)
+            starts_over = False
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(wait_for_signal)
+        await outdated.wait()
+        nursery.cancel_scope.cancel()
+    return starts_over

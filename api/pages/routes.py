@@ -90,7 +90,7 @@ async def _overview(gateway: Gateway) -> JsonObject:
     listed = await gateway.instances(None, INSTANCES_SHOWN)
     return {
         "node": await gateway.node(),
-        "members": await gateway.members(),
+        "members": (await gateway.members())["items"],
         "transactions": await gateway.transactions(None, TRANSACTIONS_SHOWN),
         "instances": [await gateway.instance(item["name"]) for item in listed],
     }

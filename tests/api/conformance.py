@@ -54,6 +54,8 @@ def check_answers(base_url: str) -> set[str]:
             "/v1/status",
             "/v1/consensus/why",
             "/v1/members",
+            "/v1/epochs",
+            "/v1/evidence",
             "/v1/genesis",
         ):
             get(path)

@@ -289,6 +289,7 @@ class MemoryGateway:
         ).hexdigest()
         return {
             "member": "greenfarm",
+            "role": "validator",
             "version": "0.1.0",
             "chain": self.chain,
             "height": self.height,
@@ -298,7 +299,12 @@ class MemoryGateway:
             "exec_hash": sha256(bytes.fromhex(root)).hexdigest(),
             "consensus": {"epoch": 0, "view": self.height + 1, "quorum": 3},
             "peers": [
-                {"member": name, "connected": name in self.connected, "height": self.height}
+                {
+                    "member": name,
+                    "role": "validator",
+                    "connected": name in self.connected,
+                    "height": self.height,
+                }
                 for name, _ in MEMBERS[1:]
             ],
             "disk_free_bytes": self.disk_free_bytes,
@@ -325,17 +331,43 @@ class MemoryGateway:
             | {name: node[name] for name in ("height", "time_ms", "consensus", "peers")}
         )
 
-    async def members(self) -> Sequence[JsonObject]:
+    async def members(self) -> JsonObject:
+        return {"epoch": 1, "items": [self._member(number, *named) for number, named in enumerate(MEMBERS)]}
+
+    def _member(self, number: int, name: str, title: str) -> JsonObject:
+        reachable = number == 0 or name in self.connected
+        return {
+            "id": name,
+            "number": number,
+            "title": title,
+            "role": "validator",
+            "since_height": 0,
+            "validator_key": self.keys[name][0],
+            "state": "here" if number == 0 else "connected" if reachable else "unreachable",
+            "reachable": reachable,
+            "height": self.height if reachable else None,
+        }
+
+    async def epochs(self) -> JsonObject:
+        validators = [
+            {"number": number, "member": name, "validator_key": self.keys[name][0]}
+            for number, (name, _) in enumerate(MEMBERS)
+        ]
+        first = {"epoch": 1, "quorum": 3, "validators": validators}
+        return {"items": [first | {"boundary": None}], "next": first | {"epoch": 2}}
+
+    async def evidence(self) -> Sequence[JsonObject]:
         return [
             {
-                "id": name,
-                "number": number,
-                "title": title,
-                "validator_key": self.keys[name][0],
-                "state": "here" if number == 0 else "connected" if name in self.connected else "unreachable",
-                "height": self.height if number == 0 or name in self.connected else None,
+                "member": "bolt",
+                "number": 1,
+                "epoch": 1,
+                "kind": "two notarise votes",
+                "view": 7,
+                "seq": None,
+                "height": 0,
+                "time_ms": GENESIS_TIME_MS,
             }
-            for number, (name, title) in enumerate(MEMBERS)
         ]
 
     async def genesis(self) -> JsonObject:

@@ -102,9 +102,7 @@ STOPS: dict[str, Callable[[NodeConfig], object]] = {
     "there is no genesis at": lambda config: config.genesis_path.unlink(),
     "is not signed by ...: a chain starts only when every member signed": drop_signatures,
     "the validator key in ... belongs to no member of": lambda config: change_key(config, Role.VALIDATOR),
-    "the network key in ... is not the one ... has in the genesis": lambda config: change_key(
-        config, Role.NETWORK
-    ),
+    "the network key in ... belongs to no member of": lambda config: change_key(config, Role.NETWORK),
     "was not made with this genesis": bring_another_chains_ledger,
     "can be read by others; say: chmod 600": lambda config: (config.keys_dir / "validator.pem").chmod(0o644),
     "is sealed: set QUORATE_PASSPHRASE, or passphrase_file": seal_key,

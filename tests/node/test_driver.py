@@ -60,7 +60,7 @@ def lonely(journal: Journal, records: list[bytes]) -> Driver:
         chain=CHAIN,
         parameters=PARAMETERS,
         verifier=verify_hash,
-        pending=PendingTransactions(),
+        pending=PendingTransactions(0),
         finalised=finalised,
         on_sync_needed=lambda _: None,
         on_transactions=lambda *_: None,

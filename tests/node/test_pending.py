@@ -11,11 +11,13 @@ from consensus.transactions import (
     parse_transaction,
     signed_bytes,
 )
-from node.pending import PendingTransactions
+from node.pending import EXPIRED_KEPT_MS, PendingTransactions
 
 SIGNER = Ed25519Signer(bytes(32))
 STRANGER = Ed25519Signer(bytes([1]) * 32)
 EXPIRES_MS = 1_000_000
+ME, OTHER = 0, 1
+LANES = (ME, OTHER)
 
 
 def transaction(salt: str, signer: Ed25519Signer = SIGNER) -> Transaction:
@@ -31,8 +33,8 @@ def transaction(salt: str, signer: Ed25519Signer = SIGNER) -> Transaction:
 
 
 def test_a_transaction_goes_from_pending_to_available_until_its_block_is_executed() -> None:
-    pending, posted = PendingTransactions(), transaction("a")
-    pending.track(b"batch", [posted], own=True)
+    pending, posted = PendingTransactions(ME), transaction("a")
+    pending.track(b"batch", [posted], ME)
     assert pending.state(posted.id, 0) is TransactionState.PENDING
     assert pending.mark_available(b"batch") == (posted.id,)
     assert pending.mark_available(b"batch") == (), "told once"
@@ -44,17 +46,17 @@ def test_a_transaction_goes_from_pending_to_available_until_its_block_is_execute
 
 def test_it_is_expired_only_when_a_block_is_past_its_time() -> None:
     """In a block of exactly its time it may still execute."""
-    pending, posted = PendingTransactions(), transaction("a")
-    pending.track(b"batch", [posted], own=True)
+    pending, posted = PendingTransactions(ME), transaction("a")
+    pending.track(b"batch", [posted], ME)
     assert pending.state(posted.id, EXPIRES_MS) is TransactionState.PENDING
     assert pending.state(posted.id, EXPIRES_MS + 1) is TransactionState.EXPIRED
 
 
 def test_a_transaction_stays_known_until_its_last_copy_is_executed() -> None:
-    pending, posted = PendingTransactions(), transaction("a")
-    pending.track(b"first", [posted], own=True)
-    pending.track(b"second", [transaction("a")], own=False)
-    pending.track(b"first", [posted], own=True)
+    pending, posted = PendingTransactions(ME), transaction("a")
+    pending.track(b"first", [posted], ME)
+    pending.track(b"second", [transaction("a")], OTHER)
+    pending.track(b"first", [posted], ME)
     pending.forget([b"first", b"unknown"])
     assert pending.state(posted.id, 0) is TransactionState.PENDING
     pending.forget([b"second"])
@@ -64,15 +66,40 @@ def test_a_transaction_stays_known_until_its_last_copy_is_executed() -> None:
 
 def test_what_this_node_promised_is_told_by_its_own_copy() -> None:
     """A copy signed by a stranger may be available long before, and will be refused: it proves nothing."""
-    pending, posted, copied = PendingTransactions(), transaction("a"), transaction("a", STRANGER)
-    pending.track(b"copied", [copied], own=False)
-    assert pending.holds(copied)
-    assert not pending.holds(posted), "the genuine one is still to be taken"
+    pending, posted, copied = PendingTransactions(ME), transaction("a"), transaction("a", STRANGER)
+    pending.track(b"copied", [copied], OTHER)
+    assert pending.holds(copied, LANES)
+    assert not pending.holds(posted, LANES), "the genuine one is still to be taken"
     pending.mark_available(b"copied")
-    pending.track(b"batch", [posted], own=True)
-    assert pending.holds(posted)
+    pending.track(b"batch", [posted], ME)
+    assert pending.holds(posted, LANES)
     assert pending.state(posted.id, 0) is TransactionState.PENDING
     pending.mark_available(b"batch")
     assert pending.state(posted.id, 0) is TransactionState.AVAILABLE
     pending.forget([b"batch"])
     assert pending.state(posted.id, 0) is TransactionState.AVAILABLE, "nothing of this node's own is left"
+
+
+def test_a_copy_in_a_lane_that_nobody_cuts_any_more_does_not_keep_a_transaction_out() -> None:
+    pending, posted = PendingTransactions(ME), transaction("a")
+    pending.track(b"batch", [posted], OTHER)
+    assert pending.holds(posted, LANES)
+    assert not pending.holds(posted, [ME]), "the other one has left, and hands it over"
+
+
+def test_what_was_entrusted_is_pending_until_it_is_executed_or_too_late() -> None:
+    pending, executed, expired = PendingTransactions(ME), transaction("a"), transaction("b")
+    for posted in (executed, expired):
+        pending.entrust(posted)
+        assert pending.holds(posted, ())
+        assert pending.state(posted.id, 0) is TransactionState.PENDING
+    pending.track(b"batch", [executed], OTHER)
+    pending.settle([executed.id], EXPIRES_MS)
+    assert pending.state(executed.id, 0) is TransactionState.PENDING, "the batch is still to be forgotten"
+    pending.forget([b"batch"])
+    assert pending.state(executed.id, 0) is None
+    assert pending.state(expired.id, EXPIRES_MS + 1) is TransactionState.EXPIRED
+    pending.settle([], EXPIRES_MS + EXPIRED_KEPT_MS)
+    assert len(pending) == 1, "its poster may still ask"
+    pending.settle([], EXPIRES_MS + EXPIRED_KEPT_MS + 1)
+    assert len(pending) == 0

@@ -1,0 +1,122 @@
+"""This node among the members, while the chain changes who they are: connections, names, and its own part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from consensus.committee import Committee
+from contracts.layout import Standing
+from node.directory import NO_NUMBER, Directory
+
+if TYPE_CHECKING:
+    from node.network import Network, Peer
+
+log = structlog.get_logger("membership")
+
+PARTING_S = 10.0
+"""How long who has left stays connected: it learns that it has, and hands over what it promised to order."""
+
+
+class Membership:
+    """The newest directory, and what follows from it for the network and for this node. Lives in trio.
+
+    `directory` is replaced as a whole, so any thread may read it.
+    """
+
+    def __init__(self, read: Callable[[], Directory], network_key: bytes, name: str) -> None:
+        """`network_key`: this node's, 32 bytes; `name`: its own while the chain does not know it."""
+        self._read = read
+        self._network_key = network_key
+        self._name = name
+        self.directory = read()
+        self.number = self._own_number()
+        self.outdated = trio.Event()
+        """Set when the chain gave this node's key to another number: it has to start over under that."""
+        self._changed = trio.Event()
+        self._listed: dict[int, Peer] = {}
+        self._parting: dict[int, tuple[Peer, float]] = {}
+        self._say_part()
+
+    @property
+    def name(self) -> str:
+        """The member whose node this is."""
+        me = self.directory.member(self.number)
+        return self._name if me is None else me.id
+
+    @property
+    def role(self) -> str:
+        """What it is on this chain now; see `Directory.role`."""
+        return self.directory.role_of(self.number)
+
+    def _own_number(self) -> int:
+        me = self.directory.of_network_key(self._network_key)
+        return NO_NUMBER if me is None else me.number
+
+    def refresh(self) -> None:
+        """A block has changed what the state says of members."""
+        before = self.directory.member(self.number)
+        self.directory = self._read()
+        self._changed.set()
+        if self._own_number() != self.number:
+            self.outdated.set()
+        elif self.directory.member(self.number) != before:
+            self._say_part()
+
+    def epoch_began(self, committee: Committee, boundary_height: int) -> None:
+        """Another committee orders from here on."""
+        names = self.directory.names
+        log.info(
+            "epoch began",
+            epoch=committee.epoch,
+            height=boundary_height,
+            validators=", ".join(names.get(number, str(number)) for number in committee.numbers),
+        )
+
+    def _say_part(self) -> None:
+        """One clear line on what this node is, where that is not simply one of the validators."""
+        me = self.directory.member(self.number)
+        if me is None:
+            log.warning(
+                "no member has this node's network key: it waits until the members admit it, or give its "
+                "member this key"
+            )
+        elif me.standing is Standing.LEFT:
+            log.warning(
+                f"{me.id} is no longer a member since height {me.since_height}: the others do not talk to "
+                "this node any more; it goes on answering from the blocks it has"
+            )
+        elif me.standing is Standing.SUSPENDED:
+            log.warning(
+                f"{me.id} is suspended since height {me.since_height}: its accounts may not act, and "
+                "when the epoch ends this node stops voting"
+            )
+        elif me.number not in self.directory.committee.numbers:
+            log.info(f"{me.id} is an observer: this node follows, and does not vote")
+
+    async def run(self, network: Network) -> None:
+        """Keep the network's list of members at what the chain says, until cancelled."""
+        while True:
+            self._changed = trio.Event()
+            self._update(network)
+            deadline_s = min((end_s for _, end_s in self._parting.values()), default=float("inf"))
+            with trio.move_on_at(deadline_s):
+                await self._changed.wait()
+
+    def _update(self, network: Network) -> None:
+        now_s = trio.current_time()
+        listed = {peer.member: peer for peer in self.directory.peers()}
+        for number in self._listed.keys() - listed.keys():
+            self._parting.setdefault(number, (self._listed[number], now_s + PARTING_S))
+        self._parting = {
+            number: (peer, end_s)
+            for number, (peer, end_s) in self._parting.items()
+            if number not in listed and end_s > now_s
+        }
+        self._listed = listed
+        keys = {peer.network_key for peer in listed.values()}  # who left may have come again
+        parting = [peer for peer, _ in self._parting.values() if peer.network_key not in keys]
+        network.set_peers([*listed.values(), *parting])
