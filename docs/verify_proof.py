@@ -161,19 +161,17 @@ def require(condition, what):
 
 
 def state_root(key, value, state):
-    """The root that the path from the key's leaf, or from where it would be, leads to."""
+    """The root that the path from the key's bucket leads to."""
     path = sha256(key).digest()
+    bucket = [unhex(entry, 64) for entry in array(state["bucket"])]
+    siblings = [digest(sibling) for sibling in array(state["siblings"])]
+    require(len(siblings) <= 256 and len(siblings) % 4 == 0, "the state proof does not end at a bucket")
+    require(len(bucket) <= 32, "the bucket holds more than a bucket may")
+    found = [entry for entry in bucket if entry[:32] == path]
+    expected = [] if value is None else [path + sha256(value).digest()]
+    require(found == expected, "key and value are not in the state")
+    current = sha256(b"\x00" + b"".join(bucket)).digest() if bucket else bytes(32)
     bits = f"{int.from_bytes(path, 'big'):0256b}"
-    siblings, other = [digest(sibling) for sibling in array(state["siblings"])], state["other"]
-    require(len(siblings) <= 256, "the state proof is longer than a path")
-    if value is not None:
-        require(other is None, "a proof of a value names another leaf")
-        current = sha256(b"\x00" + path + sha256(value).digest()).digest()
-    elif other is None:
-        current = bytes(32)
-    else:
-        require(digest(other["path"]) != path, "the other leaf is the key's own")
-        current = sha256(b"\x00" + digest(other["path"]) + digest(other["value_hash"])).digest()
     for height, sibling in enumerate(siblings, 1):
         pair = current + sibling if bits[len(siblings) - height] == "0" else sibling + current
         current = sha256(b"\x01" + pair).digest()

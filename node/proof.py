@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from consensus.codec import DIGEST_BYTES
 from consensus.committee import Committee
 from consensus.errors import InvalidMessage, ensure
 from consensus.keys import Verifier
@@ -21,7 +22,7 @@ from consensus.types import Digest, FinalBlock
 from contracts.errors import ProofError
 from contracts.merkle import EMPTY, StateProof, Tree, check_proof
 from contracts.receipts import ExecLink
-from node.documents import fields, shown
+from node.documents import fields, hex_bytes, shown
 from node.errors import ConfigurationError
 from node.lineage import Boundary, check_lineage, lineage_json
 from node.proof_json import (
@@ -116,7 +117,6 @@ def build_proof(
         len(links) > 1 and links[-1].height == block.header.exec_height, "the links must lead to the header"
     )
     ensure(len(lineage) == block.certificate.epoch - 1, "the lineage must lead to the certificate's epoch")
-    other = entry.proof.other
     proof = {
         "format": PROOF_FORMAT_LINEAGE if lineage else PROOF_FORMAT,
         "chain": chain,
@@ -124,8 +124,8 @@ def build_proof(
         "key_hex": entry.key.hex(),
         "value_hex": None if entry.value is None else entry.value.hex(),
         "state": {
+            "bucket": [held.hex() for held in entry.proof.bucket],
             "siblings": [sibling.hex() for sibling in entry.proof.siblings],
-            "other": None if other is None else {"path": other[0].hex(), "value_hash": other[1].hex()},
         },
         "exec": {
             "height": links[1].height,
@@ -191,9 +191,11 @@ def _read_roots(value: Any, where: str) -> tuple[Digest, Digest, Digest]:
 
 
 def _read_state_proof(value: Any, where: str) -> StateProof:
-    entry = fields(value, {"siblings", "other"}, where)
-    siblings = tuple(read_list(entry["siblings"], f"{where}.siblings", read_digest))
-    if entry["other"] is None:
-        return StateProof(siblings, None)
-    other = fields(entry["other"], {"path", "value_hash"}, f"{where}.other")
-    return StateProof(siblings, (read_digest(other["path"], where), read_digest(other["value_hash"], where)))
+    entry = fields(value, {"bucket", "siblings"}, where)
+    bucket = read_list(entry["bucket"], f"{where}.bucket", _read_bucket_entry)
+    siblings = read_list(entry["siblings"], f"{where}.siblings", read_digest)
+    return StateProof(tuple(bucket), tuple(siblings))
+
+
+def _read_bucket_entry(value: Any, where: str) -> bytes:
+    return hex_bytes(value, 2 * DIGEST_BYTES, where)

@@ -11,32 +11,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import StateCorruption
-from contracts.merkle import DEPTH_MAX, EMPTY, PageCache, StateProof, Tree, check_proof
+from contracts.merkle import (
+    BUCKET_ENTRIES_MAX,
+    EMPTY,
+    NIBBLES_MAX,
+    PageCache,
+    StateProof,
+    Tree,
+    bucket_hash,
+    check_proof,
+)
 from tests.proofs.minichain import Pages
 from tests.proofs.reference import reference_root
 from tests.proofs.standalone import standalone
+from tests.proofs.vectors import crowded
 
-
-def twins(count: int, same_bits: int) -> list[bytes]:
-    """Keys in pairs whose paths share at least `same_bits` bits, so that the tree grows deep."""
-    seen: dict[bytes, bytes] = {}
-    found: list[bytes] = []
-    number = 0
-    while len(found) < count:
-        key = b"%d" % number
-        prefix = sha256(key).digest()[: same_bits // 8]
-        if prefix in seen:
-            found += [seen[prefix], key]
-        seen[prefix] = key
-        number += 1
-    return found
-
-
-KEYS = [b"", *(b"key %d" % number for number in range(40)), *twins(8, 24)]
-"""Few enough to be overwritten and deleted often; some lie deep."""
+CROWD = crowded(BUCKET_ENTRIES_MAX + 6, nibbles=2)
+KEYS = [b"", *(b"key %d" % number for number in range(40)), *CROWD]
+"""Few enough to be overwritten and deleted often, enough to fork; some lie deep."""
 
 writes = st.tuples(st.sampled_from(KEYS), st.one_of(st.none(), st.binary(max_size=3)))
-blocks = st.lists(st.lists(writes, max_size=30), max_size=6)
+many = st.sampled_from([None, b"", b"x"]).map(lambda value: [(key, value) for key in KEYS])
+blocks = st.lists(st.one_of(st.lists(writes, max_size=30), many), max_size=6)
 
 
 def apply(
@@ -90,73 +86,66 @@ def test_every_key_is_proven_present_or_absent_and_nothing_else(
 
 def changed(proof: StateProof) -> list[StateProof]:
     """Every way to change one part of a proof."""
-    siblings = proof.siblings
-    variants = [replace(proof, siblings=siblings[:i] + siblings[i + 1 :]) for i in range(len(siblings))]
-    variants += [replace(proof, siblings=(*siblings, EMPTY)), replace(proof, siblings=(EMPTY, *siblings))]
-    for place, sibling in enumerate(siblings):
-        flipped = bytes([sibling[0] ^ 1]) + sibling[1:]
-        variants.append(replace(proof, siblings=(*siblings[:place], flipped, *siblings[place + 1 :])))
-    if len(siblings) > 1:  # the same bytes, cut elsewhere
-        joined = siblings[0] + siblings[1]
-        variants.append(replace(proof, siblings=(joined[:31], joined[31:], *siblings[2:])))
-    if proof.other is None:
-        variants.append(replace(proof, other=(bytes(32), bytes(32))))
-    else:
-        path, value_hash = proof.other
-        variants += [
-            replace(proof, other=None),
-            replace(proof, other=(value_hash, path)),
-            replace(proof, other=(path[:31], path[31:] + value_hash)),
-            replace(proof, other=(path, sha256(value_hash).digest())),
-        ]
+    variants: list[StateProof] = []
+    for part in ("bucket", "siblings"):
+        items: tuple[bytes, ...] = getattr(proof, part)
+        filler = bytes(64 if part == "bucket" else 32)
+        versions = [items[:i] + items[i + 1 :] for i in range(len(items))]
+        versions += [(*items, filler), (filler, *items)]
+        for place, item in enumerate(items):
+            for at in (0, len(item) - 1):
+                flipped = item[:at] + bytes([item[at] ^ 1]) + item[at + 1 :]
+                versions.append((*items[:place], flipped, *items[place + 1 :]))
+        if len(items) > 1:  # the same bytes, cut elsewhere; other orders
+            joined = items[0] + items[1]
+            versions += [(joined[:31], joined[31:], *items[2:]), (joined, *items[2:]), items[::-1]]
+        variants += [replace(proof, **{part: version}) for version in versions]
+    variants += [replace(proof, siblings=proof.siblings + (EMPTY,) * 4)]
     return variants
-
-
-def test_a_changed_proof_proves_nothing() -> None:
-    state = {key: b"value of " + key for key in KEYS[::2]}
-    root, page_writes = Tree(Pages()).update(state.items())
-    pages = Pages()
-    pages.write(page_writes)
-    ends = set()
-    for key in KEYS:
-        proof = Tree(pages, root).prove(key)
-        ends.add((key in state, proof.other is None))
-        assert check_proof(root, key, state.get(key), proof)
-        for variant in changed(proof):
-            assert not check_proof(root, key, state.get(key), variant), (key, variant)
-    assert ends == {(True, True), (False, True), (False, False)}, (
-        "value, empty end and foreign leaf all occur"
-    )
 
 
 def by_stranger(root: bytes, key: bytes, value: bytes | None, proof: StateProof) -> bool:
     """The standalone verifier, which must agree."""
-    other = (
-        None
-        if proof.other is None
-        else dict(zip(("path", "value_hash"), map(bytes.hex, proof.other), strict=True))
-    )
-    state = {"siblings": [sibling.hex() for sibling in proof.siblings], "other": other}
+    state = {part: [item.hex() for item in getattr(proof, part)] for part in ("bucket", "siblings")}
     try:
         return bool(standalone.state_root(key, value, state) == root)
     except standalone.Invalid:
         return False
 
 
-@pytest.mark.parametrize("check", [check_proof, by_stranger])
-def test_a_leaf_proves_absence_only_on_the_way_to_another_key(check: Callable[..., bool]) -> None:
-    """Neither the key's own leaf nor one from elsewhere, with siblings that lead to the root, will do."""
+CHECKS = [check_proof, by_stranger]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_changed_proof_proves_nothing(check: Callable[..., bool]) -> None:
+    state = {key: b"value of " + key for key in KEYS[::2]}
     pages = Pages()
-    root, page_writes = Tree(pages).update([(b"a", b"1"), (b"b", b"2")])
+    root, page_writes = Tree(pages).update(state.items())
     pages.write(page_writes)
-    siblings = Tree(pages, root).prove(b"a").siblings
-    own = StateProof(siblings, (sha256(b"a").digest(), sha256(b"1").digest()))
-    assert check(root, b"a", b"1", StateProof(siblings, None))
-    assert not check(root, b"a", b"1", own)
-    assert not check(root, b"a", None, own)
-    depth = len(siblings)
-    near = [key for key in KEYS if _first_bits(key, depth) == _first_bits(b"a", depth)]
-    far = [key for key in KEYS if _first_bits(key, depth) != _first_bits(b"a", depth)]
+    ends = set()
+    for key in [*KEYS[::7], b"6", b"7", b"8", b"9"]:
+        proof = Tree(pages, root).prove(key)
+        ends.add((key in state, proof.bucket == ()))
+        assert check(root, key, state.get(key), proof)
+        for variant in changed(proof):
+            assert not check(root, key, state.get(key), variant), (key, variant)
+    assert ends == {(True, False), (False, True), (False, False)}, "value, empty and other bucket all occur"
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_bucket_proves_absence_only_on_the_way_to_the_key(check: Callable[..., bool]) -> None:
+    """Neither the key's own bucket nor one from elsewhere, with siblings that lead to the root, will do."""
+    pages = Pages()
+    root, page_writes = Tree(pages).update((key, b"1") for key in KEYS)
+    pages.write(page_writes)
+    own = Tree(pages, root).prove(KEYS[1])
+    depth = len(own.siblings)
+    assert depth == 4
+    assert check(root, KEYS[1], b"1", own)
+    assert not check(root, KEYS[1], None, own)
+    strangers = [b"stranger %d" % number for number in range(200)]
+    near = [key for key in strangers if _first_bits(key, depth) == _first_bits(KEYS[1], depth)]
+    far = [key for key in strangers if _first_bits(key, depth) != _first_bits(KEYS[1], depth)]
     assert near
     assert all(check(root, key, None, own) for key in near)
     assert not any(check(root, key, None, own) for key in far)
@@ -166,15 +155,34 @@ def _first_bits(key: bytes, count: int) -> int:
     return int.from_bytes(sha256(key).digest(), "big") >> 256 - count
 
 
-def test_a_proof_is_at_most_as_long_as_a_path() -> None:
-    proof = StateProof((EMPTY,) * (DEPTH_MAX + 1), None)
-    assert not check_proof(EMPTY, b"key", None, proof)
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_value_that_looks_like_an_entry_proves_nothing(check: Callable[..., bool]) -> None:
+    """The hash of a value can equal the path of another key: only the first half of an entry counts."""
+    pages = Pages()
+    root, page_writes = Tree(pages).update([(b"a", b"b"), (b"c", b"c")])
+    pages.write(page_writes)
+    tree = Tree(pages, root)
+    assert tree.value_hash(b"b") is None
+    assert tree.value_hash(b"c") == sha256(b"c").digest()
+    assert check(root, b"b", None, tree.prove(b"b"))
+    changed_root, _ = tree.update([(b"b", b"2"), (b"c", b"3")])
+    assert changed_root == reference_root({b"a": b"b", b"b": b"2", b"c": b"3"})
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_proof_is_at_most_as_long_as_a_path_and_a_bucket_as_a_bucket(check: Callable[..., bool]) -> None:
+    for siblings in (4 * NIBBLES_MAX + 4, 3):
+        assert not check(EMPTY, b"key", None, StateProof((), (EMPTY,) * siblings))
+    entries = sorted(sha256(key).digest() + sha256(b"").digest() for key in KEYS)
+    for count, fits in ((BUCKET_ENTRIES_MAX, True), (BUCKET_ENTRIES_MAX + 1, False)):
+        bucket = tuple(entries[:count])
+        assert check(bucket_hash(b"".join(bucket)), b"a", None, StateProof(bucket, ())) is fits
 
 
 def test_the_empty_state() -> None:
     tree = Tree(Pages())
     assert (tree.root, tree.update([])) == (EMPTY, (EMPTY, ()))
-    assert tree.prove(b"key") == StateProof((), None)
+    assert tree.prove(b"key") == StateProof((), ())
     assert check_proof(EMPTY, b"key", None, tree.prove(b"key"))
     assert tree.update([(b"key", None)])[0] == EMPTY
 
@@ -191,38 +199,26 @@ def test_an_update_changes_neither_tree_nor_store() -> None:
 
 
 def test_the_cache_stays_within_its_bound() -> None:
-    cache = PageCache(pages_max=3)
-    apply([[(key, b"x") for key in KEYS]], cache)
-    assert len(cache) == 3
+    """The forks near the root come on top; of them there are never more than their places."""
+    for pages_max in (3, 4):
+        cache = PageCache(pages_max)
+        pages, _, _ = apply([[(key, b"x") for key in KEYS]], cache)
+        forks = [page for page in pages.values() if page[0] == 1]
+        assert len(cache) == pages_max + len(forks)
 
 
 def test_a_changed_or_missing_page_is_never_believed() -> None:
     """Whatever byte of the store is changed, reading what depends on it stops with an error."""
     root, page_writes = Tree(Pages()).update((key, b"x") for key in KEYS)
     good = dict(page_writes)
-    assert len(good) > 5
+    assert {page[0] for page in good.values() if page is not None} == {0, 1}
     for page_key, page in good.items():
         assert page is not None
         damaged = [None, b"", page[:-1], page + b"\x00"]
-        damaged += [page[:i] + bytes([page[i] ^ 1 << i % 8]) + page[i + 1 :] for i in range(len(page))]
+        damaged += [page[:i] + bytes([page[i] ^ 1 << i % 8]) + page[i + 1 :] for i in range(0, len(page), 5)]
         for version in damaged:
             pages = Pages()
             pages.write(page_writes)
             pages.write(((page_key, version),))
             with pytest.raises(StateCorruption, match="state tree: the page at path"):
                 list(Tree(pages, root).leaves())
-
-
-def test_a_leaf_may_not_stand_below_its_place() -> None:
-    """A page other than the top one that holds a single leaf would be another encoding of the same tree."""
-    pages = Pages()
-    root, page_writes = Tree(pages).update([(b"a", b"1")])
-    (top,) = (page for _, page in page_writes)
-    assert top is not None
-    nibble = sha256(b"a").digest()[0] >> 4
-    leaf_page = top
-    pages[b""] = b"\x00" + (1 << nibble).to_bytes(2, "big") + root
-    pages[bytes([nibble])] = leaf_page
-    lone = Tree(pages)
-    with pytest.raises(StateCorruption):
-        list(lone.leaves())

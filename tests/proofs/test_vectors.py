@@ -37,17 +37,16 @@ def test_a_tree_case_is_true_by_the_specification(case: dict[str, Any]) -> None:
         key, value = bytes.fromhex(proof["key_hex"]), unhex(proof["value_hex"])
         assert entries.get(key) == value
         assert standalone.state_root(key, value, proof) == root
-        other = proof["other"]
-        leaf = None if other is None else (bytes.fromhex(other["path"]), bytes.fromhex(other["value_hash"]))
-        siblings = tuple(bytes.fromhex(sibling) for sibling in proof["siblings"])
-        assert check_proof(root, key, value, StateProof(siblings, leaf))
+        bucket, siblings = (tuple(map(bytes.fromhex, proof[part])) for part in ("bucket", "siblings"))
+        assert check_proof(root, key, value, StateProof(bucket, siblings))
 
 
 def test_the_cases_show_every_kind_of_end() -> None:
     proofs = [proof for case in CASES for proof in case["proofs"]]
-    ends = {(proof["value_hex"] is None, proof["other"] is None) for proof in proofs}
-    assert ends == {(False, True), (True, True), (True, False)}
-    assert max(len(proof["siblings"]) for proof in proofs) > 24
+    ends = {(proof["value_hex"] is None, proof["bucket"] == []) for proof in proofs}
+    assert ends == {(False, False), (True, True), (True, False)}
+    assert {len(proof["siblings"]) for proof in proofs} == {0, 4, 16}
+    assert max(len(proof["bucket"]) for proof in proofs) == 32
     assert any("00" * 32 in proof["siblings"] for proof in proofs), "an empty sibling"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any
 
 from contracts.merkle import EMPTY, Tree
@@ -14,14 +15,22 @@ from tests.proofs.standalone import DOCS
 
 FOLDER = DOCS / "vectors"
 
-DEEP = (b"4163", b"8864", b"7056", b"9891")
-"""The paths of the first two share 26 bits, those of the last two 24."""
+
+def crowded(count: int, nibbles: int) -> list[bytes]:
+    """Keys whose paths all begin with as many zeros, so that the tree grows deep."""
+    found: list[bytes] = []
+    number = 0
+    while len(found) < count:
+        if sha256(b"%d" % number).hexdigest().startswith("0" * nibbles):
+            found.append(b"%d" % number)
+        number += 1
+    return found
 
 
 def tree_cases() -> Iterable[tuple[str, Mapping[bytes, bytes], list[bytes]]]:
     """(what it shows, the map, keys to prove)."""
     yield "the empty state", {}, [b"", b"key"]
-    yield "one entry: its leaf is the root", {b"key": b"value"}, [b"key", b"other"]
+    yield "one entry in the only bucket", {b"key": b"value"}, [b"key", b"other"]
     yield "an empty key and an empty value are entries", {b"": b"", b"key": b""}, [b"", b"key", b"other"]
     few = {b"key %d" % number: b"value %d" % number for number in range(5)}
     yield "five entries", few, [*few, b"key 5", b"key 6", b"key 7", b"key 8"]
@@ -31,9 +40,11 @@ def tree_cases() -> Iterable[tuple[str, Mapping[bytes, bytes], list[bytes]]]:
         many,
         [b"account/0", b"account/99", b"account/200", b"account/201", b"x", b"y"],
     )
-    deep = dict.fromkeys(DEEP, b"deep")
-    yield "paths that part late", deep, [*DEEP, b"key"]
-    yield "the same after a twin was deleted", dict.fromkeys(DEEP[1:], b"deep"), [*DEEP, b"key"]
+    full = {b"key %d" % number: b"" for number in range(32)}
+    yield "a bucket as full as may be", full, [b"key 0", b"key 31", b"key 32"]
+    yield "one more, and it is a fork", {**full, b"key 32": b""}, [b"key 0", b"key 32", b"key 33"]
+    crowd = dict.fromkeys(crowded(33, nibbles=3), b"deep")
+    yield "many paths that part late", crowd, [*list(crowd)[:2], b"key", b"y"]
 
 
 def tree_vectors() -> dict[str, Any]:
@@ -51,17 +62,19 @@ def tree_vectors() -> dict[str, Any]:
                 "proofs": [_proof(Tree(pages, root), key, entries.get(key)) for key in keys],
             }
         )
-    return {"about": "docs/proofs.md, The state tree; siblings from the leaf up to the root", "cases": cases}
+    return {
+        "about": "docs/proofs.md, The state tree; siblings from the bucket up to the root",
+        "cases": cases,
+    }
 
 
 def _proof(tree: Tree, key: bytes, value: bytes | None) -> dict[str, Any]:
     proof = tree.prove(key)
-    other = proof.other
     return {
         "key_hex": key.hex(),
         "value_hex": None if value is None else value.hex(),
+        "bucket": [entry.hex() for entry in proof.bucket],
         "siblings": [sibling.hex() for sibling in proof.siblings],
-        "other": None if other is None else {"path": other[0].hex(), "value_hash": other[1].hex()},
     }
 
 
