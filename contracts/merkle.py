@@ -373,7 +373,8 @@ def _encode(page: _Page) -> bytes:
 def _decode(place: bytes, stored: bytes) -> _Page:
     """The page with all its hashes. Raises: StateCorruption where the bytes are no page at all."""
     head, body = stored[:1], stored[1:]
-    if head == _BUCKET and body and len(body) % _ENTRY_BYTES == 0:
+    entries, rest = divmod(len(body), _ENTRY_BYTES)
+    if head == _BUCKET and rest == 0 and 0 < entries <= BUCKET_ENTRIES_MAX:
         return body
     if head != _FORK or len(body) != _FORKS * _DIGEST_BYTES:
         raise _corrupt(place, f"can not have these {len(stored)} bytes")
