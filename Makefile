@@ -6,7 +6,7 @@ export PYTHON
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types architecture sim-long fuzz-long kill-long away-long bench lock wheel clean distclean
+.PHONY: help demo test check lint types architecture sim-long fuzz-long kill-long away-long soak bench lock wheel clean distclean
 .PHONY: runtime dev
 
 demo: runtime  ## four organisations' nodes reach agreement on this machine
@@ -37,6 +37,9 @@ kill-long: dev  ## kill -9 of nodes under load, 50 times; QUORATE_KILLS and QUOR
 
 away-long: dev  ## a node that missed 10,000 blocks comes back while the chain goes on; QUORATE_AWAY_BLOCKS chooses
 	@QUORATE_AWAY_BLOCKS=$${QUORATE_AWAY_BLOCKS:-10000} $(BIN)/python -m pytest -s tests/faults/test_catch_up.py $(ARGS)
+
+soak: dev  ## four nodes under partitions, kills, wrong clocks and full disks; QUORATE_SWARM_S says how long
+	@QUORATE_SWARM_S=$${QUORATE_SWARM_S:-1200} $(BIN)/python -m pytest -s tests/faults/test_swarm.py $(ARGS)
 
 BENCHES = engine language tree store network api consortium
 

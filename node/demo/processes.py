@@ -67,23 +67,18 @@ class NodeProcess:
         self._accounted = True
         return True
 
+    def command(self) -> list[str]:
+        """What is run."""
+        # -P: a folder called `node` where the demo was started must not be taken for ours.
+        start = ["start", "--data", str(self.home), "--until-input-closes"]
+        return [sys.executable, "-P", "-m", "node", *start]
+
     def start(self) -> None:
         """Start it; its log goes on at the end of the same file."""
-        # -P: a folder called `node` where the demo was started must not be taken for ours.
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "node",
-            "start",
-            "--data",
-            str(self.home),
-            "--until-input-closes",
-        ]
         self._accounted = False
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+                self.command(), stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
             )
 
     def kill(self) -> None:

@@ -39,7 +39,9 @@ class NetworkLimits:
 
     dial_timeout_ms: int = 5_000
     backoff_min_ms: int = 200
-    backoff_max_ms: int = 5_000
+    backoff_max_ms: int = 2_000
+    """Between attempts to dial: after a partition a member is back within about that time."""
+
 
     handshake_timeout_ms: int = 5_000
     negotiation_timeout_ms: int = 10_000

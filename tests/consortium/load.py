@@ -49,7 +49,8 @@ class Load:
     target: str
     batch: int = 5
     pause_s: float = 0.1
-    acknowledged: list[str] = field(default_factory=list)
+    acknowledged: dict[str, int] = field(default_factory=dict)
+    """Ids, with the time at which each expires, in ms."""
     attempts: int = 0
 
     def __post_init__(self) -> None:
@@ -78,7 +79,9 @@ class Load:
                     time.sleep(0.2)
                     continue
                 if answer.is_success:
-                    self.acknowledged += [
-                        item["id"] for item in answer.json()["items"] if item["state"] != "rejected"
-                    ]
+                    self.acknowledged |= {
+                        item["id"]: posted["transaction"]["expires_ms"]
+                        for item, posted in zip(answer.json()["items"], body, strict=True)
+                        if item["state"] != "rejected"
+                    }
                 time.sleep(self.pause_s)
