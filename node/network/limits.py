@@ -42,7 +42,6 @@ class NetworkLimits:
     backoff_max_ms: int = 2_000
     """Between attempts to dial: after a partition a member is back within about that time."""
 
-
     handshake_timeout_ms: int = 5_000
     negotiation_timeout_ms: int = 10_000
     pending_handshakes_max: int = 256
