@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 
-from api import contracts, errors, ledger, openapi, ops, stream, transactions
+from api import contracts, decisions, errors, ledger, openapi, ops, stream, transactions
 from api.access import Access, Bodies, Guard, Slots
 from api.gateway import Gateway
 from api.metrics import ApiMetrics, CountRequests
@@ -48,7 +48,7 @@ def create_app(
     app.state.bodies = Bodies(access.bodies_bytes_max, access.body_s_max)
     metrics = ApiMetrics(registry or CollectorRegistry(), app.state.streams)
     errors.install(app, lambda path: openapi.methods_of(app, path))
-    for module in (transactions, contracts, ledger, stream, ops):
+    for module in (transactions, contracts, decisions, ledger, stream, ops):
         app.include_router(module.router)
     pages.install(app)
     # Starlette runs the middleware that was added last first.

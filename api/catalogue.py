@@ -116,6 +116,11 @@ _READING = (
         "GET /v1/contracts lists what was. The id is the first 32 hex digits of the source's SHA-256.",
     ),
     Problem(
+        "unknown_proposal", 404, "No such proposal",
+        "Nothing was proposed under this number.",
+        "GET /v1/proposals lists what is open; closed ones stay readable by their number.",
+    ),
+    Problem(
         "unknown_instance", 404, "No such contract instance",
         "No instance of a contract has this name.",
         "GET /v1/instances lists them.",

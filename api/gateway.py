@@ -162,6 +162,13 @@ class Gateway(Protocol):
         actions}; a rule comes with what holds now and its next wake-up.
         """
 
+    async def proposals(self) -> Sequence[JsonObject]:
+        """What waits for approvals: {proposal, contract, hash, sentence, content, reason, proposer, status,
+        expires_ms, approvals, needed, missing, next, ...}, by number."""
+
+    async def proposal(self, proposal: int) -> JsonObject:
+        """One of them, or one that is closed."""
+
     async def query(self, instance: str, query: str, arguments: Mapping[str, Any]) -> JsonObject:
         """{value, height}."""
 

@@ -59,6 +59,7 @@ do.
 TAGS = [
     {"name": "transactions", "description": "Understand, submit and follow transactions."},
     {"name": "contracts", "description": "Contract code, its instances, their rules and state."},
+    {"name": "decisions", "description": "What members decide together, and who has yet to approve."},
     {"name": "ledger", "description": "Blocks, accounts, state and proofs."},
     {"name": "events", "description": "What contracts announce, as a stream that can be resumed."},
     {"name": "network", "description": "The consortium: members, genesis, this node."},

@@ -374,6 +374,32 @@ class EvidenceList(Open):
     items: list[Evidence]
 
 
+class Proposal(Open):
+    """Something to be decided by several."""
+
+    proposal: int = Field(ge=1, description="Its number.")
+    contract: Literal["members", "contracts"] = Field(description="Whose action `approve` it waits for.")
+    hash: Hex32 = Field(description="What approvals name; it covers all that is proposed.")
+    sentence: str = Field(description="What would be done, for a person.")
+    content: dict[str, Any]
+    reason: str
+    proposer: str
+    height: HeightField
+    expires_ms: TimeMs
+    status: Literal["open", "carried out", "withdrawn", "expired"]
+    closed_height: int | None
+    approvals: list[str] = Field(description="Who approved and whose approval counts.")
+    needed: int = Field(ge=0, description="How many approvals it takes.")
+    missing: list[str] = Field(description="Who could still approve.")
+    next: str = Field(description="What is missing, or how it ended, for a person.")
+
+
+class Proposals(Open):
+    """Open proposals, by number."""
+
+    items: list[Proposal]
+
+
 class Genesis(Open):
     """What all members signed: members, accounts, parameters."""
 

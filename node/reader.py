@@ -273,6 +273,21 @@ class Reader:
             raise Refused(404, "unknown_instance", f"there is no contract instance {name!r}")
         return found
 
+    async def proposals(self) -> Sequence[JsonObject]:
+        return self._look(
+            lambda view: self._engine.list_proposals(view.state, self._time_of(view, view.height()))
+        )
+
+    async def proposal(self, proposal: int) -> JsonObject:
+        found = self._look(
+            lambda view: self._engine.describe_proposal(
+                view.state, proposal, self._time_of(view, view.height())
+            )
+        )
+        if found is None:
+            raise Refused(404, "unknown_proposal", f"there is no proposal {proposal}")
+        return found
+
     async def query(self, instance: str, query: str, arguments: Mapping[str, Any]) -> JsonObject:
         def ask() -> JsonObject:
             with self._store.snapshot() as view:

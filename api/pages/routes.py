@@ -91,6 +91,7 @@ async def _overview(gateway: Gateway) -> JsonObject:
     return {
         "node": await gateway.node(),
         "members": (await gateway.members())["items"],
+        "proposals": await gateway.proposals(),
         "transactions": await gateway.transactions(None, TRANSACTIONS_SHOWN),
         "instances": [await gateway.instance(item["name"]) for item in listed],
     }

@@ -331,6 +331,30 @@ class MemoryGateway:
             | {name: node[name] for name in ("height", "time_ms", "consensus", "peers")}
         )
 
+    async def proposals(self) -> Sequence[JsonObject]:
+        return [await self.proposal(1)]
+
+    async def proposal(self, proposal: int) -> JsonObject:
+        if proposal != 1:
+            raise Refused(404, "unknown_proposal", f"there is no proposal {proposal}")
+        return {
+            "proposal": 1,
+            "contract": "members",
+            "hash": "ab" * 32,
+            "sentence": "suspend bolt",
+            "content": {"changes": [{"kind": "suspend", "member": "bolt"}]},
+            "reason": "",
+            "proposer": "greenfarm",
+            "height": 1,
+            "expires_ms": GENESIS_TIME_MS + EXPIRY_MS_MAX,
+            "status": "open",
+            "closed_height": None,
+            "approvals": ["greenfarm"],
+            "needed": 3,
+            "missing": ["bolt", "citybank", "millers"],
+            "next": "greenfarm approved; 2 of bolt, citybank and millers must approve.",
+        }
+
     async def members(self) -> JsonObject:
         return {"epoch": 1, "items": [self._member(number, *named) for number, named in enumerate(MEMBERS)]}
 
