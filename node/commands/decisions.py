@@ -1,4 +1,4 @@
-"""Deciding together from the command line: what is open, and approving it; shared by `contract` and `member`."""
+"""Deciding together from the command line, for contracts and for members: what is open, and approving it."""
 
 from __future__ import annotations
 
