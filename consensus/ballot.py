@@ -14,7 +14,7 @@ _FIELDS = {VoteKind.NOTARISE: "notarise", VoteKind.SKIP: "skip", VoteKind.FINALI
 
 
 class Ballot:
-    """All own votes above the final view, across restarts.
+    """All own votes of an epoch above its final view, across restarts.
 
     Invariant: rules 1 and 2 hold in every view; a vote is forgotten only when its view can never be
     voted in again.
@@ -53,6 +53,10 @@ class Ballot:
     def remember(self, vote: Vote) -> None:
         """Put back a vote that was cast before a restart."""
         self._views[vote.view] = replace(self.of(vote.view), **{_FIELDS[vote.kind]: vote})
+
+    def begin(self, epoch: int) -> None:
+        """Another epoch: its views have nothing to do with those before."""
+        self._epoch, self._views, self._floor = epoch, {}, 0
 
     def forget_through(self, view: int) -> None:
         """`view` is final: nothing is voted in it or below any more."""

@@ -7,9 +7,9 @@ runs it in worker threads and hands only the result to the replica.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from consensus.errors import InvalidMessage, InvalidTransaction
+from consensus.errors import ConsensusError, InvalidMessage, InvalidTransaction
 from consensus.keys import Signer, Verifier
 from consensus.merkle_list import list_root
 from consensus.messages import batch_digest, batch_payload
@@ -22,13 +22,21 @@ class InvalidBatch(InvalidMessage):
     """A batch that its author signed and no honest validator would: the author's fault for good."""
 
 
+class SupersededBatch(ConsensusError):
+    """A batch under a key that was replaced: it comes too late, and nobody is to blame."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckedBatch:
-    """A batch that may be held and voted for, its digest (32 bytes) and its transactions, parsed."""
+    """A batch that may be held and voted for, its digest (32 bytes) and its transactions, parsed.
+
+    `key` is the validator key (32 bytes) under which its signature was checked; None: others vouch for it.
+    """
 
     batch: Batch
     digest: Digest
     transactions: tuple[Transaction, ...]
+    key: bytes | None = field(default=None, compare=False)
 
     @property
     def header(self) -> BatchHeader:
@@ -90,16 +98,26 @@ def open_batch(batch: Batch, chain_id: bytes, chain: str) -> CheckedBatch:
 
 
 def check_batch(
-    batch: Batch, *, chain_id: bytes, chain: str, key: bytes, verifier: Verifier, parameters: Parameters
+    batch: Batch,
+    *,
+    chain_id: bytes,
+    chain: str,
+    key: bytes,
+    former_key: bytes | None = None,
+    verifier: Verifier,
+    parameters: Parameters,
 ) -> CheckedBatch:
     """Check all of a batch that arrived: limits, its author's signature, and every transaction in itself.
 
-    `key` is the validator key (32 bytes) of the lane's owner.
-    Raises: InvalidMessage (the sender's fault), InvalidBatch (the author's: it signed this).
+    `key` is the validator key (32 bytes) of the lane's owner, `former_key` that of the epoch before.
+    Raises: InvalidMessage (the sender's fault), InvalidBatch (the author's: it signed this), SupersededBatch.
     """
     header = batch.header
     place = f"batch {header.seq} of lane {header.lane}"
-    if not verifier(key, batch_payload(chain_id, header), batch.signature):
+    payload = batch_payload(chain_id, header)
+    if not verifier(key, payload, batch.signature):
+        if former_key not in (None, key) and verifier(former_key or key, payload, batch.signature):
+            raise SupersededBatch(f"{place}: signed with a key that was replaced")
         raise InvalidMessage(f"{place}: not signed by its author")
     if (
         header.count > parameters.batch_count_max
@@ -111,4 +129,4 @@ def check_batch(
     for index, transaction in enumerate(checked.transactions):
         if not verify(transaction, verifier):
             raise InvalidBatch(f"{place}: transaction {index} has an invalid signature")
-    return checked
+    return replace(checked, key=key)

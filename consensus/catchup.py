@@ -8,9 +8,20 @@ from consensus.chain import GAP_MAX
 from consensus.delivery import next_undelivered
 from consensus.fetching import Need
 from consensus.lanes import Span
-from consensus.messages import Message
+from consensus.messages import Message, header_digest
 from consensus.state import State
-from consensus.types import NO_DIGEST, Batch, BatchRange, Digest, Get, Header, MemberNumber, Status, VoteKind
+from consensus.types import (
+    NO_DIGEST,
+    Batch,
+    BatchRange,
+    Digest,
+    Get,
+    Header,
+    MemberNumber,
+    Status,
+    Vote,
+    VoteKind,
+)
 
 SKIPS_PER_ANSWER = 16
 """Skip certificates sent in answer to one Status; whoever lacks more asks again."""
@@ -23,9 +34,16 @@ UNNAMED_PATIENCE_DIVISOR = 4
 
 
 def answer_status(state: State, status: Status) -> list[Message]:
-    """What helps a peer that stands there: the top finalisation, and what clears the view it is in."""
+    """What helps a peer that stands there: the top finalisation, and what clears the view it is in.
+
+    A peer in the epoch before gets what ended it; whoever is further behind has to catch up by whole blocks.
+    """
     certificates = state.certificates
     answer: list[Message] = []
+    if status.epoch != state.committee.epoch:
+        if state.ended is not None and status.epoch == state.ended.header.epoch:
+            answer = [state.ended.certificate, *reversed(state.ended.descendants), state.ended.header]
+        return answer
     if certificates.final_view > status.final_view:
         final = certificates.get(VoteKind.FINALISE, certificates.final_view)
         if final is not None and final.digest is not None:
@@ -33,7 +51,7 @@ def answer_status(state: State, status: Status) -> list[Message]:
             _add_header(state, final.digest, answer)
     if certificates.frontier <= status.frontier:
         if certificates.frontier == status.frontier and status.votes:
-            answer += state.ballot.of(status.frontier).all()
+            answer += current_votes(state)
         return answer
     if certificates.top_view >= status.frontier and certificates.top_view > certificates.final_view:
         notarised = certificates.get(VoteKind.NOTARISE, certificates.top_view)
@@ -47,8 +65,19 @@ def answer_status(state: State, status: Status) -> list[Message]:
     return answer
 
 
+def current_votes(state: State) -> tuple[Vote, ...]:
+    """The own votes that may still be needed: at the frontier, and F for the newest notarised block."""
+    certificates = state.certificates
+    top = state.ballot.of(certificates.top_view).finalise
+    votes = state.ballot.of(certificates.frontier).all()
+    return votes if top is None else (*votes, top)
+
+
 def _add_header(state: State, digest: Digest, answer: list[Message]) -> None:
     header = state.chain.get(digest)
+    if header is None and state.ended is not None:
+        named = (item for item in state.ended.descendants if header_digest(state.chain_id, item) == digest)
+        header = next(named, None)
     if header is not None and header.height > 0:
         answer.append(header)
 
@@ -129,12 +158,15 @@ def is_far_behind(state: State) -> bool:
     reachable = state.chain.floor.header.height + GAP_MAX
     if state.execution.ahead_of(reachable):
         return True
-    finals = state.certificates.of_kind(VoteKind.FINALISE, above=state.chain.floor.header.view)
+    finals = state.certificates.of_kind(VoteKind.FINALISE, above=state.floor_view)
     headers = [state.chain.get(certificate.digest or NO_DIGEST) for certificate in finals]
     return any(header is not None and header.height > reachable for header in headers)
 
 
-def sync_peers(state: State) -> tuple[MemberNumber, ...]:
-    """Whom to ask for whole final blocks: who says it executed more, furthest first, then the others."""
-    ahead = state.execution.ahead_of(state.chain.floor.header.height)
-    return (*ahead, *(number for number in state.others if number not in ahead))
+def sync_peers(state: State, later: list[MemberNumber]) -> tuple[MemberNumber, ...]:
+    """Whom to ask for whole final blocks: who says it executed more, furthest first, then the others.
+
+    `later` are members that say to be in a later epoch; they may be unknown to this one.
+    """
+    ahead = [*state.execution.ahead_of(state.chain.floor.header.height), *later]
+    return tuple(dict.fromkeys((*ahead, *state.others)))

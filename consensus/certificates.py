@@ -43,12 +43,14 @@ def check_certificate(
 
 
 class Certificates:
-    """The certificates held, above what is final and delivered."""
+    """The certificates of one epoch that are held, above what is final and delivered."""
 
-    def __init__(self, genesis: Digest) -> None:
+    def __init__(self, root: Digest) -> None:
+        self.root = root
+        """The first parent of this epoch: genesis, or the boundary of the epoch before."""
         self.final_view = 0
         self.top_view = 0
-        self.top_digest = genesis
+        self.top_digest = root
         self.frontier = 1
         self._held: dict[VoteKind, dict[int, Certificate]] = {kind: {} for kind in VoteKind}
 
@@ -107,6 +109,8 @@ class Certificates:
             if parent is None:
                 return None
             found.append(parent)
+        elif header.parent != self.root:
+            return None
         for view in range(header.parent_view + 1, header.view):
             skip = self.get(S, view)
             if skip is None:

@@ -104,7 +104,8 @@ class Chain:
         """
         recent, floor = set(self._recent), self.floor.header
         for digest, link in list(self._links.items()):
-            behind = link.header.height <= floor.height or link.header.view <= floor.view
+            header = link.header
+            behind = header.height <= floor.height or (header.epoch, header.view) <= (floor.epoch, floor.view)
             if behind and digest not in recent:
                 del self._links[digest]
         self._wanted.clear()

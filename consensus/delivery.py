@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from consensus import accusing
 from consensus.chain import Link
 from consensus.effects import Finalise
 from consensus.errors import CorruptionError
+from consensus.rules import is_filler
 from consensus.state import State
 from consensus.types import NO_DIGEST, Certificate, FinalBlock, VoteKind
 
@@ -25,9 +27,11 @@ def deliver(state: State) -> list[Finalise]:
     Raises: CorruptionError where a quorum finalised what no honest validator votes for.
     """
     delivered: list[Finalise] = []
-    for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.chain.floor.header.view):
+    for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.floor_view):
         path = state.chain.path(certificate.digest or NO_DIGEST) or []
         for index, link in enumerate(path):
+            if is_filler(link.header, state.chain.floor.header):
+                break
             block = _take(state, link, path[index + 1 :], certificate)
             if block is None:
                 break
@@ -36,7 +40,7 @@ def deliver(state: State) -> list[Finalise]:
             break  # what is final above it waits too, and there may be thousands
     if delivered:
         state.chain.prune()
-        state.certificates.forget_below(state.chain.floor.header.view)
+        state.certificates.forget_below(state.floor_view)
     return delivered
 
 
@@ -53,12 +57,15 @@ def _take(state: State, link: Link, descendants: list[Link], certificate: Certif
     state.chain.advance(link)
     state.lanes.advance(header.cut, batches)
     state.unexecuted[header.height] = batches
-    return Finalise(FinalBlock(header, tuple(later.header for later in descendants), certificate), batches)
+    block = FinalBlock(header, tuple(later.header for later in descendants), certificate)
+    if header.next_set is not None:
+        state.ended = block
+    return Finalise(block, batches, accusing.settle(state, header))
 
 
 def next_undelivered(state: State) -> Link | None:
     """The final block after the floor, if its header is known; where it is stuck, a batch is missing."""
-    for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.chain.floor.header.view):
+    for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.floor_view):
         path = state.chain.path(certificate.digest or NO_DIGEST)
         if path:
             return path[0]

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from consensus import catchup
+from consensus import accusing, catchup
 from consensus.batches import CheckedBatch, make_batch
-from consensus.effects import Acknowledged, Available, Broadcast, Outgoing, Persist, ReportKind, Send
+from consensus.effects import (
+    Acknowledged,
+    Available,
+    Broadcast,
+    HandOver,
+    Outgoing,
+    Persist,
+    Send,
+)
+from consensus.errors import InvalidMessage
+from consensus.evidence import bad_batch, two_batches
 from consensus.fetching import Fetches
 from consensus.keys import Signer
 from consensus.lanes import Lane
@@ -15,7 +26,7 @@ from consensus.outbox import Outbox
 from consensus.records import encode_record
 from consensus.state import Now, State
 from consensus.transactions import Transaction
-from consensus.types import BatchHeader, Digest, Have, LaneTip, MemberNumber
+from consensus.types import Batch, BatchHeader, Digest, Evidence, Have, LaneTip, MemberNumber
 
 HAVE_INTERVAL_MS = 10
 """New tips are announced at most this often."""
@@ -35,7 +46,6 @@ class Dissemination:
         self._announced: dict[MemberNumber, int] = {}
         self._announced_ms: int | None = None
         self._available_seq = self.own_lane.final.seq
-        self._accused: set[tuple[MemberNumber, int]] = set()
 
     @property
     def own_lane(self) -> Lane:
@@ -60,21 +70,57 @@ class Dissemination:
 
     def hold(self, batch: CheckedBatch) -> None:
         """Take a checked batch, if it is expected."""
-        if not self.expects(batch.header):
+        stale = batch.key is not None and batch.key != self._state.committee.key_of(batch.header.lane)
+        if stale or not self.expects(batch.header):
             return
         rival = self._state.lanes.add(batch, named=batch.digest in self._named)
         if self._state.lanes.get(batch.digest) is not None:
             self._out.add(Persist(encode_record(batch.batch)))
-        place = batch.header.lane, batch.header.seq
-        if rival is not None and place not in self._accused:
-            self._accused.add(place)
-            self._out.report(
-                ReportKind.EQUIVOCATION, place[0], f"it signed two batches for place {place[1]} of its lane"
-            )
+        if rival is not None:
+            self._accuse(two_batches(self._state.committee.epoch, rival.batch, batch.batch))
+
+    def hold_against(self, batch: Batch) -> None:
+        """A batch that `check_batch` refused with InvalidBatch: its author signed it."""
+        state = self._state
+        if batch.header.lane in state.evidence or batch.header.lane in state.accused:
+            return
+        evidence = bad_batch(state.committee.epoch, batch, state.chain_name, state.verifier, state.parameters)
+        if evidence is not None:
+            self._accuse(evidence)
+
+    def _accuse(self, evidence: Evidence) -> None:
+        with suppress(InvalidMessage):  # a synced batch came without its author's signature being checked
+            accusing.take(self._state, self._out, evidence)
+
+    def begin(self) -> None:
+        """Another epoch began: who is no validator in it forgets what is in no batch and not acknowledged."""
+        self._available_seq = self.own_lane.final.seq
+        if not self._state.is_validator:
+            self._outbox = Outbox(self._state.parameters)
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        """Acknowledged own transactions that this member cannot order any more."""
+        state = self._state
+        gone = state.committee.key_of(state.me) is None
+        batches = state.lanes.own_unordered() if gone else state.lanes.voided
+        time_ms = state.chain.floor.header.time_ms
+        transactions = tuple(
+            transaction
+            for batch in batches
+            for transaction in batch.transactions
+            if transaction.expires_ms >= time_ms
+        )
+        if transactions:
+            self._out.add(HandOver(transactions))
+        else:
+            state.lanes.voided.clear()
 
     def cut(self, now: Now) -> None:
         """Put waiting transactions into the next batches: durable first, then to everybody."""
         lane, limit = self.own_lane, self._state.parameters.lane_ahead_batches_max
+        if not self._state.is_validator or self._state.catching_up:
+            return
         while len(lane.chain) < limit:
             due_ms = self._outbox.due_ms()
             if due_ms is None or due_ms > now.mono_ms:
@@ -113,7 +159,9 @@ class Dissemination:
 
     def _note_availability(self) -> None:
         state, lane = self._state, self.own_lane
-        last = state.lanes.available_seq(lane, state.me, state.committee.numbers, state.committee.quorum)
+        if not state.is_validator:
+            return
+        last = state.lanes.available_seq(lane)
         for seq in range(max(self._available_seq, lane.final.seq) + 1, last + 1):
             digest = lane.at(seq)
             if digest is not None:

@@ -115,7 +115,10 @@ class ReportKind(Enum):
     REFUSED_PROPOSAL = "refused_proposal"
     """A proposal that this node votes to skip; late or with a wrong clock it may be nobody's fault."""
     EQUIVOCATION = "equivocation"
+    """A validator signed what no honest one signs; there is evidence."""
     DIVERGED = "diverged"
+    ABSTAINS = "abstains"
+    """This node follows and does not vote, because it does not know what its key signed before."""
     PROGRESS = "progress"
     """A block is final."""
 

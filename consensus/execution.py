@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 
+from consensus.committee import Committee
 from consensus.errors import ensure
 from consensus.types import Digest, ExecutedTip, Header, MemberNumber
 
@@ -25,13 +26,19 @@ class Execution:
     """Own execution hashes from the last certified height on, and the newest signed word of every peer."""
 
     def __init__(
-        self, hashes: Iterable[tuple[int, Digest]], changed_height: int, next_wakeup_ms: int | None
+        self,
+        hashes: Iterable[tuple[int, Digest]],
+        changed_height: int,
+        next_wakeup_ms: int | None,
+        decided: tuple[int, Committee] | None = None,
     ) -> None:
         self._hashes = dict(hashes)
         ensure(len(self._hashes) > 0, "the execution hash of the anchor's height is needed")
         self.height = max(self._hashes)
         self.changed_height = changed_height
         self.next_wakeup_ms = next_wakeup_ms
+        self.decided = decided
+        """The height whose execution decided this epoch's successor, and the committee decided."""
         self._tips: dict[MemberNumber, ExecutedTip] = {}
 
     @property
@@ -46,6 +53,11 @@ class Execution:
         self.next_wakeup_ms = next_wakeup_ms
         if changed:
             self.changed_height = self.height
+
+    def begin(self, committee: Committee) -> None:
+        """Another epoch: nothing is decided yet on the next, and who is no validator of it has no word."""
+        self.decided = None
+        self._tips = {number: tip for number, tip in self._tips.items() if number in committee.numbers}
 
     def compare(self, height: int, exec_hash: Digest) -> Claim:
         """How a claim about `height` compares; heights below the last certified one count as unknown."""

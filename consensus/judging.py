@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from consensus import accusing
 from consensus.execution import Claim
 from consensus.lanes import Span
-from consensus.rules import age_max_ms, header_fault
+from consensus.rules import age_max_ms, header_fault, is_filler
 from consensus.state import Now, Proposed, State
 from consensus.types import Header
 
@@ -40,8 +41,9 @@ def judge(state: State, proposed: Proposed, now: Now) -> Judgement:
         state.chain.want(header.parent)
         return Judgement(Verdict.WAIT, "its parent's header is missing")
     fault = header_fault(header, parent, header.parent, frozenset(state.committee.numbers), state.parameters)
-    if fault is None:
-        fault = _age_fault(state, proposed)
+    if fault is None and is_filler(header, parent):
+        return Judgement(Verdict.VALID, "valid")
+    fault = fault or _age_fault(state, proposed) or accusing.fault(state, header, parent)
     if fault is not None:
         return Judgement(Verdict.INVALID, fault)
     span = state.lanes.span(parent.cut, header.cut)
@@ -65,6 +67,8 @@ def _judge_claims(state: State, header: Header, parent: Header, now: Now) -> Jud
             return Judgement(
                 Verdict.WAIT, f"height {header.exec_height}, whose execution it names, is not executed here"
             )
+        if header.next_set != state.next_set(header.exec_height):
+            return Judgement(Verdict.INVALID, "it ends the epoch otherwise than the members decided")
     early_ms = header.time_ms - (now.wall_ms + state.parameters.precision_ms)
     if early_ms > 0:
         return Judgement(

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from consensus.batches import CheckedBatch
+from consensus.committee import Committee
 from consensus.parameters import Parameters
 from consensus.rules import execution_order, tips_by_lane
 from consensus.types import NO_DIGEST, BatchHeader, BatchRange, Cut, Digest, LaneTip, MemberNumber
@@ -81,10 +82,49 @@ class Lanes:
     Invariant: of a lane at most SLACK times what its author may be ahead is held, besides what blocks name.
     """
 
-    def __init__(self, members: Iterable[MemberNumber], parameters: Parameters) -> None:
+    def __init__(self, me: MemberNumber, committee: Committee, parameters: Parameters) -> None:
+        self._me = me
         self._parameters = parameters
-        self._lanes = {number: Lane(LaneTip(number, 0, NO_DIGEST)) for number in members}
+        self._committee = committee
+        self._lanes: dict[MemberNumber, Lane] = {}
         self._batches: dict[Digest, CheckedBatch] = {}
+        self.voided: list[CheckedBatch] = []
+        """Own batches that nobody accepts any more, because this member's key was replaced."""
+        self._enrol([me, *committee.numbers])
+
+    def _enrol(self, numbers: Iterable[MemberNumber]) -> None:
+        for number in numbers:
+            self._lanes.setdefault(number, Lane(LaneTip(number, 0, NO_DIGEST)))
+        self._lanes = dict(sorted(self._lanes.items()))
+
+    def begin(self, committee: Committee, former: Committee) -> None:
+        """Another epoch: of who left or has another key now, what no block orders yet is void.
+
+        A member that left keeps its own batches: should it come back, its lane goes on where it was.
+        """
+        self._committee = committee
+        self._enrol(committee.numbers)
+        for number, lane in self._lanes.items():
+            key = committee.key_of(number)
+            if key == former.key_of(number) or (number == self._me and key is None):
+                continue
+            void = [digest for seq in sorted(lane.places) for digest in lane.places[seq]]
+            if number == self._me and former.key_of(number) is not None:
+                self.voided += [self._batches[digest] for digest in void]
+            elif number == self._me:
+                continue
+            for digest in void:
+                del self._batches[digest]
+            self._lanes[number] = Lane(lane.final)
+
+    def freeze(self, number: MemberNumber) -> None:
+        """Its author signed two batches for one place: no leader here extends it."""
+        if number in self._lanes:
+            self._lanes[number].frozen = True
+
+    def _open(self) -> Iterator[Lane]:
+        """The lanes of this epoch's validators."""
+        return (self._lanes[number] for number in self._committee.numbers)
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes.values())
@@ -94,7 +134,7 @@ class Lanes:
         return self._lanes.get(number)
 
     def of(self, number: MemberNumber) -> Lane:
-        """The lane of a validator."""
+        """The lane of a validator, or the own one."""
         return self._lanes[number]
 
     def get(self, digest: Digest) -> CheckedBatch | None:
@@ -105,11 +145,17 @@ class Lanes:
         """Every batch held, by lane and sequence, rivals by digest."""
         return sorted(self._batches.values(), key=lambda batch: batch.tip)
 
+    def own_unordered(self) -> list[CheckedBatch]:
+        """The own batches that no block orders yet, oldest first, those that are void included."""
+        return self.voided + [self._batches[digest] for digest in self._lanes[self._me].chain]
+
     # -- what arrives -------------------------------------------------------------------------------
     def fits(self, header: BatchHeader) -> bool:
         """Whether a batch that nobody asked for is within bounds (a first rival at its place included)."""
         lane = self._lanes.get(header.lane)
-        if lane is None or (header.seq in lane.places and lane.frozen):
+        if lane is None or self._committee.key_of(header.lane) is None:
+            return False
+        if header.seq in lane.places and lane.frozen:
             return False
         ahead = header.seq - lane.final.seq
         bytes_max = SLACK * self._parameters.lane_ahead_bytes_max
@@ -187,7 +233,7 @@ class Lanes:
     def gaps(self) -> list[tuple[Lane, MemberNumber, BatchRange]]:
         """What peers hold beyond the chains held here: (lane, peer, what to ask it for), by lane and peer."""
         found = []
-        for lane in self._lanes.values():
+        for lane in self._open():
             if lane.frozen:
                 continue
             for member, have in sorted(lane.haves.items()):
@@ -199,16 +245,14 @@ class Lanes:
                     found += [(lane, member, wanted) for _, wanted in span.missing]
         return found
 
-    def available_seq(
-        self, lane: Lane, me: MemberNumber, members: Iterable[MemberNumber], quorum: int
-    ) -> int:
-        """Up to where `quorum` members hold the lane, this one and the author counted.
+    def available_seq(self, lane: Lane) -> int:
+        """Up to where a quorum holds the lane, this member and the author counted.
 
         A peer that announced another batch than ours for a place does not count.
         """
-        held = []
-        for member in members:
-            if member in (me, lane.final.lane):
+        held, quorum = [], self._committee.quorum
+        for member in self._committee.numbers:
+            if member in (self._me, lane.final.lane):
                 held.append(lane.tip.seq)
                 continue
             have = lane.haves.get(member)
@@ -217,19 +261,17 @@ class Lanes:
         held.sort(reverse=True)
         return held[quorum - 1] if len(held) >= quorum else 0
 
-    def cut(
-        self, base: Cut, height: int, me: MemberNumber, members: tuple[MemberNumber, ...], quorum: int
-    ) -> Cut:
+    def cut(self, base: Cut, height: int) -> Cut:
         """The cut of a block on `base`: each lane as far as a quorum holds it, within a block's limits.
 
         Lanes take turns, one batch each, so that no lane fills a block before the others had theirs.
         """
         tips = tips_by_lane(base)
         ends: dict[MemberNumber, int] = {}
-        for lane in self._lanes.values():
+        for lane in self._open():
             tip = tips.get(lane.final.lane, LaneTip(lane.final.lane, 0, NO_DIGEST))
             if not lane.frozen and lane.at(tip.seq) == tip.digest:
-                ends[lane.final.lane] = self.available_seq(lane, me, members, quorum)
+                ends[lane.final.lane] = self.available_seq(lane)
         bytes_left, gas_left = self._parameters.block_bytes_max, self._parameters.block_gas_max
         new = dict(tips)
         turn = sorted(ends)
@@ -253,7 +295,7 @@ class Lanes:
     def beyond(self, cut: Cut) -> bool:
         """Whether a lane that may be extended holds a batch that `cut` does not order."""
         tips = tips_by_lane(cut)
-        for lane in self._lanes.values():
+        for lane in self._open():
             tip = tips.get(lane.final.lane)
             if not lane.frozen and lane.tip.seq > (tip.seq if tip else 0):
                 return True
@@ -263,9 +305,10 @@ class Lanes:
     def advance(self, cut: Cut, ordered: Iterable[Digest]) -> None:
         """A block with this cut is delivered; `ordered` stays at hand until it is executed, rivals go."""
         keep = set(ordered)
+        self._enrol(tip.lane for tip in cut if tip.lane not in self._lanes)
         for tip in cut:
-            lane = self._lanes.get(tip.lane)
-            if lane is None or tip.seq <= lane.final.seq:
+            lane = self._lanes[tip.lane]
+            if tip.seq <= lane.final.seq:
                 continue
             on_chain = lane.at(tip.seq) == tip.digest
             rest = lane.chain[tip.seq - lane.final.seq :] if on_chain else []

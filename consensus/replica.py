@@ -55,19 +55,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from consensus import catchup, work
+from consensus import accusing, catchup, epochs, work
 from consensus.batches import CheckedBatch
-from consensus.committee import Committee
-from consensus.delivery import deliver
+from consensus.committee import Committee, change_fault
+from consensus.delivery import deliver, is_held_back
 from consensus.dissemination import Dissemination
-from consensus.effects import Effect, Finalise, Outgoing, Persist, ReportKind, Send
+from consensus.effects import Broadcast, Effect, EpochBegan, Finalise, Outgoing, Persist, ReportKind, Send
 from consensus.errors import InvalidMessage, ensure
 from consensus.execution import Claim
 from consensus.keys import Signer, Verifier
 from consensus.messages import Message, header_digest
 from consensus.parameters import Parameters
 from consensus.records import encode_record
-from consensus.recovery import blank_state, replay, snapshot
+from consensus.recovery import blank_state, replay, resume, snapshot
 from consensus.standing import Standing
 from consensus.state import Anchor, Now
 from consensus.transactions import Transaction
@@ -77,6 +77,7 @@ from consensus.types import (
     BatchHeader,
     Certificate,
     Digest,
+    Evidence,
     FinalBlock,
     Get,
     Have,
@@ -92,6 +93,10 @@ from consensus.why import Why, describe, explain
 
 __all__ = ["Admission", "Anchor", "Now", "Replica"]
 
+ABSTAINS = (
+    "this node does not vote: the journal that says what its validator key signed is lost. "
+    "It follows the others; have the members give it a new key"
+)
 RETRY_AFTER_MS = 1_000
 """What a client is told to wait when the own lane may not grow."""
 
@@ -125,12 +130,14 @@ class Replica:
         records: Iterable[bytes],
         anchor: Anchor,
         now: Now,
+        abstains: bool = False,
     ) -> None:
         """Start, from nothing or after a stop; queues Finalise for what is final but not executed.
 
         `chain_id` is the genesis hash (32 bytes), `chain` its name in transactions; `batch_source` finds
         executed batches in the store, for peers that still need them; `records` come from the journal,
-        in order; `anchor` from the store.
+        in order; `anchor` from the store. `abstains`: this key signed before, and the journal that knows what
+        is lost: the replica follows as an observer, whatever the committee says.
         Raises: CorruptionError where the journal contradicts itself or the store.
         """
         self._batch_source = batch_source
@@ -140,29 +147,48 @@ class Replica:
         """The time of the last input that was not acted upon yet."""
         self._state = blank_state(
             chain_id=chain_id,
+            chain=chain,
             me=me,
             signer=signer,
             verifier=verifier,
             parameters=parameters,
             genesis_time_ms=genesis_time_ms,
             anchor=anchor,
+            abstains=abstains,
         )
-        replay(self._state, records, chain)
+        for effect in replay(self._state, records):
+            self._out.add(effect)
         self._voting = Voting(self._state, self._out)
         self._batches = Dissemination(self._state, self._out, signer)
         self._standing = Standing(self._state, self._out, signer, now)
         for vote in self._state.ballot.votes():
             self._voting.count(vote, trusted=True)
+        self._batches.hand_over()
+        if abstains:
+            self._out.report(ReportKind.ABSTAINS, me, ABSTAINS)
 
     @property
     def me(self) -> MemberNumber:
-        """This validator's member number."""
+        """This member's number."""
         return self._state.me
 
     @property
+    def committee(self) -> Committee:
+        """The validators of the epoch that this node is in."""
+        return self._state.committee
+
+    @property
     def is_validator(self) -> bool:
-        """Whether it votes and has a lane, in the present epoch; else it is an observer."""
+        """Whether this node votes in that epoch; else it observes."""
         return self._state.is_validator
+
+    def lane_key(self, lane: MemberNumber) -> bytes | None:
+        """The key (32 bytes) that signs this lane; None where it is no validator's: drop the batch."""
+        return self._state.committee.key_of(lane)
+
+    def former_key(self, lane: MemberNumber) -> bytes | None:
+        """The key (32 bytes) that this lane had in the epoch before, where that is known."""
+        return None if self._state.former is None else self._state.former.key_of(lane)
 
     @property
     def final_height(self) -> int:
@@ -185,13 +211,16 @@ class Replica:
             self._out.add(Send(member, Have(tips)))
 
     def on_message(self, sender: MemberNumber, message: Message, now: Now) -> None:
-        """Any message but Batch, from its authenticated sender. Raises: InvalidMessage, its fault."""
-        peer = self._standing.peers.get(sender)
-        if peer is None:
-            raise InvalidMessage(f"{sender} is not another validator")
-        peer.heard_ms = now.mono_ms
+        """Any message but Batch, from a member, authenticated. Raises: InvalidMessage, its fault."""
+        if sender == self._state.me:
+            raise InvalidMessage(f"{sender} is not another member")
+        self._standing.peer(sender).heard_ms = now.mono_ms
         self._unsettled = now
-        self._dispatch(sender, message, now)
+        epoch = _epoch_of(message)
+        if epoch is None or epoch == self._state.committee.epoch:
+            self._dispatch(sender, message, now)
+        else:  # of use only in its own epoch
+            self._standing.hear_epoch(sender, epoch, now)
 
     def expects(self, header: BatchHeader) -> bool:
         """Whether a batch that arrived is worth checking: not held yet, and within bounds or asked for."""
@@ -199,8 +228,13 @@ class Replica:
 
     def on_batch(self, sender: MemberNumber, batch: CheckedBatch, now: Now) -> None:
         """A batch that `batches.check_batch` accepted, in a thread or wherever the driver likes."""
-        self._standing.peers[sender].heard_ms = now.mono_ms
+        self._standing.peer(sender).heard_ms = now.mono_ms
         self._batches.hold(batch)
+        self._unsettled = now
+
+    def on_invalid_batch(self, batch: Batch, now: Now) -> None:
+        """A batch that `batches.check_batch` refused with InvalidBatch: evidence against its author."""
+        self._batches.hold_against(batch)
         self._unsettled = now
 
     def submit(self, transactions: Sequence[Transaction], now: Now) -> Admission:
@@ -235,16 +269,22 @@ class Replica:
             f"height {height} is not next",
         )
         state.execution.advance(exec_hash, changed, next_wakeup_ms)
+        decides = next_committee is not None and next_committee.epoch == state.committee.epoch + 1
+        if decides and next_committee is not None and state.execution.decided is None:
+            fault = change_fault(state.committee, next_committee)
+            ensure(fault is None, f"height {height} decides a committee that cannot follow: {fault}")
+            state.execution.decided = height, next_committee
         state.lanes.release(state.unexecuted.pop(height))
         for header in state.chain.delivered_above(height):
             self._compare_execution(header)
         state.execution.forget_below(min(state.chain.floor.header.exec_height, height))
         self._unsettled = now
 
-    def on_synced(self, block: FinalBlock, batches: Sequence[CheckedBatch], now: Now) -> None:
+    def on_synced(self, block: FinalBlock, batches: Sequence[CheckedBatch], now: Now) -> bool:
         """Catch-up brought the final block after the last one, and what it orders.
 
         `batches.open_batch` suffices for the batches: the certificate vouches for their content.
+        Returns False where execution must catch up first: offer it again after the next `on_executed`.
         Raises: InvalidMessage, the serving peer's fault.
         """
         state, height = self._state, block.header.height
@@ -253,11 +293,15 @@ class Replica:
         if any(child.parent != parent for child, parent in zip(headers[1:], digests, strict=False)):
             raise InvalidMessage(f"final block {height}: its descendants do not chain to it")
         certificate = block.certificate
-        expected = VoteKind.FINALISE, headers[-1].view, digests[-1]
-        if (certificate.kind, certificate.view, certificate.digest) != expected:
+        last = headers[-1]
+        expected = VoteKind.FINALISE, block.header.epoch, last.view, digests[-1]
+        if (certificate.kind, certificate.epoch, certificate.view, certificate.digest) != expected:
             raise InvalidMessage(f"final block {height}: the certificate is not for its last header")
-        if height != state.chain.floor.header.height + 1:
-            return  # delivered meanwhile, or execution must catch up first
+        if height <= state.chain.floor.header.height:
+            return True
+        waits = is_held_back(state) or state.epoch_is_over or self._stopped
+        if waits or height > state.chain.floor.header.height + 1:
+            return False
         if block.header.parent != state.chain.floor.digest:
             raise InvalidMessage(f"final block {height} does not follow the last one here")
         self._voting.on_certificate(certificate)
@@ -265,6 +309,9 @@ class Replica:
             state.chain.add(header)
         self._take_ordered(block.header, {batch.digest: batch for batch in batches})
         self._settle(now)
+        if state.chain.floor.header.height < height:
+            raise InvalidMessage(f"final block {height} came without all that it orders")
+        return True
 
     def _take_ordered(self, header: Header, offered: dict[Digest, CheckedBatch]) -> None:
         """Hold what a final header orders, and nothing else that came with it: only that is vouched for."""
@@ -317,19 +364,25 @@ class Replica:
             case Certificate():
                 self._voting.on_certificate(message)
             case Status():
-                self._voting.on_votes(sender, message.votes)
+                if message.epoch == self._state.committee.epoch:
+                    self._voting.on_votes(sender, message.votes)
                 self._standing.hear(sender, message, now)
             case Header():
-                if self._state.chain.is_wanted(message):
-                    self._state.chain.add(message)
-                    self._out.add(Persist(encode_record(message)))
+                self._take_header(message)
             case Have():
                 self._state.lanes.heard(sender, message.tips)
             case Get():
                 for part in catchup.answer_get(self._state, message, self._batch_source):
                     self._out.add(Send(sender, part))
+            case Evidence():
+                accusing.take(self._state, self._out, message)
             case Batch():
                 ensure(False, "a batch goes through check_batch and on_batch")
+
+    def _take_header(self, header: Header) -> None:
+        if self._state.chain.is_wanted(header):
+            self._state.chain.add(header)
+            self._out.add(Persist(encode_record(header)))
 
     # -- what follows from what is known ------------------------------------------------------------
     def _settle(self, now: Now) -> None:
@@ -343,22 +396,42 @@ class Replica:
             return
         floor = state.chain.floor
         self._batches.cut(now)
-        proven = -1, -1, -1
-        while proven != state.certificates.progress:  # each own vote may prove something new
-            proven = state.certificates.progress
+        proven: tuple[int, ...] = ()
+        while proven != state.progress:  # each own vote may prove something new
+            proven = state.progress
             for finalise in deliver(state):
                 self._out.add(finalise)
                 self._report_final(finalise)
             if self._has_diverged():
                 return
+            self._begin_epoch()
             voting.step(now)
-        self._standing.tell_all(now, stuck=voting.pace.take_retry(now.mono_ms))
+        state.catching_up = state.catching_up and state.is_behind
+        stuck = voting.pace.take_retry(now.mono_ms)
+        self._standing.tell_all(now, stuck)
+        for _, evidence in sorted(state.evidence.items()) if stuck else ():
+            self._out.add(Broadcast(evidence))
         self._batches.announce(now)
         self._batches.fetch(now)
         self._standing.seek_sync(now, delivered=floor is not state.chain.floor)
         for wake_ms in (*work.moments(state, now, voting.pace.entered_ms), *voting.pace.moments()):
             self._out.wake(wake_ms)
         self._out.set_timer(now.mono_ms)
+
+    def _begin_epoch(self) -> None:
+        """Once the boundary is delivered, and what it names is executed."""
+        state = self._state
+        succession = epochs.successor(state)
+        if succession is None:
+            return
+        self._out.add(Persist(encode_record(succession)))
+        epochs.begin(state, succession)
+        resume(state)
+        self._voting.begin()
+        for vote in state.ballot.votes():
+            self._voting.count(vote, trusted=True)
+        self._out.add(EpochBegan(succession.committee, succession.boundary.header.height))
+        self._batches.begin()
 
     def _report_final(self, finalise: Finalise) -> None:
         header = finalise.block.header
@@ -391,3 +464,14 @@ class Replica:
         )
         fields = (("height", height), ("own", own.hex()), ("theirs", theirs.hex()))
         self._out.report(ReportKind.DIVERGED, None, text, fields)
+
+
+def _epoch_of(message: Message) -> int | None:
+    """The epoch in which a message means something; None where it does in any."""
+    match message:
+        case Vote() | Certificate() | Evidence():
+            return message.epoch
+        case Proposal():
+            return message.header.epoch
+        case _:
+            return None

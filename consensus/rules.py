@@ -4,7 +4,8 @@ Everything that safety rests on is here and in `consensus.ballot`, which refuses
 
 1. At most one N in a view.
 2. Never both S and F in a view.
-3. N for a header only if its parent is notarised or final and every view between is skipped.
+3. N for a header only if its parent is notarised or final and every view between is skipped; the parent
+   before an epoch's first view is the boundary that began it.
 4. F for a header only with its notarisation, the header and its batches on disk.
 
 Source: Chan & Pass, Simplex Consensus (TCC 2023), where "S" is a vote for the dummy block.
@@ -13,7 +14,7 @@ Source: Chan & Pass, Simplex Consensus (TCC 2023), where "S" is a vote for the d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consensus.parameters import Parameters
 from consensus.types import Cut, Digest, Header, LaneTip, MemberNumber, Vote, VoteKind
@@ -89,19 +90,42 @@ def header_fault(
 
     `lanes` are the members whose lanes may appear. At the start `parent` is the genesis header.
     """
-    if header.epoch != parent.epoch or header.next_set is not None or header.evidence:
-        return "it belongs to another epoch or carries what this epoch does not allow"
-    if (header.parent, header.parent_view, header.height) != (parent_digest, parent.view, parent.height + 1):
+    ended = parent.next_set is not None
+    begins = ended and header.epoch == parent.epoch + 1
+    if header.epoch != parent.epoch and not begins:
+        return "it belongs to another epoch"
+    parent_view = 0 if begins else parent.view
+    if header.view <= parent_view:
+        return "its view does not come after its parent's"
+    if ended and not begins:
+        follows = header == filler(parent, parent_digest, header.view)
+        return None if follows else "its parent ends the epoch, and it is not the filler that may follow"
+    if (header.parent, header.parent_view, header.height) != (parent_digest, parent_view, parent.height + 1):
         return "its parent, parent view or height are wrong"
-    if header.view <= parent.view or header.time_ms <= parent.time_ms:
-        return "its view or time does not come after its parent's"
+    if header.time_ms <= parent.time_ms:
+        return "its time does not come after its parent's"
     if not parent.exec_height <= header.exec_height < header.height:
         return "the execution it names falls back or runs ahead"
     if header.exec_height == parent.exec_height and header.exec_hash != parent.exec_hash:
         return "it names another execution than its parent at the same height"
+    if header.exec_height == parent.exec_height and header.next_set is not None:
+        return "it ends the epoch, and the execution it names did so far not decide that"
     if header.cut != parent.cut and not lag_allows_content(header.height, header.exec_height, parameters):
         return "it orders batches although execution lags too far behind"
     return _cut_fault(header.cut, parent.cut, lanes)
+
+
+def filler(parent: Header, parent_digest: Digest, view: int) -> Header:
+    """The one header that may follow a boundary, or a filler, in its epoch: it adds a view and nothing else.
+
+    It has no height, time, execution or batches of its own, but repeats its parent's.
+    """
+    return replace(parent, view=view, parent_view=parent.view, parent=parent_digest, evidence=())
+
+
+def is_filler(header: Header, parent: Header) -> bool:
+    """Whether a child of `parent` is a filler, and no block."""
+    return header.height == parent.height
 
 
 def _cut_fault(cut: Cut, previous: Cut, lanes: frozenset[MemberNumber]) -> str | None:
@@ -111,7 +135,7 @@ def _cut_fault(cut: Cut, previous: Cut, lanes: frozenset[MemberNumber]) -> str |
         if tip is None or tip.seq < old.seq or (tip.seq == old.seq and tip.digest != old.digest):
             return f"its cut falls back in lane {lane}"
     for lane, tip in tips.items():
-        if lane not in old_tips and (tip.seq == 0 or lane not in lanes):
+        if tip != old_tips.get(lane) and (tip.seq == 0 or lane not in lanes):
             return f"its cut names lane {lane}, which has nothing to order"
     return None
 

@@ -9,7 +9,7 @@ from consensus.errors import InvalidMessage
 from consensus.keys import Signer
 from consensus.messages import executed_payload
 from consensus.state import Now, Peer, State
-from consensus.types import NO_DIGEST, ExecutedTip, MemberNumber, Status
+from consensus.types import ExecutedTip, MemberNumber, Status
 
 ANSWERS_PER_T0 = 8
 """A peer's Status is answered, and ours sent to a peer that is further, at most so often."""
@@ -19,7 +19,7 @@ class Standing:
     """One validator's Status messages, and its calls for catch-up."""
 
     def __init__(self, state: State, out: Outgoing, signer: Signer, now: Now) -> None:
-        self.peers = {number: Peer() for number in state.others}
+        self.peers: dict[MemberNumber, Peer] = {}
         self._state = state
         self._out = out
         self._signer = signer
@@ -29,18 +29,39 @@ class Standing:
         self._behind_since_ms: int | None = None
         self._sync_asked_ms: int | None = None
 
+    def peer(self, number: MemberNumber) -> Peer:
+        """What is known of another member, validator or not."""
+        return self.peers.setdefault(number, Peer())
+
     def hear(self, sender: MemberNumber, status: Status, now: Now) -> None:
         """Take a peer's Status (its votes excepted) and answer it. Raises: InvalidMessage."""
         self._hear_execution(sender, status.executed)
-        peer, certificates = self.peers[sender], self._state.certificates
-        peer.frontier, peer.final_view = status.frontier, status.final_view
+        peer, certificates, epoch = self.peer(sender), self._state.certificates, self._state.committee.epoch
+        peer.epoch, peer.frontier, peer.final_view = status.epoch, status.frontier, status.final_view
         if self._is_time(peer.answered_ms, now):
             peer.answered_ms = now.mono_ms
             for part in catchup.answer_status(self._state, status):
                 self._out.add(Send(sender, part))
         is_further = status.frontier > certificates.frontier or status.final_view > certificates.final_view
-        if is_further and self._is_time(peer.asked_ms, now):
+        if status.epoch == epoch and is_further and self._is_time(peer.asked_ms, now):
             self.tell_one(sender, now)
+        self.hear_epoch(sender, status.epoch, now)
+
+    def hear_epoch(self, sender: MemberNumber, epoch: int, now: Now) -> None:
+        """A peer speaks from this epoch: if a later one, it may have what ended ours; if earlier, help it."""
+        peer, state = self.peer(sender), self._state
+        peer.epoch = max(peer.epoch, epoch)
+        long_ago = peer.asked_ms is None or now.mono_ms - peer.asked_ms >= state.parameters.base_timeout_ms
+        if epoch != state.committee.epoch and long_ago:
+            self.tell_one(sender, now)
+
+    def _in_later_epochs(self) -> list[MemberNumber]:
+        """Members that say to be in a later epoch, if they are too many to be all liars."""
+        state = self._state
+        later = [
+            (-peer.epoch, number) for number, peer in self.peers.items() if peer.epoch > state.committee.epoch
+        ]
+        return [number for _, number in sorted(later)] if len(later) > state.committee.faults_max else []
 
     def _is_time(self, last_ms: int | None, now: Now) -> bool:
         interval_ms = self._state.parameters.base_timeout_ms // ANSWERS_PER_T0
@@ -53,14 +74,17 @@ class Standing:
             raise InvalidMessage("a status must carry its sender's own execution")
         if known is not None and known.height >= tip.height:
             return
+        key = state.committee.key_of(sender)
+        if key is None:
+            return  # an observer's word proves nothing
         payload = executed_payload(state.chain_id, tip.height, tip.exec_hash)
-        if not state.verifier(state.committee.key_of(sender) or NO_DIGEST, payload, tip.signature):
+        if not state.verifier(key, payload, tip.signature):
             raise InvalidMessage("the signature on its execution is not valid")
         state.execution.heard(tip)
 
     def tell_one(self, member: MemberNumber, now: Now) -> None:
         """Send our Status to one peer."""
-        self.peers[member].asked_ms = now.mono_ms
+        self.peer(member).asked_ms = now.mono_ms
         self._out.add(Send(member, self._status()))
 
     def tell_all(self, now: Now, stuck: bool) -> None:
@@ -84,7 +108,7 @@ class Standing:
             frontier=certificates.frontier,
             final_view=certificates.final_view,
             executed=self._executed,
-            votes=state.ballot.of(certificates.frontier).all(),
+            votes=catchup.current_votes(state),
         )
 
     def seek_sync(self, now: Now, delivered: bool) -> None:
@@ -95,7 +119,8 @@ class Standing:
         state, floor = self._state, self._state.chain.floor.header
         if delivered:
             self._behind_since_ms = None
-        if is_held_back(state) or state.certificates.final_view == floor.view:
+        later = self._in_later_epochs()
+        if is_held_back(state) or state.epoch_is_over or not (state.is_behind or later):
             self._behind_since_ms = None
             return
         if self._behind_since_ms is None:
@@ -108,4 +133,4 @@ class Standing:
             self._out.wake(due_ms)
             return
         self._sync_asked_ms = now.mono_ms
-        self._out.add(SyncNeeded(floor.height + 1, catchup.sync_peers(state)))
+        self._out.add(SyncNeeded(floor.height + 1, catchup.sync_peers(state, later)))

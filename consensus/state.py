@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from consensus.ballot import Ballot
 from consensus.certificates import Certificates
 from consensus.chain import Chain, Link
-from consensus.committee import Committee
+from consensus.committee import Committee, committee_digest
 from consensus.execution import Execution
 from consensus.keys import Verifier
 from consensus.lanes import Lanes
 from consensus.parameters import Parameters
+from consensus.records import Record
 from consensus.rules import timeout_ms
 from consensus.tally import Tally
-from consensus.types import Digest, FinalBlock, MemberNumber
+from consensus.types import Digest, Evidence, FinalBlock, MemberNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,13 @@ class Proposed:
 
 @dataclass(slots=True)
 class Peer:
-    """What is known of another validator. Times are of the monotonic clock; None: never."""
+    """What is known of another member. Times are of the monotonic clock; None: never.
+
+    `frontier` and `final_view` are views of `epoch`.
+    """
 
     heard_ms: int | None = None
+    epoch: int = 0
     frontier: int = 0
     final_view: int = 0
     asked_ms: int | None = None
@@ -72,6 +77,7 @@ class State:
     """The parts of a replica."""
 
     chain_id: Digest
+    chain_name: str
     committee: Committee
     me: MemberNumber
     parameters: Parameters
@@ -88,11 +94,54 @@ class State:
     """Views whose leader proposed two headers."""
     unexecuted: dict[int, tuple[Digest, ...]] = field(default_factory=dict)
     """Batches of delivered blocks that wait for execution, by height."""
+    former: Committee | None = None
+    """The committee of the epoch before, where it is known."""
+    ended: FinalBlock | None = None
+    """The newest boundary that was delivered, where it is known."""
+    evidence: dict[MemberNumber, Evidence] = field(default_factory=dict)
+    """Against validators of this epoch, one for each, and not on the chain yet."""
+    accused: set[MemberNumber] = field(default_factory=set)
+    """Validators with evidence in a delivered block of this epoch."""
+    abstains: bool = False
+    """The journal of this key is lost, and with it what was signed: it signs nothing more."""
+    catching_up: bool = False
+    """Since the start not everything was delivered again that the journal says to be final."""
+    later: list[Record] = field(default_factory=list)
+    """Records of epochs to come, from a journal that is ahead of its store."""
 
     @property
     def is_validator(self) -> bool:
         """Whether this member votes in the committee's epoch; else it is an observer."""
-        return self.committee.key_of(self.me) == self.ballot.public_key
+        return self.committee.key_of(self.me) == self.ballot.public_key and not self.abstains
+
+    @property
+    def progress(self) -> tuple[int, ...]:
+        """Grows whenever a certificate changes where this node stands."""
+        return self.committee.epoch, *self.certificates.progress
+
+    @property
+    def floor_view(self) -> int:
+        """The view of the last delivered block, 0 where that is of an earlier epoch."""
+        floor = self.chain.floor.header
+        return floor.view if floor.epoch == self.committee.epoch else 0
+
+    @property
+    def epoch_is_over(self) -> bool:
+        """Whether this epoch's boundary is delivered; what is still missing is the execution it names."""
+        floor = self.chain.floor.header
+        return floor.next_set is not None and floor.epoch == self.committee.epoch
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether final blocks are known of that are not delivered."""
+        return bool(self.later) or (self.certificates.final_view > self.floor_view and not self.epoch_is_over)
+
+    def next_set(self, exec_height: int) -> Digest | None:
+        """What a header that names the execution of `exec_height`, as the first one, must carry."""
+        decided = self.execution.decided
+        if decided is None or exec_height < decided[0]:
+            return None
+        return committee_digest(self.chain_id, decided[1])
 
     @property
     def others(self) -> tuple[MemberNumber, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from consensus import work
+from consensus import accusing, work
 from consensus.certificates import check_certificate
 from consensus.effects import Broadcast, Outgoing, Persist, ReportKind
 from consensus.errors import InvalidMessage
+from consensus.evidence import two_votes
 from consensus.judging import Verdict, judge
 from consensus.messages import JUSTIFICATION_MAX, header_digest, vote_payload
 from consensus.pacemaker import Pacemaker
@@ -34,7 +35,11 @@ class Voting:
         """The last view whose proposal was refused, and why."""
         self._sent_view = 0
         """The last view whose proposal was sent in this life."""
-        self._accused: set[tuple[MemberNumber, int]] = set()
+
+    def begin(self) -> None:
+        """Another epoch: views begin anew."""
+        self.pace = Pacemaker(self._state.parameters.base_timeout_ms)
+        self.waiting_for, self.refused, self._sent_view = "", (0, ""), 0
 
     # -- inputs -------------------------------------------------------------------------------------
     def on_proposal(self, sender: MemberNumber, proposal: Proposal, now: Now) -> None:
@@ -76,6 +81,7 @@ class Voting:
     def _on_vote(self, sender: MemberNumber, vote: Vote) -> None:
         if (
             vote.voter != sender
+            or self._state.committee.key_of(sender) is None
             or vote.epoch != self._state.committee.epoch
             or (vote.digest is None) != (vote.kind is S)
         ):
@@ -102,11 +108,8 @@ class Voting:
             self._out.report(
                 ReportKind.BAD_MESSAGE, member, f"its vote in view {vote.view} has an invalid signature"
             )
-        if counted.equivocation is not None and (vote.voter, vote.view) not in self._accused:
-            self._accused.add((vote.voter, vote.view))
-            kinds = " and ".join(other.kind.name for other in counted.equivocation)
-            text = f"it signed contradicting votes in view {vote.view}: {kinds}"
-            self._out.report(ReportKind.EQUIVOCATION, vote.voter, text)
+        if counted.equivocation is not None:
+            accusing.take(self._state, self._out, two_votes(*counted.equivocation))
         if counted.certificate is not None and not self._state.certificates.holds(counted.certificate):
             self._absorb(counted.certificate)
 
@@ -121,15 +124,15 @@ class Voting:
             state.tally.forget_through(final_view)
             state.proposals = {view: held for view, held in state.proposals.items() if view > final_view}
             state.equivocal_views = {view for view in state.equivocal_views if view > final_view}
-            self._accused = {item for item in self._accused if item[1] > final_view}
 
     # -- acting -------------------------------------------------------------------------------------
     def step(self, now: Now) -> None:
         """Everything that may be voted or proposed now."""
         if self.pace.view != self._state.certificates.frontier:
             self.pace.enter(self._state.certificates.frontier, now.mono_ms)
-        if not self._state.is_validator:
-            return
+        if not self._state.is_validator or self._state.epoch_is_over:
+            self.pace.run(work.is_active(self._state, now, self.pace.entered_ms), True, 0, now.mono_ms)
+            return  # an observer only asks for what it misses
         self._vote_to_finalise()
         self._propose(now)
         self._vote_to_notarise(now)

@@ -39,6 +39,7 @@ class Why:
     clock         the proposal's time is ahead of this node's clock
     execution     final blocks wait for execution
     behind        later blocks are final and on their way here
+    observer      this node does not vote
     stopped       this node's execution contradicts the others'
 
     `busy_ms` is how long a block has been wanted without one becoming final (None: none is wanted);
@@ -114,8 +115,8 @@ def describe(state: State, peers: Mapping[MemberNumber, Peer], waiting: int) -> 
             {
                 "member": number,
                 "executed_height": None if tip is None else tip.height,
-                "view": peers[number].frontier,
-                "final_view": peers[number].final_view,
+                "view": peers[number].frontier if number in peers else 0,
+                "final_view": peers[number].final_view if number in peers else 0,
             }
             for number, tip in tips.items()
         ],
@@ -160,7 +161,11 @@ def _find(state: State, voting: Voting, stopped: bool, now: Now) -> _Found:
     height, executed = state.chain.floor.header.height, state.execution.height
     if stopped:
         return _Found("stopped", "stopped: this node's execution contradicts the others'")
-    if state.certificates.final_view > state.chain.floor.header.view:
+    if state.abstains:
+        return _Found(
+            "observer", "does not vote: its key's journal is lost, the members must give it a new key"
+        )
+    if state.is_behind:
         return _undelivered(state, height)
     if height - executed > state.parameters.exec_lag_max:
         text = f"height {height} is final and {executed} is executed: blocks stay empty until then"
@@ -170,6 +175,10 @@ def _find(state: State, voting: Voting, stopped: bool, now: Now) -> _Found:
             text = f"height {height} is final and waits for execution, {executed} is executed"
             return _Found("execution", text)
         return _Found("idle", f"idle at height {height}: nothing to agree on")
+    if not state.is_validator:
+        epoch, view = state.committee.epoch, state.certificates.frontier
+        text = f"observes at height {height}: the validators of epoch {epoch} vote on view {view}"
+        return _Found("observer", text)
     return _vote(state, voting, now)
 
 

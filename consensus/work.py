@@ -5,7 +5,8 @@ An idle chain does not grow: without work no leader proposes and no timer runs.
 
 from __future__ import annotations
 
-from consensus.rules import lag_allows_content
+from consensus import accusing
+from consensus.rules import filler, lag_allows_content
 from consensus.state import Now, State
 from consensus.types import Header, VoteKind
 
@@ -29,6 +30,10 @@ def wakeup_at_ms(state: State) -> int | None:
 def work(state: State, now: Now, entered_ms: int) -> str | None:
     """What there is to agree on, in a few words, or None."""
     floor = state.chain.floor.header
+    if state.execution.decided is not None:
+        return "a change of the committee"
+    if state.evidence:
+        return "evidence against a member"
     if state.lanes.beyond(floor.cut):
         return "batches to order"
     if state.execution.changed_height > floor.exec_height:
@@ -56,25 +61,28 @@ def is_active(state: State, now: Now, entered_ms: int) -> bool:
 
 def build(state: State, base: Header, now: Now, entered_ms: int) -> Header | None:
     """The header to propose on `base` in the current view, or None while there is no reason for a block."""
+    certificates, epoch = state.certificates, state.committee.epoch
+    if base.next_set is not None and base.epoch == epoch:
+        stuck = is_stuck(state, now, entered_ms)
+        return filler(base, certificates.top_digest, certificates.frontier) if stuck else None
     height = base.height + 1
     exec_height, exec_hash = state.execution.name_for(base)
     has_room = lag_allows_content(height, exec_height, state.parameters)
     cut = base.cut
     if has_room:
-        members = state.committee.numbers
-        cut = state.lanes.cut(base.cut, height, state.me, tuple(members), state.committee.quorum)
+        cut = state.lanes.cut(base.cut, height)
     header = Header(
-        epoch=state.committee.epoch,
-        view=state.certificates.frontier,
+        epoch=epoch,
+        view=certificates.frontier,
         height=height,
-        parent_view=base.view,
-        parent=state.certificates.top_digest,
+        parent_view=certificates.top_view,
+        parent=certificates.top_digest,
         time_ms=max(base.time_ms + 1, now.wall_ms),
         cut=cut,
         exec_height=exec_height,
         exec_hash=exec_hash,
-        evidence=(),
-        next_set=None,
+        evidence=accusing.fresh(state, base),
+        next_set=state.next_set(exec_height),
     )
     if _is_new(state, header, base, has_room, now, entered_ms) or is_stuck(state, now, entered_ms):
         return header
@@ -83,7 +91,7 @@ def build(state: State, base: Header, now: Now, entered_ms: int) -> Header | Non
 
 def _is_new(state: State, header: Header, base: Header, has_room: bool, now: Now, entered_ms: int) -> bool:
     """Whether a block would bring anything that its ancestors do not."""
-    if header.cut != base.cut:
+    if header.cut != base.cut or header.evidence or header.next_set is not None:
         return True
     if base.exec_height < state.execution.changed_height <= header.exec_height:
         return True

@@ -19,7 +19,7 @@ import structlog
 import trio
 
 from api.gateway import TransactionState
-from consensus.batches import CheckedBatch, check_batch
+from consensus.batches import CheckedBatch, InvalidBatch, SupersededBatch, check_batch
 from consensus.committee import Committee
 from consensus.effects import (
     Acknowledged,
@@ -38,7 +38,7 @@ from consensus.effects import (
 )
 from consensus.errors import CorruptionError, InvalidMessage
 from consensus.keys import Verifier
-from consensus.messages import Message, batch_payload, decode_message, encode_message
+from consensus.messages import Message, decode_message, encode_message
 from consensus.parameters import Parameters
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
@@ -64,6 +64,8 @@ is much, the next may grow to twice its size."""
 SERVED_BYTES_PER_S = 8 * 1024 * 1024
 SERVED_BYTES_BURST = 32 * 1024 * 1024
 """Batches that a member may pull, in bytes; while it has had more, what it asks for is passed over."""
+EXECUTION_PAUSE_S = 0.02
+"""Between attempts to give the replica blocks for which execution must catch up first."""
 SERVED_BATCH_BYTES = 4 * 1024
 """What finding and sending a batch costs besides its bytes, expressed in bytes."""
 
@@ -125,13 +127,10 @@ class Driver:
         finalised: trio.MemorySendChannel[Finalise],
         on_sync_needed: Callable[[SyncNeeded], None],
         on_transactions: TransactionListener,
-        former: Sequence[Committee] = (),
         on_epoch: Callable[[Committee, int], None] = lambda committee, boundary_height: None,
         on_hand_over: Callable[[Sequence[Transaction]], None] = lambda transactions: None,
     ) -> None:
-        """`former`: the committees of earlier epochs, whose batches may still have to be fetched.
-
-        `on_epoch` is told the committee that orders from now on, and the height of the block before it;
+        """`on_epoch` is told the committee that orders from now on, and the height of the block before it;
         `on_hand_over` gets what this node promised to order and can not any more.
         """
         self.replica = replica
@@ -139,7 +138,6 @@ class Driver:
         self._journal = journal
         self._clock = clock
         self._committee = committee
-        self._former = list(former)
         self._on_epoch = on_epoch
         self._on_hand_over = on_hand_over
         self._chain_id = chain_id
@@ -293,10 +291,26 @@ class Driver:
                 if not isinstance(message, Batch):
                     self._put_message(member, message)
                 elif self.replica.expects(message.header):
-                    checked = await trio.to_thread.run_sync(self._check, message, limiter=self._check_limiter)
-                    self._put_batch(member, checked)
+                    await self._check_batch(member, message)
             except InvalidMessage as error:
                 self._blame(member, error)
+
+    async def _check_batch(self, member: MemberNumber, batch: Batch) -> None:
+        """Raises: InvalidMessage."""
+        lane = batch.header.lane
+        key, former_key = self.replica.lane_key(lane), self.replica.former_key(lane)
+        if key is None:
+            return  # its author votes no more; whoever sent it may not know that yet
+        try:
+            checked = await trio.to_thread.run_sync(
+                self._check, batch, key, former_key, limiter=self._check_limiter
+            )
+        except SupersededBatch:
+            return
+        except InvalidBatch:
+            self.put(lambda now: self.replica.on_invalid_batch(batch, now))
+            raise
+        self._put_batch(member, checked)
 
     def _put_message(self, member: MemberNumber, message: Message) -> None:
         if not isinstance(message, Have | Get):
@@ -315,53 +329,46 @@ class Driver:
 
         self.put(give)
 
-    def _check(self, batch: Batch) -> CheckedBatch:
-        """Raises: InvalidMessage. A lane goes on when its validator leaves or gets another key."""
-        lane = batch.header.lane
-        committees = (self._committee, *reversed(self._former))
-        keys = [key for key in dict.fromkeys(each.key_of(lane) for each in committees) if key is not None]
-        if not keys:
-            raise InvalidMessage(f"lane {lane} belongs to no validator")
-        signed = batch_payload(self._chain_id, batch.header)
-        fitting = (key for key in keys[1:] if self._verifier(key, signed, batch.signature))
+    def _check(self, batch: Batch, key: bytes, former_key: bytes | None) -> CheckedBatch:
         return check_batch(
             batch,
             chain_id=self._chain_id,
             chain=self._chain,
-            key=next(fitting, keys[0]),
+            key=key,
+            former_key=former_key,
             verifier=self._verifier,
             parameters=self._parameters,
         )
 
     # -- catch-up -----------------------------------------------------------------------------------
     async def give_synced(self, blocks: Sequence[tuple[FinalBlock, Sequence[CheckedBatch]]]) -> None:
-        """Hand over consecutive final blocks that peers served, in one tick. Raises: RefusedBlock."""
+        """Hand over consecutive final blocks that peers served, in as few ticks as execution allows.
+
+        Raises: RefusedBlock.
+        """
+        rest = deque(blocks)
+        while rest:
+            await self._give_blocks(rest)
+            if rest:  # the next epoch's committee is known once this one's last blocks are executed
+                await trio.sleep(EXECUTION_PAUSE_S)
+
+    async def _give_blocks(self, rest: deque[tuple[FinalBlock, Sequence[CheckedBatch]]]) -> None:
+        """Take off what the replica takes, in one tick. Raises: RefusedBlock."""
         done = trio.Event()
         refused: list[RefusedBlock] = []
 
         def give(now: Now) -> None:
             try:
-                for block, batches in blocks:
-                    self._give_block(block, batches, now)
-            except RefusedBlock as error:
-                refused.append(error)
+                while rest and self.replica.on_synced(*rest[0], now):
+                    rest.popleft()
+            except InvalidMessage as error:
+                refused.append(RefusedBlock(rest[0][0].header.height, str(error)))
             done.set()
 
         self.put(give)
         await done.wait()
         if refused:
             raise refused[0]
-
-    def _give_block(self, block: FinalBlock, batches: Sequence[CheckedBatch], now: Now) -> None:
-        height = block.header.height
-        if height <= self.replica.final_height:
-            return  # it came another way meanwhile
-        try:
-            self.replica.on_synced(block, batches, now)
-        except InvalidMessage as error:
-            raise RefusedBlock(height, str(error)) from None
-        if self.replica.final_height < height:
-            raise RefusedBlock(height, "it came without all that it orders")
 
     # -- the loop -----------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -438,7 +445,6 @@ class Driver:
                 self._report(effect)
 
     def _begin_epoch(self, effect: EpochBegan) -> None:
-        self._former.append(self._committee)
         self._committee = effect.committee
         self._on_epoch(effect.committee, effect.boundary_height)
         if not self.is_validator:  # what no batch holds yet goes elsewhere when it is posted again

@@ -213,7 +213,6 @@ class _Node:
             finalised=finalised,
             on_sync_needed=lambda wanted: catch_up.ask(wanted),  # noqa: PLW0108 - made below
             on_transactions=gateway.transactions_changed,
-            former=[genesis.committee, *(found.committee for found in store.epochs())],
             on_epoch=membership.epoch_began,
             on_hand_over=lambda transactions: forwarder.hand_over(transactions),  # noqa: PLW0108
         )

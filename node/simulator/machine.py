@@ -292,7 +292,7 @@ class Machine:
         if replica.expects(batch.header):
             self._blaming(sender, lambda: replica.on_batch(sender, self.world.check_batch(batch), now))
 
-    def _blaming(self, sender: int, action: Callable[[], None]) -> None:
+    def _blaming(self, sender: int, action: Callable[[], object]) -> None:
         try:
             action()
         except InvalidMessage as error:

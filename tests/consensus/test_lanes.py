@@ -17,14 +17,22 @@ from consensus.parameters import Parameters
 from consensus.transactions import Transaction
 from consensus.types import NO_DIGEST, Batch, BatchRange, Cut, LaneTip
 from node.simulator.keys import verify_hash
-from tests.consensus.support import CHAIN, CHAIN_ID, PARAMETERS, digest, lane_of, signer, transaction
+from tests.consensus.support import (
+    CHAIN,
+    CHAIN_ID,
+    PARAMETERS,
+    committee,
+    digest,
+    lane_of,
+    signer,
+    transaction,
+)
 
 MEMBERS = (0, 1, 2, 3)
-QUORUM = 3
 
 
 def lanes_with(*lanes: list[CheckedBatch], parameters: Parameters = PARAMETERS) -> Lanes:
-    lanes_held = Lanes(MEMBERS, parameters)
+    lanes_held = Lanes(0, committee(4), parameters)
     for batches in lanes:
         for batch in batches:
             assert lanes_held.add(batch, named=False) is None
@@ -109,7 +117,7 @@ class TestHolding:
     @given(st.permutations(range(6)))
     def test_the_chain_grows_whatever_the_order_of_arrival(self, order: list[int]) -> None:
         batches = lane_of(0, 6)
-        lanes = Lanes(MEMBERS, PARAMETERS)
+        lanes = Lanes(0, committee(4), PARAMETERS)
         held: set[int] = set()
         for index in order:
             lanes.add(batches[index], named=False)
@@ -142,7 +150,7 @@ class TestHolding:
         assert lanes.all() == []
 
     def test_bounds_on_what_nobody_asked_for(self) -> None:
-        lanes = Lanes(MEMBERS, PARAMETERS)
+        lanes = Lanes(0, committee(4), PARAMETERS)
         header = lane_of(0, 1)[0].header
         furthest = SLACK * PARAMETERS.lane_ahead_batches_max
         assert lanes.fits(replace(header, seq=furthest))
@@ -192,7 +200,7 @@ class TestSpans:
 
 class TestCutting:
     def cut(self, lanes: Lanes, base: Cut = (), height: int = 1) -> Cut:
-        return lanes.cut(base, height, 0, MEMBERS, QUORUM)
+        return lanes.cut(base, height)
 
     def test_a_lane_is_cut_where_a_quorum_has_it(self) -> None:
         """Itself and the author count; who announced another batch for the place does not."""

@@ -77,7 +77,6 @@ class TestHeaders:
         [
             {"epoch": 2},
             {"next_set": digest("set")},
-            {"evidence": (b"x",)},
             {"height": 5},
             {"height": 7},
             {"parent_view": 8},
