@@ -37,6 +37,9 @@ class NetworkLimits:
     dial_grace_ms: int = 5_000
     """How long the member with the higher peer id waits to be dialled before it dials itself."""
 
+    start_grace_ms: int = 100
+    """The same just after the start, when the other may be up already and wait before it dials again."""
+
     dial_timeout_ms: int = 5_000
     backoff_min_ms: int = 200
     backoff_max_ms: int = 2_000

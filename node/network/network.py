@@ -54,7 +54,8 @@ class Network:
     member never sends: that is counted, and who does it too often is disconnected for a while.
     `on_request(member, body)` returns the answer; it raises RequestRefused to decline with a reason, or
     InvalidMessage. It is cancelled when the connection is lost.
-    `on_peer_change(member, connected)` must not block.
+    `on_peer_change(member, connected)` is told of each new connection, also of one that replaces another, and
+    of each loss. It must not block.
     `on_offence(member, reason, shut_out_s)` is told of each bad message, and for how long the member is now
     shut out: 0 for one that is forgiven; nothing is told of who is shut out already. It must not block.
     Any other exception of a handler is a fault of this node and leaves `run`.

@@ -65,7 +65,9 @@ class Supervisor:
         self._connected = trio.Event()
         self._backoff_s = limits.backoff_min_ms / 1000
         self._grace_s = 0 if self._we_are_lower else limits.dial_grace_ms / 1000
-        self._next_dial_at_s = trio.current_time() + self._grace_s
+        self._grace_ends_s = trio.current_time() + self._grace_s
+        # A member that was there before us may be waiting to try again: whoever has just started dials.
+        self._next_dial_at_s = trio.current_time() + min(self._grace_s, limits.start_grace_ms / 1000)
         self._past_bytes_in = 0
         self._past_bytes_out = 0
         self._last_heard_at_s: float | None = None
@@ -114,8 +116,8 @@ class Supervisor:
         self.state.came()
         self._connected.set()
         self._nursery.start_soon(self._run_connection, self.connection, replaced)
-        if replaced is None:
-            self._handlers.on_peer_change(self.state.peer.member, True)
+        # Also where it replaces another, because what was under way on that one is lost.
+        self._handlers.on_peer_change(self.state.peer.member, True)
 
     def report_bad(self, reason: str) -> None:
         """The member has sent something that it should not have, as found out above the network."""
@@ -156,6 +158,7 @@ class Supervisor:
         except NetworkError as error:
             if self.connection is None:
                 self.state.last_error = str(error)
+                self._next_dial_at_s = max(self._next_dial_at_s, self._grace_ends_s)
 
     def _schedule_dial(self) -> None:
         """The next attempt follows after a random part of a delay that doubles each time."""
@@ -183,7 +186,8 @@ class Supervisor:
         if now_s - connection.opened_at_s >= self._limits.backoff_max_ms / 1000:  # it was a real one
             self._backoff_s = self._limits.backoff_min_ms / 1000
         self._schedule_dial()
-        self._next_dial_at_s = max(self._next_dial_at_s, now_s + self._grace_s)
+        self._grace_ends_s = now_s + self._grace_s
+        self._next_dial_at_s = max(self._next_dial_at_s, self._grace_ends_s)
         self._handlers.on_peer_change(self.state.peer.member, False)
 
 

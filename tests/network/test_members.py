@@ -151,8 +151,24 @@ def test_the_higher_key_dials_when_the_lower_cannot() -> None:
             began = trio.current_time()
             higher.network.set_peers([peer(0, lower.address)])
             await until(lambda: lower.connected() and higher.connected())
-            assert trio.current_time() - began >= QUICK.dial_grace_ms / 1000
+            assert trio.current_time() - began >= QUICK.start_grace_ms / 1000
             assert lower.network.door_status().admitted == 1
+
+    run(main)
+
+
+def test_whoever_starts_later_dials_at_once() -> None:
+    """The other may be waiting before it tries again, so both would be alone for a while after each start."""
+
+    async def main() -> None:
+        slow = replace(QUICK, backoff_min_ms=60_000, backoff_max_ms=60_000, dial_grace_ms=60_000)
+        lower, higher = Node(0, slow), Node(1, slow)
+        async with started(lower):
+            lower.network.set_peers([peer(1, NOWHERE)])
+            await until(lambda: lower.status_of(1).last_error)
+            async with started(higher):
+                higher.network.set_peers([peer(0, lower.address)])
+                await until(lambda: lower.connected() and higher.connected())
 
     run(main)
 
@@ -170,7 +186,8 @@ def test_two_nodes_that_dial_at_once_keep_one_connection() -> None:
                 assert higher.network.send(0, StreamClass.BATCHES, b"up")
                 await lower.until_received(1)
                 await higher.until_received(1)
-                assert (lower.changes, higher.changes) == ([(1, True)], [(0, True)])
+                # Told of once more where one replaced the other: what was under way is lost then.
+                assert (set(lower.changes), set(higher.changes)) == ({(1, True)}, {(0, True)})
 
     run(main)
 
@@ -185,7 +202,7 @@ def test_the_connection_dialled_by_the_lower_key_wins() -> None:
             async with channel_to(higher, as_member=0) as second:  # as if the lower one could dial at last
                 await until(lambda: lower.connected() == [])  # the first one was closed
                 assert higher.connected() == [0]
-                assert higher.changes == [(0, True)]
+                assert higher.changes == [(0, True)] * 2, "the second in place of the first"
                 async with channel_to(higher, as_member=0) as third:  # and of two such, the newer
                     with pytest.raises(ConnectionLost):
                         await read_for_ever(second)
