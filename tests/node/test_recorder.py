@@ -1,0 +1,144 @@
+"""What the recorder wrote can be done again, by anybody, without the node's keys."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consensus.replica import Replica
+from node.errors import CommandFailed, ConfigurationError
+from node.recorder import RecordedReplica, Recorder, export, read_incident, replay
+from node.recorder import recorder as recorder_module
+from node.recorder.frames import Unreadable, Writer, load, payloads
+from node.simulator import machine
+from node.simulator.genesis import CHAIN, CHAIN_ID
+from node.simulator.swarm import Swarm
+from node.simulator.world import World
+
+ABOUT = {"chain": CHAIN, "chain_id": CHAIN_ID.hex(), "member": "n0", "quorate": "0"}
+HARD = Swarm(
+    seed=11,
+    ed25519=True,
+    crash=0.002,
+    loss=0.1,
+    duplication=0.2,
+    delay_ms=(1, 60),
+    twins=(3,),
+    heal_at_ms=3_000,
+    rotate=0.01,
+)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Validators under faults, each with a recorder, those that were started again included."""
+    recorders: dict[int, Recorder] = {}
+
+    def make(*, me: int, **rest: Any) -> Replica:
+        if me in recorders:
+            recorders[me].close()
+        recorders[me] = Recorder(tmp_path / str(me), ABOUT)
+        return RecordedReplica(recorders[me], me=me, **rest)
+
+    monkeypatch.setattr(machine, "Replica", make)
+    world = World(HARD)
+    world.run()
+    return world
+
+
+def test_every_member_s_recording_replays_to_the_same_effects(recorded: World, tmp_path: Path) -> None:
+    assert recorded.counts["crash"] > 0
+    for member in (0, 1, 2):
+        incident = export(tmp_path / str(member), tmp_path / f"{member}.incident")
+        lines: list[str] = []
+        done = replay(incident, lines.append)
+        assert done.difference is None
+        assert done.turns > 100
+        assert len(lines) > done.turns
+        assert replay(read_incident(tmp_path / f"{member}.incident")).trace_hash == done.trace_hash
+
+
+def test_a_replica_that_does_something_else_is_told(
+    recorded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = export(tmp_path / "0", tmp_path / "out")
+    monkeypatch.setattr("consensus.pacemaker.Pacemaker.expired", lambda self, now_ms: False)
+    assert replay(incident).difference is not None
+
+
+def test_the_ring_is_bounded_and_goes_on_over_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr(recorder_module, "SEGMENT_BYTES_MAX", 8_000)
+    request.getfixturevalue("recorded")
+    files = recorder_module.segments(tmp_path / "0")
+    assert len(files) == recorder_module.SEGMENTS_KEPT
+    assert int(files[-1].stem) > recorder_module.SEGMENTS_KEPT
+    assert replay(export(tmp_path / "0", tmp_path / "out")).difference is None
+
+
+def test_a_changed_file_is_refused(recorded: World, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(tmp_path / "0", out)
+    data = bytearray(out.read_bytes())
+    for place in (0, 30, len(data) // 2, len(data) - 1):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        out.write_bytes(changed)
+        with pytest.raises(CommandFailed, match=r"changed or cut short|no incident file"):
+            read_incident(out)
+    out.write_bytes(data[:-1])
+    with pytest.raises(CommandFailed, match="cut short"):
+        read_incident(out)
+
+
+def test_what_a_kill_left_unfinished_is_left_out(recorded: World, tmp_path: Path) -> None:
+    newest = recorder_module.segments(tmp_path / "0")[-1]
+    newest.write_bytes(newest.read_bytes()[:-5])
+    assert replay(export(tmp_path / "0", tmp_path / "out")).difference is None
+
+
+def test_nothing_recorded_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="holds no recording"):
+        export(tmp_path, tmp_path / "out")
+
+
+def test_a_disk_that_is_full_stops_the_recorder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.write", full)
+    recorder = Recorder(tmp_path, ABOUT)
+    monkeypatch.setattr(machine, "Replica", partial(RecordedReplica, recorder))
+    world = World(Swarm(size=1, heal_at_ms=500))
+    world.run()
+    assert world.machines[0].ledger.height > 0
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("1 + 1",)
+
+
+@pytest.mark.parametrize("thing", [Harmful(), print, Path("x"), load])
+def test_a_recording_names_nothing_but_values(thing: object) -> None:
+    (payload,) = payloads(Writer({}).frame(("call", thing)))
+    with pytest.raises(Unreadable, match="which no recording does"):
+        load(payload, {})
+
+
+READERS = {
+    *("me", "is_validator", "final_height", "snapshot_records", "expects", "transactions", "held_batches"),
+    *("batch", "status_snapshot", "why"),
+}
+"""Public parts of a replica that only tell what it knows; all others must be recorded."""
+
+
+def test_every_input_of_a_replica_is_recorded() -> None:
+    public = {name for name in vars(Replica) if not name.startswith("_")}
+    assert public - READERS == {name for name in vars(RecordedReplica) if name in public}
