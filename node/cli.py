@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from node.commands import contracts, demo, dev, genesis, home, nodes, proofs, transactions
+from node.commands import contracts, demo, dev, genesis, home, incident, nodes, proofs, transactions
 from node.errors import CommandFailed, ConfigurationError
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.command()(transactions.account)
 app.add_typer(contracts.contract, name="contract")
 app.command()(proofs.proof)
 app.command()(proofs.verify)
+app.add_typer(incident.incident, name="incident")
 app.add_typer(dev.dev, name="dev")
 app.add_typer(demo.demo, name="demo")
 

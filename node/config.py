@@ -97,6 +97,11 @@ class NodeConfig(BaseModel):
         return self.data_dir / "ledger"
 
     @property
+    def recorder_dir(self) -> Path:
+        """The flight recorder's files."""
+        return self.data_dir / "recorder"
+
+    @property
     def code_cache_dir(self) -> Path:
         return self.data_dir / "code-cache"
 

@@ -51,6 +51,7 @@ from node.peer_clocks import PeerClocks, clock_server
 from node.pending import PendingTransactions
 from node.proof import before_genesis
 from node.reader import node_version
+from node.recorder import RecordedReplica, Recorder
 from node.services import Service, Services
 from node.store import Store
 from node.sync import CatchUp
@@ -173,16 +174,19 @@ class _Node:
                 )
             if not opened.bound:
                 opened.binding.bind(journal.id)
-            return await self._serve(journal, records, store)
+            return await self._serve(stack, journal, records, store)
 
-    async def _serve(self, journal: AnyJournal, records: list[bytes], store: Store) -> bool:
+    async def _serve(self, stack: ExitStack, journal: AnyJournal, records: list[bytes], store: Store) -> bool:
         config, genesis, keys = self.config, self.genesis, self.config.keystore()
         executor = Executor(self._engine(), store, genesis)
         executor.start()
         await trio.to_thread.run_sync(_check_store, store, genesis)
         membership = self._membership(store)
         anchor = executor.anchor()
-        replica = self._replica(membership.number, records, anchor, store)
+        about = {"chain": genesis.chain, "chain_id": genesis.hash.hex(), "member": self.name}
+        recorder = Recorder(config.recorder_dir, {**about, "quorate": node_version()})
+        stack.callback(recorder.close)
+        replica = self._replica(recorder, membership.number, records, anchor, store)
         bridge, pending = Bridge(), PendingTransactions(membership.number)
         for batch in replica.held_batches():
             pending.track(batch.digest, batch.transactions, batch.header.lane)
@@ -323,11 +327,14 @@ class _Node:
             code_cache=CodeCache(self.config.code_cache_dir),
         )
 
-    def _replica(self, number: int, records: list[bytes], anchor: Anchor, store: Store) -> Replica:
+    def _replica(
+        self, recorder: Recorder, number: int, records: list[bytes], anchor: Anchor, store: Store
+    ) -> Replica:
         if self.dev and anchor.block is not None:
             # A clock that was moved before the stop goes on from where it led the chain.
             self.clock.advance(max(0, anchor.block.header.time_ms - self.clock.now().wall_ms))
-        return Replica(
+        return RecordedReplica(
+            recorder,
             chain_id=self.genesis.hash,
             chain=self.genesis.chain,
             me=number,
