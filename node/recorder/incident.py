@@ -21,12 +21,12 @@ from consensus.transactions import Transaction, parse_transaction
 from consensus.types import Batch, Digest
 from node.errors import CommandFailed, ConfigurationError
 from node.recorder.frames import Unreadable, load, payloads
-from node.recorder.recorder import FORMAT, blank_replica, effects_digest, segments
+from node.recorder.recorder import FORMAT, RecordedReplica, blank_replica, effects_digest, segments
 
 MAGIC = b"quorate-incident 1\n"
 INCIDENT_BYTES_MAX = 512 * 1024 * 1024
 """What an incident file may unpack to, in bytes: more than any ring holds."""
-_INPUTS = ("on_connected", "on_message", "on_batch", "submit", "on_timer", "on_executed", "on_synced")
+_INPUTS = {name for name in vars(RecordedReplica) if name.startswith("on_") or name == "submit"}
 
 
 @dataclass(frozen=True, slots=True)

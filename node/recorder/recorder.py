@@ -221,6 +221,7 @@ class RecordedReplica(Replica):
     on_connected = _recorded("on_connected")
     on_message = _recorded("on_message")
     on_batch = _recorded("on_batch")
+    on_invalid_batch = _recorded("on_invalid_batch")
     submit = _recorded("submit")
     on_timer = _recorded("on_timer")
     on_executed = _recorded("on_executed")
