@@ -167,6 +167,7 @@ class Chain:
         self._names: list[str] = [BANK]
         self._start: _Started | None = None
         self._serial = 0
+        self.currencies: list[str] = []
 
     # ---------------------------------------------------------------- who and what there is
 
@@ -191,6 +192,7 @@ class Chain:
         self.agree(_CURRENCY, name, issuer=BANK)
         for holder, amount in holdings.items():
             self.perform(BANK, name, "mint", {"to": holder, "amount": amount})
+        self.currencies.append(name)
         return Currency(name)
 
     def deploy(self, source: str | Readable) -> str:
@@ -272,14 +274,29 @@ class Chain:
     # ---------------------------------------------------------------- looking
 
     @property
+    def names(self) -> Sequence[str]:
+        """All accounts, in the order in which they were named; the first is the bank."""
+        return self._names
+
+    @property
     def receipts(self) -> Sequence[Receipt]:
         """Of all transactions and timers, in order."""
         return self._started.receipts
 
     def events(self, name: str | None = None) -> list[Told]:
         """What contracts told, in order; of one name if given. What the engine tells is left out."""
-        told = (self._told(event) for event in self._started.events if name in (None, event.name))
-        return [event for event in told if event is not None]
+        return self._all_told(event for event in self._started.events if name in (None, event.name))
+
+    def events_of(self, receipt: Receipt) -> list[Told]:
+        """What contracts told in one transaction or timer."""
+        height, first = self._started.places[receipt.id]
+        indexes = range(first, first + receipt.event_count)
+        events = self._started.events
+        return self._all_told(event for event in events if event.height == height and event.index in indexes)
+
+    def describe(self, receipt: Receipt) -> dict[str, Any]:
+        """A receipt as the API shows it, with why rules fired."""
+        return self._started.engine.describe_receipt(receipt, self._started.ledger.aux)
 
     def balance(self, account: str, currency: str) -> int:
         """What an account holds, in minor units."""
@@ -314,7 +331,7 @@ class Chain:
         return [
             firing
             for receipt in started.receipts
-            for firing in started.engine.describe_receipt(receipt, started.ledger.aux)["firings"]
+            for firing in self.describe(receipt)["firings"]
             if firing.get("instance") == instance
         ]
 
@@ -323,6 +340,9 @@ class Chain:
         if self._start is None:
             self._start = _Started(self._names, self.now.ms, self.parameters)
         return self._start
+
+    def _all_told(self, events: Iterable[Event]) -> list[Told]:
+        return [told for told in map(self._told, events) if told is not None]
 
     def _told(self, event: Event) -> Told | None:
         context = self._started.engine.context(self._started.ledger.state)
@@ -405,6 +425,8 @@ class _Started:
         self.ledger = MemoryLedger()
         self.receipts: list[Receipt] = []
         self.events: list[Event] = []
+        self.places: dict[bytes, tuple[int, int]] = {}
+        """Height and first event of every receipt, by its id."""
         outcome = self.engine.genesis(body)
         self.ledger.commit(outcome)
         self._link = outcome.link
@@ -421,6 +443,8 @@ class _Started:
         self.ledger.commit(outcome)
         self._link, self.next_wakeup_ms = outcome.link, outcome.next_wakeup_ms
         self.receipts += outcome.receipts
+        for receipt in outcome.receipts:
+            self.places[receipt.id] = (block.height, receipt.first_event)
         self.events += outcome.events
         return outcome.receipts
 

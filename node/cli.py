@@ -9,7 +9,18 @@ import sys
 
 import typer
 
-from node.commands import contracts, demo, dev, genesis, home, incident, nodes, proofs, transactions
+from node.commands import (
+    authoring,
+    contracts,
+    demo,
+    dev,
+    genesis,
+    home,
+    incident,
+    nodes,
+    proofs,
+    transactions,
+)
 from node.errors import CommandFailed, ConfigurationError
 
 app = typer.Typer(
@@ -33,6 +44,7 @@ app.command()(nodes.status)
 app.add_typer(nodes.config, name="config")
 app.add_typer(transactions.tx, name="tx")
 app.command()(transactions.account)
+authoring.add_to(contracts.contract)
 app.add_typer(contracts.contract, name="contract")
 app.command()(proofs.proof)
 app.command()(proofs.verify)

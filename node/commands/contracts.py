@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.commands.arguments import parse_arguments, parse_value
-from node.commands.console import DataOption, JsonOption, NodeOption, good, group, say, say_json, table, warn
+from node.commands.console import DataOption, JsonOption, NodeOption, group, say, say_json, table, warn
 from node.commands.sending import Sending, node_time_ms, sends
 from node.commands.session import connect, items
+from node.commands.sources import read_source
 from node.commands.transactions import ArgumentsArgument
-from node.errors import CommandFailed, ConfigurationError
+from node.errors import CommandFailed
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -33,41 +34,6 @@ FileArgument = Annotated[Path, typer.Argument(help="File with the contract's sou
 InstanceArgument = Annotated[str, typer.Argument(help="Name of the instance.")]
 
 
-@contract.command("check")
-def check(files: Annotated[list[Path], typer.Argument(help="Files with contracts' source.")]) -> None:
-    """Check contracts without any node: every mistake with its place and what to write instead.
-
-    Example:
-
-        quorate contract check delivery_or_penalty.py
-    """
-    from contracts.compiler import compile_contract
-    from contracts.errors import ContractError
-
-    mistakes = 0
-    for file in files:
-        source = _read_source(file)
-        try:
-            program = compile_contract(source)
-        except ContractError as error:
-            mistakes += len(error.problems)
-            for problem in error.problems:
-                say(f"{file}:{problem.line}:{problem.column}: {problem.text}")
-        else:
-            good(f"{file}: {program.name} is a valid contract: {program.text}")
-            for heading, names in (
-                ("terms", [f"{term.name}: {term.type}" for term in program.terms]),
-                ("facts", [f"{fact.name}: {fact.type} by {fact.by}" for fact in program.facts]),
-                ("actions", [action.name for action in program.actions]),
-                ("rules", [rule.name for rule in program.rules]),
-                ("queries", [query.name for query in program.queries]),
-            ):
-                if names:
-                    say(f"  {heading}: {', '.join(names)}")
-    if mistakes:
-        raise CommandFailed(f"{mistakes} mistake{'s' if mistakes > 1 else ''}")
-
-
 @contract.command("deploy")
 @sends
 def deploy(sending: Sending, file: FileArgument) -> None:
@@ -81,7 +47,7 @@ def deploy(sending: Sending, file: FileArgument) -> None:
 
     from contracts.system.code_approval import code_id
 
-    source = _read_source(file)
+    source = read_source(file)
     sending = replace(sending, gas_limit=sending.gas_limit or deploy_gas(source))
     with sending.connect() as client:
         sending.send(client, _registry("deploy", {"source": source}))
@@ -310,13 +276,6 @@ def deploy_gas(source: str) -> int:
     return GAS_LIMIT_DEFAULT + COMPILE_GAS_PER_BYTE * len(source.encode())
 
 
-def _read_source(file: Path) -> str:
-    try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read {file}: {error}") from None
-
-
 def _is_code(text: str) -> bool:
     return Path(text).is_file() or (len(text) == 32 and all(digit in "0123456789abcdef" for digit in text))
 
@@ -325,7 +284,7 @@ def _code_id(text: str) -> str:
     """A code id as it is, or that of a file's source."""
     from contracts.system.code_approval import code_id
 
-    return code_id(_read_source(Path(text))) if Path(text).is_file() else text
+    return code_id(read_source(Path(text))) if Path(text).is_file() else text
 
 
 def _declaration(client: Client, instance: str, kind: str, name: str) -> dict[str, Any]:
