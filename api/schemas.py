@@ -177,12 +177,23 @@ class Contract(ContractSummary):
     source: str
 
 
+class Part(Open):
+    """A condition, or a part of one: where it joins `parts` by `and` or `or`, `word` says which."""
+
+    text: str
+    holds: bool | None = Field(description="null: it asks for what is not there yet, or was not reached.")
+    word: str | None = None
+    parts: list[Part] | None = None
+
+
 class Branch(Open):
     """One "if X then Y" of a rule; `holds` is null where X was not reached or cannot be read now."""
 
     condition: str
     consequence: list[str]
     holds: bool | None
+    parts: Part
+    because: str = Field(description="Which parts decide, in words; empty where there is one.")
 
 
 class Rule(Open):
@@ -192,8 +203,20 @@ class Rule(Open):
     text: str
     branches: list[Branch]
     in_phase: bool
+    reads: dict[str, Any] = Field(description="What its conditions looked at, by name.")
     wake_ms: int | None = Field(description="When time alone may change what holds; null: never.")
     next: str = Field(description="What the rule waits for, in words.")
+
+
+class Handler(Open):
+    """What is done on an event of another instance."""
+
+    name: str
+    text: str
+    emitter: str
+    event: str
+    waiting: int = Field(description="Events of the other that are still to be told, to whomever.")
+    next: str = Field(description="What it waits for, in words.")
 
 
 class Named(Open):
@@ -242,6 +265,7 @@ class Instance(InstanceSummary):
     )
     balances: list[Balance] = Field(description="Money that the instance holds.")
     rules: list[Rule]
+    handlers: list[Handler]
     actions: list[Action]
 
 

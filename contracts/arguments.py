@@ -4,7 +4,9 @@
     bool     true, false                                 Time     ms since 1970, or "2026-05-31T12:00:00Z"
     str      text                                        Span     ms, or "30d", "12h", "90m", "5s"
     bytes    hex digits as text                          Percent  text such as "7.5", at most 4 decimals
-    list     array                                       Party, Oracle, Instance    a name
+    list     array                                       Decimal  text such as "-0.25", at most 9 decimals
+    record   object of its fields                        Call     {"contract": "a", "action": "b", "args": {}}
+    None     null, where the type is `... | None`        Party, Oracle, Instance    a name
     dict     array of [key, value]; read also from an object
 
 What is written is always the first form, so equal values give equal JSON.
@@ -14,16 +16,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from typing import Any, Protocol
 
-from consensus.transactions import INTEGER_MAX, Json, is_name
+import orjson
+
+from consensus.transactions import INTEGER_MAX, Json, canonical_json, is_name
+from contracts.calendar import date_of, parse_time
 from contracts.encoding import encode_key
 from contracts.errors import Revert
-from contracts.language.constants import parse_percent
+from contracts.language.constants import parse_decimal, parse_percent
 from contracts.program import ParameterSpec, TypeSpec, Value
 from contracts.values import (
     DAY,
+    DECIMAL_ONE,
     HOUR,
     INT_MAX,
     ITEMS_MAX,
@@ -32,6 +37,7 @@ from contracts.values import (
     SECOND,
     TEXT_BYTES_MAX,
     TIME_MS_MAX,
+    Call,
     Money,
 )
 
@@ -43,10 +49,9 @@ PERCENT_DECIMALS = 4
 _ONE_PERCENT = PERCENT_ONE // 100
 _INTEGER = re.compile(r"(0|-?[1-9][0-9]{0,77})\Z", re.ASCII)
 _SPAN = re.compile(r"([0-9]{1,12})([dhms])\Z", re.ASCII)
-_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,3}))?Z\Z", re.ASCII)
+_ACTION = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*\Z", re.ASCII)
 _UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 class Directory(Protocol):
@@ -93,6 +98,13 @@ def from_json(spec: TypeSpec, raw: Json, path: str, directory: Directory) -> Val
                 )
             entries[key] = from_json(spec.items[1], pair[1], f"{path}[{i}]", directory)
         return {key: entries[key] for key in sorted(entries, key=encode_key)}
+    if spec.name == "Optional":
+        return None if raw is None else from_json(spec.items[0], raw, path, directory)
+    if spec.fields:
+        if type(raw) is not dict or raw.keys() != set(spec.fields):
+            raise _refuse(path, f"must be an object with the fields {', '.join(spec.fields)}")
+        fields = zip(spec.fields, spec.items, strict=True)
+        return tuple(from_json(item, raw[name], f"{path}.{name}", directory) for name, item in fields)
     return _checked(spec, _READERS[spec.name](raw), path, directory)
 
 
@@ -109,16 +121,27 @@ def checked_copy(spec: TypeSpec, value: Value, path: str, directory: Directory) 
             )
             for key, item in entries.items()
         }
+    if spec.name == "Optional":
+        return None if value is None else checked_copy(spec.items[0], value, path, directory)
+    if spec.fields:
+        if type(value) is not tuple or len(value) != len(spec.fields):
+            raise _refuse(path, f"must be a {spec} with the fields {', '.join(spec.fields)}")
+        pairs = zip(spec.fields, spec.items, value, strict=True)
+        return tuple(checked_copy(item, part, f"{path}.{name}", directory) for name, item, part in pairs)
     return _checked(spec, value, path, directory)
 
 
 def to_json(value: Value, spec: TypeSpec | None = None) -> Json:
     """The JSON form of a value; where its type is not known, times and percentages are plain integers."""
     kind = type(value)
+    if spec is not None and spec.name == "Optional":
+        spec = spec.items[0]
     items = spec.items if spec is not None else ()
     if kind is int:
         if spec and spec.name == "Percent":
             return _percent_text(value)
+        if spec and spec.name == "Decimal":
+            return decimal_text(value)
         return value if abs(value) <= INTEGER_MAX else str(value)
     if kind is bytes:
         return bytes.hex(value)
@@ -126,7 +149,13 @@ def to_json(value: Value, spec: TypeSpec | None = None) -> Json:
         return {"amount": str(value.amount), "currency": value.currency}
     if kind is list:
         return [to_json(item, items[0] if items else None) for item in value]
-    if kind is tuple:  # the key of a table, where it has parts
+    if kind is Call:
+        arguments: Json = orjson.loads(value.arguments)
+        return {"contract": value.contract, "action": value.action, "args": arguments}
+    if kind is tuple and spec is not None and spec.fields:
+        pairs = zip(spec.fields, items, value, strict=True)
+        return {name: to_json(part, item) for name, item, part in pairs}
+    if kind is tuple:  # the key of a table, where it has parts; a record of a type that is not known
         return [to_json(part, items[place] if items else None) for place, part in enumerate(value)]
     if kind is dict:
         key_spec, item_spec = items or (None, None)
@@ -141,6 +170,7 @@ def readable(value: Value, type_: str) -> Json:
 
     What is written here is read by `from_json`, too.
     """
+    type_ = type_.removesuffix(" | None")
     if type(value) is int and type_ == "Time":
         return time_text(value) if 0 <= value <= TIME_MS_MAX else value
     if type(value) is int and type_ == "Span":
@@ -149,16 +179,23 @@ def readable(value: Value, type_: str) -> Json:
     return to_json(value, TypeSpec(type_))
 
 
+def decimal_text(value: int) -> str:
+    """Billionths as a decimal number."""
+    whole, part = divmod(abs(value), DECIMAL_ONE)
+    decimals = f".{part:09d}".rstrip("0").rstrip(".")
+    return f"{'-' if value < 0 else ''}{whole}{decimals}"
+
+
 def time_text(time_ms: int) -> str:
     """A time as RFC 3339 has it, in UTC; before 1970 and after 9999 its milliseconds."""
     if not 0 <= time_ms <= TIME_MS_MAX:
         return f"{time_ms} ms"
-    days, rest = divmod(time_ms, DAY)
-    hours, rest = divmod(rest, HOUR)
+    year, month, day = date_of(time_ms)
+    hours, rest = divmod(time_ms % DAY, HOUR)
     minutes, rest = divmod(rest, MINUTE)
     seconds, milliseconds = divmod(rest, SECOND)
     fraction = f".{milliseconds:03d}" if milliseconds else ""
-    return f"{date.fromordinal(_EPOCH_DAY + days)}T{hours:02d}:{minutes:02d}:{seconds:02d}{fraction}Z"
+    return f"{year:04d}-{month:02d}-{day:02d}T{hours:02d}:{minutes:02d}:{seconds:02d}{fraction}Z"
 
 
 def _check_names(parameters: Sequence[ParameterSpec], given: Mapping[str, Any]) -> None:
@@ -185,6 +222,8 @@ def _checked(spec: TypeSpec, value: Value, path: str, directory: Directory) -> V
             raise Revert("unknown", f"{path}: there is no account {value}", consumes_all=False)
     elif spec.name == "Instance" and not directory.has_instance(value):
         raise Revert("unknown", f"{path}: there is no instance {value}", consumes_all=False)
+    elif spec.name == "Call" and not directory.has_instance(value.contract):
+        raise Revert("unknown", f"{path}: there is no instance {value.contract}", consumes_all=False)
     elif spec.name == "Money" and not directory.has_instance(value.currency):
         raise Revert("unknown", f"{path}: there is no currency {value.currency}", consumes_all=False)
     return value
@@ -205,6 +244,15 @@ def _is_text(value: Value) -> bool:
         return False
 
 
+def _is_call(value: Value) -> bool:
+    return (
+        type(value) is Call
+        and is_name(value.contract)
+        and _ACTION.match(value.action) is not None
+        and len(value.arguments.encode()) <= TEXT_BYTES_MAX
+    )
+
+
 def _is_money(value: Value) -> bool:
     return type(value) is Money and 0 <= value.amount <= INT_MAX and is_name(value.currency)
 
@@ -218,6 +266,8 @@ _FORMS = {
     "Time": 'milliseconds since 1970, or a time such as "2026-05-31T12:00:00Z"',
     "Span": 'milliseconds, or a span such as "30d", "12h", "90m" or "5s"',
     "Percent": f'a percentage as text with at most {PERCENT_DECIMALS} decimals, such as "7.5"',
+    "Decimal": 'a number as text with at most 9 decimals, such as "-0.25"',
+    "Call": 'an instance, an action and arguments, {"contract": "euro", "action": "transfer", "args": {...}}',
     "Party": "the name of an account",
     "Oracle": "the name of an account",
     "Instance": "the name of an instance",
@@ -234,6 +284,8 @@ _CHECKS: dict[str, Callable[[Value], bool]] = {
     "Time": _whole(TIME_MS_MAX),
     "Span": _whole(TIME_MS_MAX, -TIME_MS_MAX),
     "Percent": _whole(INTEGER_MAX),
+    "Decimal": _whole(INT_MAX, -INT_MAX),
+    "Call": _is_call,
     "Party": _is_text,
     "Oracle": _is_text,
     "Instance": _is_text,
@@ -267,17 +319,9 @@ def _money(raw: Json) -> Money | None:
 
 
 def _time(raw: Json) -> int | None:
-    match = _TIME.match(raw) if type(raw) is str else None
-    if match is None:
-        return raw if type(raw) is int else None
-    year, month, day, hour, minute, second = (int(group) for group in match.groups()[:6])
-    try:
-        days = date(year, month, day).toordinal() - _EPOCH_DAY
-    except ValueError:  # the 31st of February
-        return None
-    if hour > 23 or minute > 59 or second > 59:
-        return None
-    return days * DAY + hour * HOUR + minute * MINUTE + second * SECOND + int((match[7] or "").ljust(3, "0"))
+    if type(raw) is str:
+        return parse_time(raw) if "T" in raw else None
+    return raw if type(raw) is int else None
 
 
 def _span(raw: Json) -> int | None:
@@ -289,6 +333,22 @@ def _span(raw: Json) -> int | None:
 
 def _percent(raw: Json) -> int | None:
     return parse_percent(raw) if type(raw) is str else None
+
+
+def _decimal(raw: Json) -> int | None:
+    return parse_decimal(raw) if type(raw) is str else None
+
+
+def _kept_call(raw: Json) -> Call | None:
+    if type(raw) is not dict or raw.keys() != {"contract", "action", "args"}:
+        return None
+    contract, action, arguments = raw["contract"], raw["action"], raw["args"]
+    if type(contract) is not str or type(action) is not str or type(arguments) is not dict:
+        return None
+    try:
+        return Call(contract, action, canonical_json(arguments).decode())
+    except (TypeError, ValueError):  # a query from elsewhere than JSON may hold what JSON can not
+        return None
 
 
 def _percent_text(value: int) -> str:
@@ -306,6 +366,8 @@ _READERS: dict[str, Callable[[Json], Value]] = {
     "Time": _time,
     "Span": _span,
     "Percent": _percent,
+    "Decimal": _decimal,
+    "Call": _kept_call,
     "Party": _name,
     "Oracle": _name,
     "Instance": _name,

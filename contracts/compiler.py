@@ -25,7 +25,7 @@ from contracts.language.generator import generate
 from contracts.language.limits import SOURCE_BYTES_MAX
 from contracts.language.problems import START, Place, refuse
 
-COMPILER_VERSION = 2
+COMPILER_VERSION = 3
 """Raised with every change of what a source means; switched by height, as the gas schedule is."""
 
 _CACHE_KEY = (COMPILER_VERSION, GAS_SCHEDULE_VERSION, sys.implementation.cache_tag, sys.hexversion)
@@ -49,6 +49,8 @@ def compile_contract(source: str | bytes) -> CompiledContract:
         actions=declared.action_specs(),
         rules=checked.rule_specs,
         queries=declared.query_specs(),
+        handlers=declared.handler_specs(),
+        interfaces=tuple(declared.interfaces.values()),
         events=tuple(declared.events.values()),
         is_currency=checked.mints,
         code=compile(

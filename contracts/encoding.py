@@ -7,6 +7,8 @@ A value says its own type, so it can be read without the contract that wrote it:
     [1, amount, currency]  Money
     [2, item, ...]         list
     [3, [key, value], ...] dict, sorted by the bytes of the keys
+    [4, field, ...]        record, its fields in the order of its class
+    [5, contract, action, arguments]    Call, the arguments as canonical JSON
 
 A key keeps its order: keys compare as their bytes do, part by part, each part after a byte for its type.
 """
@@ -18,7 +20,7 @@ from typing import Any
 from consensus.codec import Field, Reader, pack, unpack
 from consensus.errors import DecodeError, ensure
 from contracts.errors import StateCorruption
-from contracts.values import Money
+from contracts.values import Call, Money
 
 VALUE_DEPTH_MAX = 64
 """Lists and dicts within each other, far more than a type can be written with."""
@@ -27,8 +29,8 @@ _KEYS = (int, str, bytes, bool)
 _PLAIN = (*_KEYS, type(None))
 _INT_BYTES_MAX = 33
 """Of the largest integer and its sign."""
-_CONTAINERS = (list, dict)
-_BIG_INT, _MONEY, _LIST, _DICT = range(4)
+_CONTAINERS = (list, dict, tuple)
+_BIG_INT, _MONEY, _LIST, _DICT, _RECORD, _CALL = range(6)
 _KEY_FALSE, _KEY_TRUE, _KEY_INT, _KEY_TEXT, _KEY_BYTES = (bytes([tag]) for tag in range(1, 6))
 _INT_ZERO = 0x80
 """The length byte of the integer 0: longer positive numbers count up from here, longer negative ones down."""
@@ -58,6 +60,10 @@ def to_packable(value: Any) -> Any:
         return [_MONEY, to_packable(value.amount), value.currency]
     if kind is list:
         return [_LIST, *map(to_packable, value)]
+    if kind is tuple:
+        return [_RECORD, *map(to_packable, value)]
+    if kind is Call:
+        return [_CALL, *value]
     ensure(kind is dict, f"{kind.__name__} is no contract value")
     return [_DICT, *([to_packable(key), to_packable(value[key])] for key in sorted(value, key=encode_key))]
 
@@ -74,6 +80,10 @@ def from_packable(raw: Any, depth: int = VALUE_DEPTH_MAX) -> Any:
                 return Money(from_packable(amount, 1), currency)
             case [2, *items]:
                 return [from_packable(item, depth - 1) for item in items]
+            case [4, *fields]:
+                return tuple(from_packable(field, depth - 1) for field in fields)
+            case [5, str() as contract, str() as action, str() as arguments]:
+                return Call(contract, action, arguments)
             case [3, *pairs] if all(type(pair) is list and len(pair) == 2 for pair in pairs):
                 return {_key_from(key): from_packable(value, depth - 1) for key, value in pairs}
     raise DecodeError("a value of an unknown form")
@@ -116,8 +126,8 @@ def decode_key(data: bytes) -> Any:
 
 
 def count_items(value: Any) -> int:
-    """The elements of a list, the keys and elements of a dict, at any depth; 0 for other values."""
-    if type(value) is list:
+    """The elements of a list or record, the keys and elements of a dict, at any depth; 0 for other values."""
+    if type(value) is list or type(value) is tuple:
         return len(value) + sum(count_items(item) for item in value if type(item) in _CONTAINERS)
     if type(value) is dict:
         return 2 * len(value) + sum(count_items(item) for item in value.values() if type(item) in _CONTAINERS)
@@ -135,8 +145,10 @@ def size_bytes(value: Any) -> int:
         return len(value)
     if kind is Money:
         return size_bytes(value.amount) + len(value.currency)
-    if kind is list:
+    if kind is list or kind is tuple:
         return 1 + sum(map(size_bytes, value))
+    if kind is Call:
+        return sum(map(len, value))
     if kind is dict:
         return 1 + sum(map(size_bytes, value)) + sum(map(size_bytes, value.values()))
     return 1
@@ -148,6 +160,8 @@ def copy_value(value: Any) -> Any:
         return [copy_value(item) for item in value]
     if type(value) is dict:
         return {key: copy_value(item) for key, item in value.items()}
+    if type(value) is tuple:
+        return tuple(map(copy_value, value))
     return value
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 from consensus.errors import ensure
@@ -27,10 +28,22 @@ from contracts.execution import Run
 from contracts.gas import ROW, GasMeter, bytes_gas
 from contracts.genesis import write_genesis
 from contracts.layout import AUX_FIRING
+from contracts.listening import Task, queue_events, tasks
 from contracts.merkle import EMPTY, PageCache, Tree, Write
 from contracts.program import Value
 from contracts.programs import CodeCache, Programs
-from contracts.receipts import TEXT_LENGTH_MAX, Event, ExecLink, Receipt, Status, Timer, firing_hash, timer_id
+from contracts.receipts import (
+    TEXT_LENGTH_MAX,
+    Delivery,
+    Event,
+    ExecLink,
+    Receipt,
+    Status,
+    Timer,
+    delivery_id,
+    firing_hash,
+    timer_id,
+)
 from contracts.replay import Executed
 from contracts.state import NO_ROWS, LedgerReader, StateReader
 from contracts.triggers import TIMER_REST_MS, due_timers, next_wakeup_ms, settle
@@ -120,6 +133,7 @@ class Engine(Views):
         execution.begin(block)
         if block.run_timers:
             execution.run_timers()
+            execution.deliver_events()
         for transaction in block.transactions:
             execution.run_transaction(transaction)
         return execution.finish(Tree(ledger.tree, previous.state_root, self._pages), previous)
@@ -202,11 +216,25 @@ class _BlockExecution:
                 continue  # an earlier timer of this block acted on the instance
             run = Run(self.context, GasMeter(gas))
             subject = timer_id(timer, self.context.height)
-            receipt = self._attempt(run, gas, subject, timer, partial(_wake, run, timer.instance))
+            receipt = self._attempt(run, gas, subject, partial(_wake, run, timer.instance), timer=timer)
             if receipt.status is Status.FAILED:
                 self.context.arm(timer.instance, None)
             self.context.overlay.commit()
             left -= receipt.gas_used
+
+    def deliver_events(self) -> None:
+        """Tell listeners of events of earlier blocks, within half of what a batch of transactions may use."""
+        gas, left = self._parameters.timer_gas_max, self._parameters.batch_gas_max // 2
+        for task in islice(tasks(self.context), self._parameters.timers_per_block_max):
+            self.context.overlay.commit()
+            run = Run(self.context, GasMeter(gas))
+            subject = delivery_id(task.delivery, self.context.height)
+            work, generation = partial(_tell, run, task), task.queued.generation
+            receipt = self._attempt(run, gas, subject, work, delivery=task.delivery, generation=generation)
+            self.context.overlay.commit()
+            left -= receipt.gas_used
+            if left < gas:
+                break
 
     def run_transaction(self, transaction: Transaction, *, signed: bool = False) -> None:
         """Execute a transaction, unless it was executed before, has expired, lives too long or is not signed.
@@ -232,7 +260,7 @@ class _BlockExecution:
                 self.context, GasMeter(transaction.gas_limit), (transaction.sender, *transaction.cosigners)
             )
             work = partial(self._perform_calls, run, transaction)
-            self._attempt(run, transaction.gas_limit, transaction.id, None, work)
+            self._attempt(run, transaction.gas_limit, transaction.id, work)
             self.context.overlay.commit()
             self._executed.add(transaction.id, transaction.expires_ms)
 
@@ -250,10 +278,13 @@ class _BlockExecution:
         run: Run,
         gas_limit: int,
         subject: bytes,
-        timer: Timer | None,
         work: Callable[[], tuple[Value, ...]],
+        timer: Timer | None = None,
+        delivery: Delivery | None = None,
+        generation: int = 0,
     ) -> Receipt:
         """Do the work, or undo all of it, and write the receipt."""
+        transaction = subject if timer is None and delivery is None else None
         savepoint = self.context.overlay.savepoint()
         first_event = len(self.events)
         status, code, text = Status.OK, "", ""
@@ -261,6 +292,7 @@ class _BlockExecution:
         firings: tuple[bytes, ...] = ()
         try:
             results = work()
+            queue_events(run, generation, transaction)
             changes = self.context.overlay.changes(savepoint)
             run.meter.spend(ROW * len(changes))
             gas_used = gas_limit - run.meter.gas
@@ -270,9 +302,11 @@ class _BlockExecution:
             gas_used = gas_limit if revert.consumes_all else gas_limit - run.meter.gas
         else:
             self.context.ledger.check_conservation(changes)
-            firings = self._keep(run, None if timer else subject)
+            firings = self._keep(run, transaction)
         count = len(self.events) - first_event
-        receipt = Receipt(subject, timer, status, code, text, gas_used, results, firings, first_event, count)
+        receipt = Receipt(
+            subject, timer, status, code, text, gas_used, results, firings, first_event, count, delivery
+        )
         self.receipts.append(receipt)
         return receipt
 
@@ -316,6 +350,12 @@ class _BlockExecution:
 def _wake(run: Run, instance: str) -> tuple[Value, ...]:
     run.contract(instance)  # which is paid for
     run.touched[instance] = None
+    settle(run, rest_ms=TIMER_REST_MS)
+    return ()
+
+
+def _tell(run: Run, task: Task) -> tuple[Value, ...]:
+    run.tell(task)
     settle(run, rest_ms=TIMER_REST_MS)
     return ()
 

@@ -10,20 +10,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
+import orjson
+
 from consensus.transactions import Call, Json
-from contracts.arguments import arguments_from_json, arguments_from_values, from_json, time_text
-from contracts.context import Context, parties
+from contracts.arguments import arguments_from_json, arguments_from_values, checked_copy
+from contracts.context import Context
 from contracts.encoding import count_items
 from contracts.errors import Revert
-from contracts.gas import STORED_BYTE, WRITE
+from contracts.facts import report
+from contracts.gas import CROSS, EVENT_BYTE, STORED_BYTE, WRITE, bytes_gas
 from contracts.host import Meter
-from contracts.layout import FACT, Fact, Instance, InstanceStatus, fact_key
-from contracts.program import ParameterSpec, Value
+from contracts.layout import Instance, InstanceStatus
+from contracts.listening import Task
+from contracts.program import ActionSpec, ParameterSpec, QuerySpec, Value, plain, same_parameters
 from contracts.programs import LoadedContract
-from contracts.receipts import EVENTS_MAX
-from contracts.runtime_host import QueryHost, RuntimeHost
+from contracts.receipts import EVENTS_MAX, FIRINGS_MAX, Firing, Read
+from contracts.runtime_host import QueryHost, RuleHost, RuntimeHost
 from contracts.state import Form, T
 from contracts.system import SYSTEM
+from contracts.values import Call as KeptCall
 
 DEPTH_MAX = 8
 """Instances that call each other, the first included."""
@@ -31,6 +36,8 @@ ARGUMENT_GAS = 50
 """Gas for each argument, and each element of one, that is read from JSON or copied to another contract."""
 NAME_GAS = 400
 """Gas for looking up the account, member or instance that an argument names."""
+DEFERRED_MAX = 64
+"""Kept calls of one transaction or timer."""
 REPORT = "report"
 """The action that the engine adds to every contract with facts."""
 
@@ -62,6 +69,7 @@ class Run:
         self.running: list[str] = []
         self.events: list[Emitted] = []
         self.firings: list[bytes] = []
+        self._deferred: list[tuple[str, KeptCall]] = []
 
     # ---------------------------------------------------------------- calls
 
@@ -76,18 +84,85 @@ class Run:
         bind = partial(arguments_from_json, given=call.args, directory=self)
         return self._act(call.contract, call.action, bind, self.signers)
 
-    def call_from(self, caller: str, instance: str, action: str, arguments: Mapping[str, Value]) -> Value:
+    def call_from(
+        self,
+        caller: str,
+        instance: str,
+        action: str,
+        arguments: Mapping[str, Value],
+        wanted: QuerySpec | None = None,
+    ) -> Value:
         """Perform an action that a contract asks for; its escrow account is the only signer."""
-        bind = self._bind_values(arguments)
+        bind = self._bind_values(arguments, instance, wanted)
         return self._act(instance, action, bind, (caller,))
+
+    def defer(self, caller: str, call: KeptCall) -> None:
+        """Note a kept call, to be made as soon as nothing is at work. Raises: Revert("size")."""
+        if len(self._deferred) == DEFERRED_MAX:
+            raise _refusal("size", f"more than {DEFERRED_MAX} kept calls")
+        self._deferred.append((caller, call))
+
+    def perform_deferred(self) -> bool:
+        """Make the kept call that was noted first; False where there is none."""
+        if not self._deferred:
+            return False
+        caller, call = self._deferred.pop(0)
+        self.meter.spend(CROSS + bytes_gas(len(call.arguments)))
+        given = orjson.loads(call.arguments)
+        self.meter.spend(ARGUMENT_GAS * count_items(given))
+        self._act(
+            call.contract, call.action, partial(arguments_from_json, given=given, directory=self), (caller,)
+        )
+        return True
+
+    def tell(self, task: Task) -> None:
+        """Let a listener do what it does on an event, and note it as a firing. Raises: Revert."""
+        name, emitter, _ = task.delivery
+        contract = self.contract(name)
+        fields = dict(task.queued.fields)
+        arguments = []
+        for parameter in task.handler.parameters:
+            if parameter.name not in fields:
+                text = f"{task.queued.event} of {emitter} has no field {parameter.name}"
+                raise _refusal("interface", text)
+            self.meter.spend(ARGUMENT_GAS * (1 + count_items(fields[parameter.name])))
+            arguments.append(checked_copy(parameter.type, fields[parameter.name], parameter.name, self))
+        host = RuleHost(self, name, contract)
+        for parameter, value in zip(task.handler.parameters, arguments, strict=True):
+            host.note_read(parameter.name, parameter.type, value)
+        self.enter(name)
+        contract.program.run_handler(task.handler.name, host, arguments)
+        self.leave()
+        self.fired(host, task.handler.name, 0, ((f"{emitter} emitted {task.queued.event}", True),))
+        self.touched[name] = None
+
+    def fired(self, host: RuleHost, rule: str, branch: int, conditions: tuple[tuple[str, bool], ...]) -> None:
+        """Keep why a rule fired, and what it did. Raises: Revert("rules")."""
+        if len(self.firings) == FIRINGS_MAX:
+            text = f"more than {FIRINGS_MAX} rules fired, the last was {rule} of {host.instance}"
+            raise Revert("rules", text)
+        firing = Firing(
+            instance=host.instance,
+            rule=rule,
+            branch=branch,
+            conditions=conditions,
+            reads=tuple(Read(name, str(spec), value) for name, (spec, value) in host.reads.items()),
+            effects=tuple(host.effects),
+            height=host.height,
+            time_ms=host.now_ms,
+        ).encode()
+        self.meter.spend(EVENT_BYTE * len(firing))
+        self.firings.append(firing)
 
     def query(self, instance: str, query: str, arguments: Mapping[str, Json]) -> Value:
         """Answer a query from outside. Raises: Revert."""
         return self._ask(instance, query, partial(arguments_from_json, given=arguments, directory=self))
 
-    def query_from(self, instance: str, query: str, arguments: Mapping[str, Value]) -> Value:
+    def query_from(
+        self, instance: str, query: str, arguments: Mapping[str, Value], wanted: QuerySpec | None = None
+    ) -> Value:
         """Answer a query of a contract. Raises: Revert."""
-        return self._ask(instance, query, self._bind_values(arguments))
+        return self._ask(instance, query, self._bind_values(arguments, instance, wanted), wanted)
 
     def has_account(self, name: str) -> bool:
         """True for a registered account, and for the escrow account of an instance."""
@@ -114,9 +189,17 @@ class Run:
         """The code of an instance. Raises: Revert("unknown")."""
         return self.code(self.context.instance(name).code)
 
-    def _bind_values(self, given: Mapping[str, Value]) -> Bind:
+    def _bind_values(self, given: Mapping[str, Value], name: str, wanted: QuerySpec | None) -> Bind:
+        """Arguments of a contract, for one that must be as the caller's interface says."""
         self.meter.spend(ARGUMENT_GAS * count_items(given))
-        return partial(arguments_from_values, given=given, directory=self)
+
+        def bind(parameters: Sequence[ParameterSpec]) -> list[Value]:
+            if wanted is not None and not same_parameters(parameters, wanted.parameters):
+                takes = ", ".join(f"{spec.name}: {spec.type}" for spec in parameters)
+                raise _not_as_agreed(name, wanted, f"it takes ({takes})")
+            return arguments_from_values(parameters, given, self)
+
+        return bind
 
     def _act(self, name: str, action: str, bind: Bind, signers: tuple[str, ...]) -> Value:
         instance = self._active(name)
@@ -128,7 +211,7 @@ class Run:
             wanted = " or ".join(spec.phases)
             raise _refusal("phase", f"{name} is in phase {instance.phase}; {action} needs phase {wanted}")
         if spec.by:
-            self._check_caller(name, spec.by, action, signers[0])
+            self._check_caller(name, contract, spec.by, action, signers[0])
         arguments = bind(spec.parameters)
         self.enter(name)
         result = contract.program.run_action(action, RuntimeHost(self, name, contract, signers), arguments)
@@ -136,11 +219,13 @@ class Run:
         self.touched[name] = None
         return result
 
-    def _ask(self, name: str, query: str, bind: Bind) -> Value:
+    def _ask(self, name: str, query: str, bind: Bind, wanted: QuerySpec | None = None) -> Value:
         contract = self.contract(name)
         spec = contract.queries.get(query)
         if spec is None:
             raise _unknown(name, "query", query, contract.queries)
+        if wanted is not None and not _offers(spec, wanted):
+            raise _not_as_agreed(name, wanted, f"it returns {spec.returns}")
         arguments = bind(spec.parameters)
         self.enter(name)
         result = contract.program.run_query(query, QueryHost(self, name, contract), arguments)
@@ -148,7 +233,7 @@ class Run:
         return result
 
     def _report(self, name: str, given: Mapping[str, Json]) -> None:
-        """Take a fact from the account that may report it: once, not from the future, not too old."""
+        """Take a fact from an account that may report it."""
         self._active(name)
         if given.keys() != {"fact", "value"}:
             raise _refusal("arguments", f"{REPORT} takes exactly the arguments fact and value")
@@ -157,22 +242,8 @@ class Run:
         spec = contract.facts.get(fact) if type(fact) is str else None
         if spec is None:
             raise _unknown(name, "fact", fact, contract.facts)
-        self._check_caller(name, (spec.by,), f"{REPORT} {spec.name}", self.signers[0])
-        key = fact_key(name, spec.name)
-        if self.context.overlay.get(key, FACT) is not None:
-            raise _refusal("fact", f"{spec.name} of {name} was reported before; a fact is reported once")
-        value = from_json(spec.type, given["value"], "value", self)
-        now_ms = self.context.time_ms
-        if spec.type.name == "Time":
-            reported, now = time_text(value), time_text(now_ms)
-            if value > now_ms:
-                raise _refusal("fact", f"{spec.name} lies in the future: {reported}, now it is {now}")
-            if spec.max_age_ms is not None and now_ms - value > spec.max_age_ms:
-                raise _refusal(
-                    "fact", f"{spec.name} is more than {spec.max_age_ms} ms old: {reported}, now it is {now}"
-                )
-        self.write(key, Fact(value, self.signers[0], now_ms), FACT)
-        self.emit(name, "reported", (("fact", spec.name), ("value", value), ("by", self.signers[0])))
+        self._check_caller(name, contract, (spec.by,), f"{REPORT} {spec.name}", self.signers[0])
+        report(self, name, spec, given["value"], self.signers[0])
         self.touched[name] = None
 
     # ---------------------------------------------------------------- what hosts and system contracts use
@@ -195,6 +266,20 @@ class Run:
             raise _refusal("size", f"more than {EVENTS_MAX} events")
         self.events.append(Emitted(contract, name, fields))
 
+    def check_interfaces(self, contract: LoadedContract, terms: Mapping[str, Value]) -> None:
+        """Refuse terms with an instance that does not offer what the code asks of it. Raises: Revert."""
+        for spec in contract.terms.values():
+            interface = contract.interfaces.get(spec.type.items[0].name if spec.type.items else "")
+            if spec.type.name != "Instance" or interface is None:
+                continue
+            other = self.contract(terms[spec.name])
+            for wanted in (*interface.actions, *interface.queries):
+                offered: ActionSpec | QuerySpec | None = other.queries.get(wanted.name)
+                if wanted in interface.actions:
+                    offered = other.actions.get(wanted.name)
+                if offered is None or not _offers(offered, wanted):
+                    raise _not_as_agreed(terms[spec.name], wanted, "it offers no such thing")
+
     def write(self, key: bytes, value: T, form: Form[T], group: bytes | None = None) -> None:
         """Write a record and charge for it; see `Overlay.put`. Raises: Revert("gas")."""
         self.meter.spend(WRITE + STORED_BYTE * (len(key) + len(form.encode(value))))
@@ -210,9 +295,10 @@ class Run:
             raise _refusal("phase", f"{name} was withdrawn before all had signed")
         return instance
 
-    def _check_caller(self, name: str, by: tuple[str, ...], what: str, caller: str) -> None:
-        terms = self.context.terms(name)
-        allowed = [party for term in by for party in parties(terms[term])]
+    def _check_caller(
+        self, name: str, contract: LoadedContract, by: tuple[str, ...], what: str, caller: str
+    ) -> None:
+        allowed = contract.accounts_in(by, self.context.terms(name))
         if caller not in allowed:
             roles = f"{' or '.join(by)} ({', '.join(allowed)})"
             raise _refusal("unauthorised", f"{what} on {name} is for {roles}, not for {caller}")
@@ -220,6 +306,18 @@ class Run:
 
 def _refusal(code: str, text: str) -> Revert:
     return Revert(code, text, consumes_all=False)
+
+
+def _offers(offered: ActionSpec | QuerySpec, wanted: QuerySpec) -> bool:
+    """True where a method is as an interface says; actions return nothing."""
+    returns = offered.returns if isinstance(offered, QuerySpec) else wanted.returns
+    return plain(returns) == plain(wanted.returns) and same_parameters(offered.parameters, wanted.parameters)
+
+
+def _not_as_agreed(name: str, wanted: QuerySpec, problem: str) -> Revert:
+    expected = ", ".join(f"{spec.name}: {spec.type}" for spec in wanted.parameters)
+    text = f"{wanted.name} of {name} is not ({expected}) -> {wanted.returns} as its caller expects: {problem}"
+    return _refusal("interface", text)
 
 
 def _unknown(name: str, kind: str, wanted: object, known: Iterable[str]) -> Revert:

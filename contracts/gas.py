@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from contracts.errors import Revert
 
-GAS_SCHEDULE_VERSION = 3
+GAS_SCHEDULE_VERSION = 4
 
 # ---------------------------------------------------------------- fixed costs, charged by compiled code
 
@@ -38,6 +38,12 @@ PRODUCT = 20
 """A power, or a product that may be twice as long as an int."""
 HASH = 40
 """One SHA-256, beside its bytes."""
+SIGNATURE = 8_000
+"""One Ed25519 signature that a contract checks, beside the bytes of the message."""
+CALENDAR = 40
+"""An operation on the calendar, or on a Decimal that has to be rounded."""
+CROSS = 1_500
+"""Calling or asking another instance, beside what it does and its arguments."""
 DISPLAY = 6
 """Making a list or dict, beside ITEM for each element."""
 ITEM = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from contracts.values import Money
+from contracts.values import Call, Money
 
 
 class Meter(Protocol):
@@ -40,7 +40,7 @@ class Host(Protocol):
     """Agreed, monotonic block time."""
     height: int
     sender: str
-    """Who sent the transaction; in a nested call the caller's escrow account; in a rule the instance."""
+    """Who sent the transaction; in a nested call the caller's escrow account; in a rule the instance's."""
 
     def is_signer(self, account: str) -> bool:
         """True when `account` signed the running transaction (never in a rule)."""
@@ -68,8 +68,11 @@ class Host(Protocol):
 
     def table_delete(self, table: str, key: Any) -> None: ...
 
-    def table_scan(self, table: str, after: Any, limit: int) -> Iterator[tuple[Any, Any]]:
-        """At most `limit` (from 1) items, sorted by canonical key bytes, strictly after `after` or None."""
+    def table_scan(self, table: str, after: Any, limit: int, first: Any = None) -> Iterator[tuple[Any, Any]]:
+        """At most `limit` (from 1) items, sorted by canonical key bytes, strictly after `after` or None.
+
+        With `first`, those whose key is a pair that begins with it.
+        """
 
     def take(self, account: str, money: Money) -> None:
         """Move money of a signer of this transaction into the instance's escrow. Raises: Revert."""
@@ -93,11 +96,20 @@ class Host(Protocol):
     def emit(self, name: str, fields: tuple[tuple[str, Any], ...]) -> None:
         """Emit a typed event."""
 
-    def call(self, instance: str, action: str, arguments: dict[str, Any]) -> Any:
-        """Call another instance's action as `escrow_account(self.instance)`, never re-entrant."""
+    def call(self, instance: str, action: str, arguments: dict[str, Any], interface: str = "") -> Any:
+        """Call another instance's action as `escrow_account(self.instance)`, never re-entrant.
 
-    def query(self, instance: str, query: str, arguments: dict[str, Any]) -> Any:
-        """Ask another instance's query. Raises: Revert."""
+        It must be as the interface of this contract says, where one is named. Raises: Revert.
+        """
+
+    def query(self, instance: str, query: str, arguments: dict[str, Any], interface: str = "") -> Any:
+        """Ask another instance's query, in the same way. Raises: Revert."""
+
+    def perform(self, call: Call) -> None:
+        """Make a kept call, as `escrow_account(self.instance)`, once nothing is at work. Raises: Revert."""
+
+    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        """True when `signature` (64 bytes, Ed25519) over `message` is by `public_key` (32 bytes)."""
 
     def wake(self, time_ms: int) -> None:
         """Note that a rule's condition may change at `time_ms`; the engine keeps the earliest."""

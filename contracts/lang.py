@@ -11,35 +11,50 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from typing import Any, Generic, NoReturn, TypeVar, dataclass_transform, overload
+from typing import Protocol as Interface
 
-from contracts import values
+from contracts import calendar, values
 
 __all__ = [
+    "CEILING",
     "DAY",
+    "FLOOR",
+    "HALF_EVEN",
+    "HALF_UP",
     "HOUR",
+    "MILLISECOND",
     "MINUTE",
     "SECOND",
     "WEEK",
+    "Call",
     "Contract",
+    "Decimal",
     "Event",
     "Instance",
+    "Interface",
     "Money",
     "Oracle",
     "Party",
     "Percent",
+    "Record",
     "Span",
     "Table",
     "Time",
+    "account_of",
     "action",
     "days_started",
     "emit",
     "fact",
     "muldiv",
     "now",
+    "on",
+    "perform",
     "phases",
     "query",
+    "replace",
     "reported",
     "require",
     "rule",
@@ -49,8 +64,11 @@ __all__ = [
     "table",
     "term",
     "this",
+    "verify",
 ]
 
+A = TypeVar("A")
+B = TypeVar("B")
 K = TypeVar("K")
 V = TypeVar("V")
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -117,6 +135,7 @@ class Span:
         return Span(self.ms % divisor.ms)
 
 
+MILLISECOND = Span(1)
 SECOND = Span(values.SECOND)
 MINUTE = Span(values.MINUTE)
 HOUR = Span(values.HOUR)
@@ -124,11 +143,70 @@ DAY = Span(values.DAY)
 WEEK = 7 * DAY
 
 
-@dataclass(frozen=True, order=True, slots=True)
+class Rounding(IntEnum):
+    """What becomes of what a whole unit, or a ninth decimal, can not say."""
+
+    FLOOR = values.FLOOR
+    CEILING = values.CEILING
+    HALF_UP = values.HALF_UP
+    HALF_EVEN = values.HALF_EVEN
+
+
+FLOOR, CEILING, HALF_UP, HALF_EVEN = Rounding
+
+
+def _divided(dividend: int, divisor: int, rounding: Rounding) -> int:
+    if divisor < 0:
+        dividend, divisor = -dividend, -divisor
+    if rounding == FLOOR:
+        return dividend // divisor
+    if rounding == CEILING:
+        return -(-dividend // divisor)
+    nearest, rest = divmod(2 * abs(dividend) + divisor, 2 * divisor)  # halves away from 0
+    if rounding == HALF_EVEN and rest == 0 and nearest % 2:
+        nearest -= 1
+    return nearest if dividend >= 0 else -nearest
+
+
+@dataclass(frozen=True, order=True, slots=True, init=False)
 class Time:
-    """A moment, in milliseconds since 1970 UTC."""
+    """A moment, in milliseconds since 1970 UTC; as a constant `Time("2026-05-31")`."""
 
     ms: int
+
+    def __init__(self, moment: int | str) -> None:
+        known = calendar.parse_time(moment) if isinstance(moment, str) else moment
+        if known is None:
+            raise ValueError(f"{moment!r} is no time: write 2026-05-31 or 2026-05-31T12:00:00Z")
+        object.__setattr__(self, "ms", known)
+
+    @property
+    def year(self) -> int:
+        """The year, in UTC as all of these."""
+        return calendar.date_of(self.ms)[0]
+
+    @property
+    def month(self) -> int:
+        """1 to 12."""
+        return calendar.date_of(self.ms)[1]
+
+    @property
+    def day(self) -> int:
+        """1 to 31."""
+        return calendar.date_of(self.ms)[2]
+
+    @property
+    def weekday(self) -> int:
+        """1 on a Monday to 7 on a Sunday."""
+        return calendar.weekday_of(self.ms)
+
+    def start_of_day(self) -> Time:
+        """Midnight, when the day began."""
+        return Time(self.ms // values.DAY * values.DAY)
+
+    def add_months(self, months: int) -> Time:
+        """The same day and time of another month, or that month's last day."""
+        return Time(calendar.add_months(self.ms, months))
 
     def __add__(self, span: Span) -> Time:
         return Time(self.ms + span.ms)
@@ -178,6 +256,10 @@ class Money:
         """Rounded down to a whole minor unit."""
         return Money(self.amount // divisor, self.currency)
 
+    def over(self, divisor: int, rounding: Rounding) -> Money:
+        """Divided, to whole minor units."""
+        return Money(_divided(self.amount, divisor, rounding), self.currency)
+
     def __lt__(self, other: Money) -> bool:
         return self.amount < self._same(other)
 
@@ -204,14 +286,14 @@ class Percent:
         object.__setattr__(self, "millionths", int(whole + decimals.ljust(4, "0")))
 
     @overload
-    def of(self, whole: Money) -> Money: ...
+    def of(self, whole: Money, rounding: Rounding = FLOOR) -> Money: ...
     @overload
-    def of(self, whole: int) -> int: ...
-    def of(self, whole: Money | int) -> Money | int:
-        """This share of a whole, rounded down to a whole (minor) unit."""
+    def of(self, whole: int, rounding: Rounding = FLOOR) -> int: ...
+    def of(self, whole: Money | int, rounding: Rounding = FLOOR) -> Money | int:
+        """This share of a whole, to whole (minor) units; rounded down where nothing else is said."""
         if isinstance(whole, Money):
-            return Money(self.of(whole.amount), whole.currency)
-        return self.millionths * whole // values.PERCENT_ONE
+            return Money(self.of(whole.amount, rounding), whole.currency)
+        return _divided(self.millionths * whole, values.PERCENT_ONE, rounding)
 
     def _like(self, millionths: int) -> Percent:
         made = object.__new__(Percent)
@@ -228,6 +310,77 @@ class Percent:
         return self._like(self.millionths * factor)
 
     __rmul__ = __mul__
+
+
+@dataclass(frozen=True, order=True, slots=True, init=False)
+class Decimal:
+    """A number with nine decimals: `Decimal("1.25")`; what can not be exact says how it is rounded."""
+
+    billionths: int
+
+    def __init__(self, number: int | str) -> None:
+        text = str(number)
+        match = re.fullmatch(r"(-?)([0-9]{1,60})(?:\.([0-9]{1,9}))?", text)
+        if match is None:
+            raise ValueError(f"{text!r} is no number: write up to 9 decimals, as in 1.25")
+        billionths = int(match[2] + (match[3] or "").ljust(9, "0"))
+        object.__setattr__(self, "billionths", -billionths if match[1] else billionths)
+
+    def _like(self, billionths: int) -> Decimal:
+        made = object.__new__(Decimal)
+        object.__setattr__(made, "billionths", billionths)
+        return made
+
+    def __add__(self, other: Decimal) -> Decimal:
+        return self._like(self.billionths + other.billionths)
+
+    def __sub__(self, other: Decimal) -> Decimal:
+        return self._like(self.billionths - other.billionths)
+
+    def __neg__(self) -> Decimal:
+        return self._like(-self.billionths)
+
+    def __abs__(self) -> Decimal:
+        return self._like(abs(self.billionths))
+
+    def __mul__(self, factor: int) -> Decimal:
+        return self._like(self.billionths * factor)
+
+    __rmul__ = __mul__
+
+    def times(self, other: Decimal, rounding: Rounding) -> Decimal:
+        """self * other, to nine decimals."""
+        return self._like(_divided(self.billionths * other.billionths, values.DECIMAL_ONE, rounding))
+
+    def over(self, other: Decimal, rounding: Rounding) -> Decimal:
+        """self / other, to nine decimals."""
+        return self._like(_divided(self.billionths * values.DECIMAL_ONE, other.billionths, rounding))
+
+    def rounded(self, rounding: Rounding) -> int:
+        """To a whole number."""
+        return _divided(self.billionths, values.DECIMAL_ONE, rounding)
+
+    @overload
+    def of(self, whole: Money, rounding: Rounding) -> Money: ...
+    @overload
+    def of(self, whole: int, rounding: Rounding) -> int: ...
+    def of(self, whole: Money | int, rounding: Rounding) -> Money | int:
+        """So many times a whole, to whole (minor) units."""
+        if isinstance(whole, Money):
+            return Money(self.of(whole.amount, rounding), whole.currency)
+        return _divided(self.billionths * whole, values.DECIMAL_ONE, rounding)
+
+    def __str__(self) -> str:
+        whole, part = divmod(abs(self.billionths), values.DECIMAL_ONE)
+        return f"{'-' if self.billionths < 0 else ''}{whole}" + f".{part:09d}".rstrip("0").rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An action of an instance with its arguments, kept to be made later: see `perform`."""
+
+    contract: Instance
+    action: str
 
 
 # ---------------------------------------------------------------- a contract's parts
@@ -249,12 +402,25 @@ class Table(Generic[K, V]):
     def __contains__(self, key: K) -> bool:
         _on_a_node()
 
-    def get(self, key: K, default: V) -> V:
-        """The entry of a key, or the default."""
+    @overload
+    def get(self, key: K) -> V | None: ...
+    @overload
+    def get(self, key: K, default: V) -> V: ...
+    def get(self, key: K, default: V | None = None) -> V | None:
+        """The entry of a key, or the default, or None."""
         _on_a_node()
 
-    def items(self, *, limit: int, after: K | None = None) -> Iterator[tuple[K, V]]:
-        """At most `limit` entries in the order of their keys, from the first on or behind a key."""
+    @overload
+    def items(self, *, limit: int, after: K | None = None) -> Iterator[tuple[K, V]]: ...
+    @overload
+    def items(
+        self: Table[tuple[A, B], V], *, of: A, limit: int, after: B | None = None
+    ) -> Iterator[tuple[B, V]]: ...
+    def items(self, *, limit: int, after: object = None, of: object = None) -> Any:
+        """At most `limit` entries in the order of their keys, from the first on or behind a key.
+
+        With `of`, those whose key is a pair that begins with it; what is given and taken is its other part.
+        """
         _on_a_node()
 
 
@@ -309,6 +475,14 @@ class Event:
         dataclass(frozen=True, kw_only=True)(cls)
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
+class Record:
+    """Base of a record: typed fields, given by name; `replace(record, field=value)` makes a changed one."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
+
+
 def term(*, signs: bool = False, default: object = None) -> Any:
     """A term: given when an instance is created and fixed from then on; `signs` marks who must agree."""
     return default
@@ -319,8 +493,14 @@ def phases(*names: str) -> str:
     return names[0]
 
 
-def fact(*, by: str, max_age: Span | None = None) -> Any:
-    """Something that the account in the term `by` reports once, not older than `max_age`."""
+def fact(
+    *, by: str, max_age: Span | None = None, quorum: int | str | None = None, agree: str = "equal"
+) -> Any:
+    """Something that the account in the term `by` reports once, not older than `max_age`.
+
+    With a `quorum`, a number or the name of a term, it is known once so many of the accounts in `by` have
+    reported: the same value, or any values, of which it is the median.
+    """
     return None
 
 
@@ -352,6 +532,11 @@ def rule(*, phase: str | tuple[str, ...] = ()) -> Callable[[Method], Method]: ..
 def rule(method: Any = None, /, *, phase: object = ()) -> Any:
     """A rule: `if X` then Y, tried after every change and when its time comes, in the phases named."""
     return method if method is not None else _as_it_is
+
+
+def on(instance: str, event: str, /, *, phase: str | tuple[str, ...] = ()) -> Callable[[Method], Method]:
+    """What is done when the instance in a term emits an event; the parameters are fields of the event."""
+    return _as_it_is
 
 
 def _as_it_is(method: Method) -> Method:
@@ -390,6 +575,21 @@ def require(condition: bool, text: str) -> None:
     """Undo the whole transaction with this text unless the condition holds."""
     if not condition:
         raise ValueError(text)
+
+
+def account_of(instance: object) -> Party:
+    """The account that holds an instance's money, and in whose name it calls others."""
+    _on_a_node()
+
+
+def perform(call: Call) -> None:
+    """Make a kept call in the name of this instance, as soon as what runs now has ended."""
+    _on_a_node()
+
+
+def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """True when an Ed25519 signature (64 bytes) over the message is by this key (32 bytes)."""
+    _on_a_node()
 
 
 def emit(event: Event) -> None:

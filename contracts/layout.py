@@ -258,6 +258,16 @@ def fact_key(instance: str, fact: str) -> bytes:
     return f"fact/{instance}/{fact}".encode()
 
 
+def reports_of(instance: str, fact: str) -> bytes:
+    """What the keys of all reports of a fact that several report begin with."""
+    return f"report/{instance}/{fact}/".encode()
+
+
+def report_key(instance: str, fact: str, account: str) -> bytes:
+    """Holds a FACT: what one of several reported."""
+    return f"report/{instance}/{fact}/{account}".encode()
+
+
 def field_key(instance: str, field: str) -> bytes:
     """Holds a stored variable as RAW; absent while it has its initial value."""
     return f"field/{instance}/{field}".encode()

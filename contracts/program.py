@@ -18,14 +18,30 @@ Value = Any
 
 @dataclass(frozen=True, slots=True)
 class TypeSpec:
-    """A declared type: `name` (int, bool, str, bytes, Money, Time, Span, Percent, Party, Oracle, Instance,
-    list, dict, Table, tuple as a Table's key, None) and the types inside the brackets."""
+    """A declared type: `name` (int, bool, str, bytes, Money, Time, Span, Percent, Decimal, Call, Party,
+    Oracle, Instance, list, dict, Optional, Table, tuple as its key, None) and the types inside the brackets.
+
+    An Instance may name in brackets the interface that it is used by. A record has its own name, and beside
+    the types of its fields their names in `fields`.
+    """
 
     name: str
     items: tuple[TypeSpec, ...] = ()
+    fields: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        if self.name == "Optional":
+            return f"{self.items[0]} | None"
+        if self.fields:
+            return self.name
         return f"{self.name}[{', '.join(map(str, self.items))}]" if self.items else self.name
+
+
+def plain(spec: TypeSpec) -> TypeSpec:
+    """The type without the names that only its source knows: an instance by whatever interface is one."""
+    if spec.name == "Instance":
+        return TypeSpec("Instance")
+    return TypeSpec(spec.name, tuple(map(plain, spec.items)), spec.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +66,18 @@ class FieldSpec:
 
 @dataclass(frozen=True, slots=True)
 class FactSpec:
-    """A fact that the account in term `by` reports once; `max_age_ms` bounds how old a Time fact may be."""
+    """A fact that the account in term `by` reports once; `max_age_ms` bounds how old a Time fact may be.
+
+    With a `quorum` (a number, or the term that holds it) so many of the accounts in `by` must report: `agree`
+    says whether "equal" values, or any, of which the "median" counts.
+    """
 
     name: str
     type: TypeSpec
     by: str
     max_age_ms: int | None
+    quorum: int | str | None = None
+    agree: str = "equal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +86,11 @@ class ParameterSpec:
 
     name: str
     type: TypeSpec
+
+
+def same_parameters(given: Sequence[ParameterSpec], wanted: Sequence[ParameterSpec]) -> bool:
+    """True where two methods take the same by the same names, in whatever order."""
+    return {spec.name: plain(spec.type) for spec in given} == {spec.name: plain(spec.type) for spec in wanted}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +107,39 @@ class ActionSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class HandlerSpec:
+    """What is done on an event of the instance in `term`: the fields of the event that it takes, by name."""
+
+    name: str
+    term: str
+    event: str
+    phases: tuple[str, ...]
+    parameters: tuple[ParameterSpec, ...]
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A condition as source text; where `word` is `and` or `or`, it is made of `parts`."""
+
+    text: str
+    word: str = ""
+    parts: tuple[Part, ...] = ()
+
+    def leaves(self) -> tuple[Part, ...]:
+        """The parts that are not made of parts, in the order of the source."""
+        return tuple(leaf for part in self.parts for leaf in part.leaves()) if self.word else (self,)
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
-    """One "if X then Y" of a rule: both sides as source text and in words."""
+    """One "if X then Y" of a rule: both sides as source text, X also part by part."""
 
     condition: str
     consequence: tuple[str, ...]
     line: int
+    part: Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +165,20 @@ class QuerySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class InterfaceSpec:
+    """What a contract needs of another: actions and queries with their parameters and what they return."""
+
+    name: str
+    actions: tuple[QuerySpec, ...]
+    queries: tuple[QuerySpec, ...]
+    text: str
+
+    def method(self, name: str) -> QuerySpec | None:
+        """The action or query of this name."""
+        return next((spec for spec in (*self.actions, *self.queries) if spec.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
 class EventSpec:
     """A kind of event that the contract emits, with its fields."""
 
@@ -121,10 +189,14 @@ class EventSpec:
 
 @dataclass(frozen=True, slots=True)
 class BranchState:
-    """What a rule's branch looks like now: None where the condition was not reached or could not be read."""
+    """What a rule's branch looks like now: None where the condition was not reached or could not be read.
+
+    `leaves` says the same of each leaf of its part, whether the condition was reached or not.
+    """
 
     condition: str
     holds: bool | None
+    leaves: tuple[bool | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +229,8 @@ class Program(Protocol):
     actions: tuple[ActionSpec, ...]
     rules: tuple[RuleSpec, ...]
     queries: tuple[QuerySpec, ...]
+    handlers: tuple[HandlerSpec, ...]
+    interfaces: tuple[InterfaceSpec, ...]
     events: tuple[EventSpec, ...]
     is_currency: bool
     """True where the contract may mint: the instance's name is then a currency."""
@@ -166,6 +240,9 @@ class Program(Protocol):
 
     def run_rule(self, name: str, host: Host) -> int | None:
         """Run a rule: the branch that fired, or None; tells `host.wake` of times to try again."""
+
+    def run_handler(self, name: str, host: Host, arguments: Sequence[Value]) -> None:
+        """Run what is done on an event; the engine has checked phase and fields. Raises: Revert."""
 
     def run_query(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
         """Run a query; the host refuses writes. Raises: Revert."""

@@ -5,14 +5,25 @@ Compiling has no effect and always gives the same program, so no result depends 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from typing import Protocol
 
 from contracts.compiler import dump_code, load_program
 from contracts.gas import bytes_gas
-from contracts.program import ActionSpec, FactSpec, FieldSpec, Program, QuerySpec, TermSpec
+from contracts.program import (
+    ActionSpec,
+    FactSpec,
+    FieldSpec,
+    HandlerSpec,
+    InterfaceSpec,
+    Program,
+    QuerySpec,
+    TermSpec,
+    Value,
+)
+from contracts.values import escrow_account
 
 PROGRAMS_MAX = 64
 """Compiled programs kept in memory; the largest take some megabytes."""
@@ -37,8 +48,20 @@ class LoadedContract:
         self.actions: Mapping[str, ActionSpec] = {spec.name: spec for spec in program.actions}
         self.queries: Mapping[str, QuerySpec] = {spec.name: spec for spec in program.queries}
         self.terms: Mapping[str, TermSpec] = {spec.name: spec for spec in program.terms}
+        self.handlers: Mapping[str, HandlerSpec] = {spec.name: spec for spec in program.handlers}
+        self.interfaces: Mapping[str, InterfaceSpec] = {spec.name: spec for spec in program.interfaces}
         self.facts: Mapping[str, FactSpec] = {spec.name: spec for spec in program.facts}
         self.fields: Mapping[str, FieldSpec] = {spec.name: spec for spec in program.fields}
+
+    def accounts_in(self, terms: Iterable[str], values: Mapping[str, Value]) -> list[str]:
+        """The accounts that these terms name: an instance acts in the name of its escrow account."""
+        found: list[str] = []
+        for term in terms:
+            spec, value = self.terms[term].type, values[term]
+            names = value if type(value) is list else [value]
+            inner = spec.items[0] if spec.name == "list" else spec
+            found += map(escrow_account, names) if inner.name == "Instance" else names
+        return found
 
 
 class Programs:

@@ -33,6 +33,7 @@ _RECORD_BYTES_MAX = 64 * 1024 * 1024
 _EXEC_TAG = b"quorate/exec/1\n"
 _FIRING_TAG = b"quorate/firing/1\n"
 _TIMER_TAG = b"quorate/timer/1\n"
+_DELIVERY_TAG = b"quorate/delivery/1\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,21 @@ class Timer(NamedTuple):
     due_ms: int
 
 
+class Delivery(NamedTuple):
+    """An event told to a listener: who it is, whose event, and its number in that one's queue."""
+
+    instance: str
+    emitter: str
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a transaction, or of a timer where `timer` is set.
+    """What became of a transaction, of a timer where `timer` is set, or of an event where `delivery` is.
 
-    `id` (32 bytes) is the transaction's, or made from the timer and the height. `code` and `text` say why it
-    failed, and are empty where it did not. `results` are what the calls returned, `firings` the hashes (32
-    bytes) of the rules that fired, `first_event` and `event_count` the block's events that it emitted.
+    `id` (32 bytes) is the transaction's, or made from the height and the timer or delivery. `code` and `text`
+    say why it failed, and are empty where it did not. `results` are what the calls returned, `firings` the
+    hashes (32 bytes) of the rules that fired, `first_event` and `event_count` the events that it emitted.
     """
 
     id: bytes
@@ -90,6 +99,12 @@ class Receipt:
     firings: tuple[bytes, ...]
     first_event: int
     event_count: int
+    delivery: Delivery | None = None
+
+    @property
+    def is_transaction(self) -> bool:
+        """True where somebody sent it."""
+        return self.timer is None and self.delivery is None
 
     def encode(self) -> bytes:
         """Canonical bytes."""
@@ -105,6 +120,7 @@ class Receipt:
                 self.firings,
                 self.first_event,
                 self.event_count,
+                self.delivery,
             ]
         )
 
@@ -188,6 +204,11 @@ def timer_id(timer: Timer, height: int) -> bytes:
     return sha256(_TIMER_TAG + codec.pack([height, timer.due_ms, timer.instance])).digest()
 
 
+def delivery_id(delivery: Delivery, height: int) -> bytes:
+    """32 bytes, unlike any transaction's or timer's id."""
+    return sha256(_DELIVERY_TAG + codec.pack([height, *delivery])).digest()
+
+
 _NAME = text(2 * NAME_LENGTH_MAX)
 _LINE = text(SOURCE_BYTES_MAX)
 _VALUES = sequence(VALUE_FIELD, EXPLAINED_MAX)
@@ -203,6 +224,7 @@ _RECEIPT = record(
     firings=sequence(DIGEST, FIRINGS_MAX),
     first_event=uint(),
     event_count=uint(),
+    delivery=optional(record(Delivery, instance=_NAME, emitter=_NAME, number=uint())),
 )
 _EVENT = record(
     Event,

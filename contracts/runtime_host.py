@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from consensus.codec import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
+from consensus.keys import verify_ed25519
 from consensus.transactions import INTEGER_MAX
 from contracts.encoding import (
     copy_value,
@@ -23,10 +25,10 @@ from contracts.encoding import (
 from contracts.errors import Revert
 from contracts.gas import EVENT_BYTE, SCAN_ITEM, STORED_BYTE, VALUE_BYTES, bytes_gas
 from contracts.layout import FACT, RAW, fact_key, field_key, table_of
-from contracts.program import TypeSpec
+from contracts.program import QuerySpec, TypeSpec
 from contracts.programs import LoadedContract
 from contracts.receipts import EXPLAINED_BYTES_MAX, EXPLAINED_MAX, Effect
-from contracts.values import Money, escrow_account
+from contracts.values import Call, Money, escrow_account
 
 if TYPE_CHECKING:
     from contracts.execution import Run
@@ -39,9 +41,12 @@ KEY_BYTES_MAX = 512
 """One table key, in canonical bytes."""
 EVENT_BYTES_MAX = 16 * 1024
 """One event, as `contracts.encoding.size_bytes` counts."""
+SHOWN_LENGTH_MAX = 512
+"""Characters of a question to another instance, as the record of a firing names it."""
 STORED_ITEM = 20
 """Gas for each element of a list or dict that comes from the state or goes into it."""
 
+_COPIED = (list, dict, tuple)
 _TEXT, _NUMBER, _ANY = TypeSpec("str"), TypeSpec("int"), TypeSpec("?")
 
 
@@ -116,11 +121,16 @@ class RuntimeHost:
     def table_delete(self, table: str, key: Any) -> None:
         self._context.overlay.put(self._row(table, key), None, RAW, table_of(self.instance, table))
 
-    def table_scan(self, table: str, after: Any, limit: int) -> Iterator[tuple[Any, Any]]:
+    def table_scan(self, table: str, after: Any, limit: int, first: Any = None) -> Iterator[tuple[Any, Any]]:
         prefix = table_of(self.instance, table)
-        start = None if after is None else self._row(table, after)
+        within = prefix if first is None else self._row(table, first)
+        start = None if within == prefix else within
+        if after is not None:
+            start = self._row(table, after)
         for row, data in self._context.overlay.scan(prefix, start, RAW):
             self.meter.spend(SCAN_ITEM + bytes_gas(len(row)))  # a deleted row costs its passing, too
+            if not row.startswith(within):
+                return
             if data is not None:
                 yield decode_key(row[len(prefix) :]), self._decode(data)
                 limit -= 1
@@ -165,11 +175,23 @@ class RuntimeHost:
         self.meter.spend(EVENT_BYTE * size)
         self._run.emit(self.instance, name, tuple((field, self._copy(value)) for field, value in fields))
 
-    def call(self, instance: str, action: str, arguments: Mapping[str, Any]) -> Any:
-        return self._run.call_from(self._escrow, instance, action, arguments)
+    def call(self, instance: str, action: str, arguments: Mapping[str, Any], interface: str = "") -> Any:
+        wanted = self._wanted(interface, action)
+        return self._run.call_from(self._escrow, instance, action, arguments, wanted)
 
-    def query(self, instance: str, query: str, arguments: Mapping[str, Any]) -> Any:
-        return self._run.query_from(instance, query, arguments)
+    def query(self, instance: str, query: str, arguments: Mapping[str, Any], interface: str = "") -> Any:
+        return self._run.query_from(instance, query, arguments, self._wanted(interface, query))
+
+    def perform(self, call: Call) -> None:
+        self._run.defer(self._escrow, call)
+
+    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        self.meter.spend(bytes_gas(len(message)))
+        lengths = (len(public_key), len(signature)) == (PUBLIC_KEY_BYTES, SIGNATURE_BYTES)
+        return lengths and verify_ed25519(public_key, message, signature)
+
+    def _wanted(self, interface: str, method: str) -> QuerySpec | None:
+        return self._contract.interfaces[interface].method(method) if interface else None
 
     # ---------------------------------------------------------------- what data costs
 
@@ -196,7 +218,7 @@ class RuntimeHost:
 
     def _copy(self, value: Any) -> Any:
         """Lists and dicts belong to whoever holds them, so they are never handed on as they are."""
-        if type(value) is not list and type(value) is not dict:
+        if type(value) not in _COPIED:
             return value
         self._charge(count_items(value), size_bytes(value))
         return copy_value(value)
@@ -251,11 +273,16 @@ class RuleHost(RuntimeHost):
     def supply(self, currency: str) -> int:
         return self._read(f"supply({currency})", _NUMBER, super().supply(currency))
 
-    def query(self, instance: str, query: str, arguments: Mapping[str, Any]) -> Any:
-        return self._read(f"{instance}.{query}", _ANY, super().query(instance, query, arguments))
+    def query(self, instance: str, query: str, arguments: Mapping[str, Any], interface: str = "") -> Any:
+        answer = super().query(instance, query, arguments, interface)
+        wanted = self._wanted(interface, query)
+        shown = ", ".join(f"{name}={value!a}" for name, value in arguments.items())
+        return self._read(
+            f"{instance}.{query}({shown})"[:SHOWN_LENGTH_MAX], wanted.returns if wanted else _ANY, answer
+        )
 
-    def table_scan(self, table: str, after: Any, limit: int) -> Iterator[tuple[Any, Any]]:
-        for key, value in super().table_scan(table, after, limit):
+    def table_scan(self, table: str, after: Any, limit: int, first: Any = None) -> Iterator[tuple[Any, Any]]:
+        for key, value in super().table_scan(table, after, limit, first):
             yield key, self._read_entry(table, key, value)
 
     def set_phase(self, phase: str) -> None:
@@ -290,10 +317,18 @@ class RuleHost(RuntimeHost):
         super().emit(name, fields)
         self._note("emit", name)
 
-    def call(self, instance: str, action: str, arguments: Mapping[str, Any]) -> Any:
-        result = super().call(instance, action, arguments)
+    def call(self, instance: str, action: str, arguments: Mapping[str, Any], interface: str = "") -> Any:
+        result = super().call(instance, action, arguments, interface)
         self._note("call", instance, action, dict(arguments))
         return result
+
+    def perform(self, call: Call) -> None:
+        super().perform(call)
+        self._note("perform", call)
+
+    def note_read(self, name: str, spec: TypeSpec, value: Any) -> None:
+        """Note a value that the rule was given."""
+        self._read(name, spec, value)
 
     def _read_entry(self, table: str, key: Any, value: T) -> T:
         return self._read(f"{table}[{key!a}]", self._contract.fields[table].type.items[-1], value)
@@ -325,4 +360,18 @@ class QueryHost(RuntimeHost):
         raise Revert("readonly", "a query can not change anything")
 
     set_phase = store = table_set = table_delete = _refuse  # type: ignore[assignment]
-    take = pay = mint = burn = move = emit = call = _refuse  # type: ignore[assignment]
+    take = pay = mint = burn = move = emit = call = perform = _refuse  # type: ignore[assignment]
+
+
+class WhyHost(QueryHost, RuleHost):
+    """Serves who looks at a rule: what is read is noted, and nothing changed, by others neither."""
+
+    __slots__ = ()
+
+    def query(self, instance: str, query: str, arguments: Mapping[str, Any], interface: str = "") -> Any:
+        """A question that fails leaves nobody at work: the next part is looked at all the same."""
+        depth = len(self._run.running)
+        try:
+            return super().query(instance, query, arguments, interface)
+        finally:
+            del self._run.running[depth:]

@@ -9,12 +9,10 @@ it, the timer is disarmed, and the next action or fact on the instance arms it a
 from __future__ import annotations
 
 from contracts.context import Context
-from contracts.errors import Revert
 from contracts.execution import Run
-from contracts.gas import EVENT_BYTE
 from contracts.layout import DUE, VALUE, due_of
-from contracts.program import RuleSpec
-from contracts.receipts import FIRINGS_MAX, Firing, Read, Timer
+from contracts.listening import has_news
+from contracts.receipts import Timer
 from contracts.runtime_host import RuleHost
 
 TIMER_REST_MS = 1_000
@@ -34,7 +32,9 @@ def due_timers(context: Context, limit: int) -> list[Timer]:
 
 
 def next_wakeup_ms(context: Context) -> int | None:
-    """When the earliest timer is due, which may be in the past; None where there is none."""
+    """When the earliest timer is due or an event to be told, which may be in the past; None where none is."""
+    if has_news(context):
+        return context.time_ms
     rows = context.overlay.scan(DUE, None, VALUE)
     return next((due_of(key)[1] for key, armed in rows if armed), None)
 
@@ -44,10 +44,12 @@ def settle(run: Run, *, rest_ms: int = 1) -> None:
 
     No timer is set earlier than `rest_ms` from now.
     """
-    while run.touched:
+    while run.perform_deferred() or run.touched:
         touched, run.touched = run.touched, {}
         for instance in touched:
             _settle_instance(run, instance, rest_ms)
+            while run.perform_deferred():
+                pass
 
 
 def _settle_instance(run: Run, name: str, rest_ms: int) -> None:
@@ -68,29 +70,11 @@ def _settle_instance(run: Run, name: str, rest_ms: int) -> None:
             branch = contract.program.run_rule(rule.name, host)
             run.leave()
             if branch is not None:
-                _record(run, host, rule, branch)
+                tried = rule.branches[: branch + 1]
+                held = tuple((each.condition, place == branch) for place, each in enumerate(tried))
+                run.fired(host, rule.name, branch, held)
                 fired = True
                 break
             if host.wake_ms is not None and (wake_ms is None or host.wake_ms < wake_ms):
                 wake_ms = host.wake_ms
     context.arm(name, None if wake_ms is None else max(wake_ms, context.time_ms + rest_ms))
-
-
-def _record(run: Run, host: RuleHost, rule: RuleSpec, branch: int) -> None:
-    if len(run.firings) == FIRINGS_MAX:
-        raise Revert(
-            "rules", f"more than {FIRINGS_MAX} rules fired, the last was {rule.name} of {host.instance}"
-        )
-    tried = rule.branches[: branch + 1]
-    firing = Firing(
-        instance=host.instance,
-        rule=rule.name,
-        branch=branch,
-        conditions=tuple((each.condition, place == branch) for place, each in enumerate(tried)),
-        reads=tuple(Read(name, str(spec), value) for name, (spec, value) in host.reads.items()),
-        effects=tuple(host.effects),
-        height=host.height,
-        time_ms=host.now_ms,
-    ).encode()
-    run.meter.spend(EVENT_BYTE * len(firing))
-    run.firings.append(firing)

@@ -1,7 +1,8 @@
 """The values a contract computes with, beside Python's own int, bool, str, bytes, list and dict.
 
-Time and Span are integers of milliseconds; Percent is an integer of millionths of a whole
-(1 % = 10,000); Party, Oracle and Instance are names. Only Money needs a shape of its own.
+Time and Span are integers of milliseconds; Percent is an integer of millionths of a whole (1 % = 10,000),
+Decimal one of billionths; a record is a tuple of its fields; Party, Oracle and Instance are names. Only Money
+and Call need a shape of their own.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 PERCENT_ONE = 1_000_000
 """A whole, in the unit of Percent."""
+DECIMAL_ONE = 1_000_000_000
+"""One, in the unit of Decimal, which has nine decimals."""
+FLOOR, CEILING, HALF_UP, HALF_EVEN = range(4)
+"""Ways of rounding: down, up, to the nearest with halves away from 0, or with halves to the even one."""
 
 
 class Money(NamedTuple):
@@ -33,6 +38,14 @@ class Money(NamedTuple):
 
     amount: int
     currency: str
+
+
+class Call(NamedTuple):
+    """A call that is kept and made later: an action of an instance, and its arguments as canonical JSON."""
+
+    contract: str
+    action: str
+    arguments: str
 
 
 def escrow_account(instance: str) -> str:

@@ -131,7 +131,7 @@ class Executor:
             driver.executed(link.height, link.exec_hash, outcome.changed, outcome.next_wakeup_ms, following)
             executed, self.executed = self.executed, trio.Event()
             executed.set()
-            settled = tuple(receipt.id for receipt in outcome.receipts if receipt.timer is None)
+            settled = tuple(receipt.id for receipt in outcome.receipts if receipt.is_transaction)
             changes = concerns_members(outcome.writes)
             announce(ExecutedBlock(link.height, block.block.header.time_ms, block.batches, settled, changes))
 
@@ -206,7 +206,7 @@ def _places(
     outcome: Outcome, batches: Sequence[tuple[Digest, Batch, Sequence[Transaction]]]
 ) -> Iterator[tuple[Transaction, Place]]:
     """Pair receipts with envelopes: both are in order, and a repeat of what was executed has no receipt."""
-    receipts = [(index, receipt) for index, receipt in enumerate(outcome.receipts) if receipt.timer is None]
+    receipts = [(index, receipt) for index, receipt in enumerate(outcome.receipts) if receipt.is_transaction]
     at = 0
     for digest, _, transactions in batches:
         for position, transaction in enumerate(transactions):

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
+
 from contracts.language import syntax
 from contracts.language.problems import Problems
-from contracts.language.types import KEYS, NONE, SCALARS, UNKNOWN, dict_of, is_container, is_scalar, list_of
+from contracts.language.types import (
+    KEYS,
+    NONE,
+    SCALARS,
+    UNKNOWN,
+    dict_of,
+    instance_of,
+    is_container,
+    is_optional,
+    is_record,
+    is_scalar,
+    list_of,
+    optional_of,
+)
 from contracts.program import TypeSpec
 
 _KEY_NAMES = "int, str, bytes, Party, Oracle or Instance"
 
 
 class Annotations:
-    """Reads types and tells what is wrong with them."""
+    """Reads types, with the records and interfaces of the source, and tells what is wrong with them."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(
+        self, problems: Problems, records: Mapping[str, TypeSpec], interfaces: Container[str]
+    ) -> None:
         self._problems = problems
+        self._records = records
+        self._interfaces = interfaces
 
     def _refuse(self, node: syntax.Expression, text: str) -> TypeSpec:
         self._problems.add(node.place, text)
         return UNKNOWN
 
     def read(self, node: syntax.Expression) -> TypeSpec:
-        """The type of a value: a scalar, a list, a dict; text in quotes is not a type."""
+        """The type of a value: a scalar, a record, an interface, a list, a dict, or one of them or None."""
+        if isinstance(node, syntax.Maybe):
+            return self._optional(node)
+        if isinstance(node, syntax.Name) and node.name in self._records:
+            return self._records[node.name]
+        if isinstance(node, syntax.Name) and node.name in self._interfaces:
+            return instance_of(node.name)
         if isinstance(node, syntax.Name) and node.name in SCALARS:
             return SCALARS[node.name]
         if isinstance(node, syntax.Name) and node.name in ("list", "dict"):
@@ -37,10 +62,25 @@ class Annotations:
         return self._refuse(node, f"this is no type: write {', '.join(SCALARS)}, list[...] or dict[..., ...]")
 
     def scalar(self, node: syntax.Expression) -> TypeSpec:
+        """The type of one value that is not made of parts; it may be optional."""
         spec = self.read(node)
-        if is_container(spec):
-            return self._refuse(node, "a list or dict cannot stand here")
+        if is_container(spec) or is_record(spec.items[0] if is_optional(spec) else spec):
+            return self._refuse(node, "a list, dict or record cannot stand here")
         return spec
+
+    def field(self, node: syntax.Expression) -> TypeSpec:
+        """The type of a record's field: a scalar, which may be optional, or a list of scalars."""
+        spec = self.read(node)
+        inner = spec.items[0] if is_optional(spec) or spec.name == "list" else spec
+        if spec is UNKNOWN or is_scalar(inner):
+            return spec
+        return self._refuse(node, "a field is a scalar, `scalar | None`, or a list of scalars")
+
+    def _optional(self, node: syntax.Maybe) -> TypeSpec:
+        inner = self.read(node.inner)
+        if inner is UNKNOWN or is_scalar(inner) or is_record(inner):
+            return UNKNOWN if inner is UNKNOWN else optional_of(inner)
+        return self._refuse(node, "only a scalar or a record may be None: start a list or dict empty")
 
     def returned(self, node: syntax.Expression | None) -> TypeSpec:
         if node is None or (isinstance(node, syntax.Literal) and node.value is None):
@@ -54,6 +94,8 @@ class Annotations:
             return self._refuse(node, "say what the table holds, as in Table[Party, int]")
         key_node, value_node = index.items
         key, value = self._table_key(key_node), self.read(value_node)
+        if is_optional(value):
+            return self._refuse(value_node, "a table's entry is there or not: leave out `| None`")
         return UNKNOWN if UNKNOWN in (key, value) else TypeSpec("Table", (key, value))
 
     def _table_key(self, node: syntax.Expression) -> TypeSpec:
@@ -67,7 +109,7 @@ class Annotations:
 
     def _key(self, node: syntax.Expression) -> TypeSpec:
         spec = self.read(node)
-        if spec is not UNKNOWN and spec not in KEYS:
+        if spec is not UNKNOWN and spec not in KEYS and spec.name != "Instance":
             return self._refuse(node, f"a key is {_KEY_NAMES}")
         return spec
 
@@ -80,6 +122,9 @@ class Annotations:
         return UNKNOWN if UNKNOWN in (key, value) else dict_of(key, value)
 
     def _inner(self, node: syntax.Expression, spec: TypeSpec) -> TypeSpec:
-        if spec.name == "dict" or (spec.name == "list" and not is_scalar(spec.items[0])):
-            return self._refuse(node, "a list or dict holds scalars, or lists of scalars, and nothing deeper")
+        inner = spec.items[0] if spec.name == "list" else spec
+        if spec is not UNKNOWN and not is_scalar(inner) and not (is_record(spec) and inner is spec):
+            return self._refuse(
+                node, "a list or dict holds scalars, records or lists of scalars, and nothing deeper"
+            )
         return spec

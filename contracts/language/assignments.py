@@ -6,10 +6,10 @@ from contracts import gas
 from contracts.language import syntax, tree
 from contracts.language.calls import CallChecker
 from contracts.language.operations import operation
-from contracts.language.scope import wrong
+from contracts.language.scope import not_none, wrong
 from contracts.language.syntax import own_name
 from contracts.language.tree import WRITES
-from contracts.language.types import INT, NONE, UNKNOWN, fits, is_container
+from contracts.language.types import INT, NONE, UNKNOWN, fits, is_container, is_optional, is_scalar
 from contracts.program import FieldSpec, TypeSpec
 
 
@@ -48,8 +48,9 @@ class AssignmentChecker(CallChecker):
         return new
 
     def settled(self, value: tree.Value) -> tree.Value:
-        """A list or dict that leaves the method is bounded and copied: nobody changes it behind us."""
-        if not is_container(value.type):
+        """A list, dict or record that leaves the method is bounded and copied: nobody changes it later."""
+        inner = value.type.items[0] if is_optional(value.type) else value.type
+        if is_scalar(inner) or inner in (UNKNOWN, NONE):
             return value
         return self.apply(operation((value.type,), value.type, "settle(m, {0})"), value)
 
@@ -64,7 +65,13 @@ class AssignmentChecker(CallChecker):
         old = self.value(target) if node.sign != "=" else tree.Constant(spec, None)
         new = self._computed(node, old, value)
         self.bind(target, new.type if spec is UNKNOWN else spec)
+        self._note_none(target.name, spec, new)
         return tree.Set(target.name, new)
+
+    def _note_none(self, path: str, spec: TypeSpec, new: tree.Value) -> None:
+        """What may be None is known not to be, once something else is assigned."""
+        if is_optional(spec) and not is_optional(new.type) and new.type != NONE:
+            self.learn(frozenset({not_none(path)}))
 
     def bind(self, target: syntax.Name, spec: TypeSpec) -> None:
         """Let a variable have a value from here on."""
@@ -78,6 +85,7 @@ class AssignmentChecker(CallChecker):
             self.locals[name] = spec
         elif not fits(spec, known):
             self.refuse(target, f"`{name}` is {known} already, and cannot be {spec}")
+        self.forget(name)
         self.learn(frozenset({name}))
 
     # ------------------------------------------------------------ what the contract has
@@ -92,6 +100,8 @@ class AssignmentChecker(CallChecker):
             return self.refuse(node.target, f"set an entry: self.{name}[key] = ...")
         old = self.value(node.target) if node.sign != "=" else tree.Constant(field.type, None)
         new = self.settled(self._computed(node, old, value))
+        self.forget(f"self.{name}")
+        self._note_none(f"self.{name}", field.type, new)
         return self.apply(operation((field.type,), NONE, f"h.store({name!r}, {{0}})", gas.WRITE, WRITES), new)
 
     def _kind_of(self, name: str) -> str:

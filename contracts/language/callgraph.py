@@ -28,6 +28,10 @@ _REFUSED = {
         "rule",
         SIGNERS,
     ): "a rule fires by itself: nobody has signed, so there is no sender(), no take and no move",
+    (
+        "on",
+        SIGNERS,
+    ): "an event comes by itself: nobody has signed, so there is no sender(), no take and no move",
 }
 
 

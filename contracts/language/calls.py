@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from contracts import gas
 from contracts.language import syntax, tree
-from contracts.language.conditions import ConditionChecker
+from contracts.language.constants import WRITTEN, Constants
 from contracts.language.operations import (
     FUNCTION_NAMES,
     LEDGER,
@@ -16,10 +16,22 @@ from contracts.language.operations import (
     find_method,
     operation,
 )
+from contracts.language.records import RecordChecker
 from contracts.language.scope import wrong
 from contracts.language.syntax import called_name, own_name
 from contracts.language.tree import WRITES
-from contracts.language.types import BOOL, INT, NONE, STR, UNKNOWN
+from contracts.language.types import (
+    BOOL,
+    INSTANCE,
+    INT,
+    NONE,
+    STR,
+    UNKNOWN,
+    interface_of,
+    is_record,
+    is_scalar,
+    optional_of,
+)
 from contracts.language.vocabulary import WORDS
 from contracts.program import EventSpec, FieldSpec, TypeSpec
 
@@ -29,7 +41,7 @@ Iteration = tuple[tree.Value, tuple[TypeSpec, ...]]
 """What a `for` goes through, and the types of its variables."""
 
 
-class CallChecker(ConditionChecker):
+class CallChecker(RecordChecker):
     """Checks the calls in one method, and what its loops go through."""
 
     def call(self, node: syntax.Call) -> tree.Value:
@@ -73,10 +85,12 @@ class CallChecker(ConditionChecker):
             return self.logical(node)
         if name == "now" and self.in_rule_condition:
             return self.refuse(node, "in a condition compare now() directly, as in now() > self.deadline")
+        if name in WRITTEN and len(node.arguments) == 1 and _is_text(node.arguments[0]):
+            return tree.Constant(*Constants(self.problems, self.declared.constants).evaluate(node))
         if name in FUNCTION_NAMES:
             return self._find(node, name, self._arguments(node), find_function)
-        if name in self.declared.events:
-            return self.refuse(node, f"an event is made where it is emitted: emit({name}(...))")
+        if name == "replace" or self.declared.is_class(name):
+            return self.class_called(node, name)
         if name == "range":
             return self.refuse(node, "range(...) stands after `in` of a `for` only")
         if name in WORDS:
@@ -134,20 +148,35 @@ class CallChecker(ConditionChecker):
             return self.refuse(node, f"`{name}` takes ({wanted}), by position")
         types = tuple(parameter.type for parameter in method.parameters)
         values = tuple(map(self.fitting, node.arguments, types))
+        if method.kind == "private":
+            for field in self.declared.fields:
+                self.forget(f"self.{field}")
         self.calls.append((node.place, name, self.in_rule_condition))
         text = f"f_{name}(h, m{''.join(f', {{{index}}}' for index in range(len(values)))})"
         return self.apply(operation(types, method.returns, text, gas.CALL), *values)
 
     def _table_method(self, node: syntax.Call, name: str, table: FieldSpec) -> tree.Value:
         key_type, value_type = table.type.items
-        if name != "get" or len(node.arguments) != 2 or node.named:
-            advice = "get(key, default), and items(limit=...) after `in` of a `for`"
+        if name != "get" or len(node.arguments) not in (1, 2) or node.named:
+            advice = "get(key), get(key, default), and items(limit=...) after `in` of a `for`"
             return self.refuse(node, f"a table has {advice}")
+        if len(node.arguments) == 1:
+            if not is_scalar(value_type) and not is_record(value_type):
+                return self.refuse(node, "say what stands for no entry: get(key, [])")
+            key = self.key(node.arguments[0], key_type)
+            text = f"entry_if(h, {table.name!r}, {{0}})"
+            return self.read(optional_of(value_type), text, gas.READ, key)
         key, default = self.key(node.arguments[0], key_type), self.fitting(node.arguments[1], value_type)
         return self.read(value_type, f"entry_or(h, {table.name!r}, {{0}}, {{1}})", gas.READ, key, default)
 
     def _value_method(self, node: syntax.Call, function: syntax.Attribute) -> tree.Value:
         owner = self.value(function.owner)
+        interface = self.declared.interfaces.get(interface_of(owner.type) or "")
+        if interface is not None:
+            return self.other_method(node, owner, interface)
+        if owner.type == INSTANCE:
+            advice = "declare its interface: `class Shop(Interface):`, and `shop: Shop = term()`"
+            return self.refuse(node, f"what this instance offers is not known: {advice}")
         values = (owner, *self._arguments(node))
         if owner.type.name == "list" and function.name in ("append", "pop"):
             self.check_changeable(function.owner)
@@ -192,7 +221,9 @@ class CallChecker(ConditionChecker):
     def _items(self, node: syntax.Call, owner_node: syntax.Expression) -> Iteration:
         table = self.table(owner_node)
         if table:
-            return self._rows(node, table), table.type.items
+            key, value = table.type.items
+            within = any(name == "of" for name, _ in node.named) and key.name == "tuple"
+            return self._rows(node, table), (key.items[1] if within else key, value)
         owner = self.value(owner_node)
         if owner.type.name != "dict" or node.arguments or node.named:
             refused = self.refuse(node, "items() is for a dict, items(limit=...) for a table")
@@ -201,11 +232,24 @@ class CallChecker(ConditionChecker):
 
     def _rows(self, node: syntax.Call, table: FieldSpec) -> tree.Value:
         named = dict(node.named)
-        if node.arguments or "limit" not in named or named.keys() - {"limit", "after"}:
+        if node.arguments or "limit" not in named or named.keys() - {"limit", "after", "of"}:
             advice = f"self.{table.name}.items(limit=100), with after=key to go on behind a key"
             return self.refuse(node, f"say how many entries at most: {advice}")
+        key_type = table.type.items[0]
+        if "of" in named and key_type.name != "tuple":
+            return self.refuse(named["of"], "of=... is for tables that are keyed by a pair: its first part")
         limit = self.fitting(named["limit"], INT)
         after: tree.Value = tree.Constant(NONE, None)
+        if "of" not in named:
+            if "after" in named:
+                after = self.key(named["after"], key_type)
+            return self.read(table.type, f"rows(h, {table.name!r}, {{0}}, {{1}})", gas.SCAN, limit, after)
         if "after" in named:
-            after = self.key(named["after"], table.type.items[0])
-        return self.read(table.type, f"rows(h, {table.name!r}, {{0}}, {{1}})", gas.SCAN, limit, after)
+            after = self.fitting(named["after"], key_type.items[1])
+        first = self.fitting(named["of"], key_type.items[0])
+        text = f"rows_of(h, {table.name!r}, {{0}}, {{1}}, {{2}})"
+        return self.read(table.type, text, gas.SCAN, limit, after, first)
+
+
+def _is_text(node: syntax.Expression) -> bool:
+    return isinstance(node, syntax.Literal) and isinstance(node.value, str)

@@ -11,7 +11,7 @@ from contracts.language.module_reader import read_declarations
 from contracts.language.parser import parse
 from contracts.language.problems import Problems
 from contracts.language.statements import MethodChecker
-from contracts.program import Branch, RuleSpec
+from contracts.program import Branch, Part, RuleSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,22 @@ def check_source(source: str) -> Checked:
     return Checked(declared, tuple(methods), tuple(rules), specs, mints)
 
 
+def _part(node: syntax.Expression, text: str) -> Part:
+    if not isinstance(node, syntax.Logic):
+        return Part(text)
+    return Part(text, node.word, tuple(map(_part, node.operands, node.texts)))
+
+
 def _rule_spec(declared: Declarations, rule: tree.Rule) -> RuleSpec:
     signature = declared.methods[rule.name]
     node = next(part for part in signature.node.body if isinstance(part, syntax.If))
     branches = tuple(
-        Branch(test.text, tuple(step.text for step in test.body if step.text), test.condition.place.line)
+        Branch(
+            test.text,
+            tuple(step.text for step in test.body if step.text),
+            test.condition.place.line,
+            _part(test.condition, test.text),
+        )
         for test in node.tests
     )
     return RuleSpec(

@@ -11,20 +11,22 @@ from typing import Any
 from contracts.errors import Revert
 from contracts.gas import ENTRY
 from contracts.host import Host
-from contracts.language import runtime_containers, runtime_values
+from contracts.language import runtime_containers, runtime_decimals, runtime_values
 from contracts.program import (
     ActionSpec,
     BranchState,
     EventSpec,
     FactSpec,
     FieldSpec,
+    HandlerSpec,
+    InterfaceSpec,
     QuerySpec,
     RuleSpec,
     RuleState,
     TermSpec,
     Value,
 )
-from contracts.values import MS_MAX, Money
+from contracts.values import MS_MAX, Money, escrow_account
 
 FILE_NAME = "<contract>"
 """What the frames of generated code call their file."""
@@ -36,7 +38,7 @@ _FAULTS: dict[type[BaseException], tuple[str, str]] = {
 }
 _NAMES: dict[str, Any] = {
     name: helper
-    for module in (runtime_values, runtime_containers)
+    for module in (runtime_values, runtime_containers, runtime_decimals)
     for name, helper in vars(module).items()
     if getattr(helper, "__module__", "") == module.__name__
 } | {
@@ -44,6 +46,7 @@ _NAMES: dict[str, Any] = {
     "LOW": runtime_values.LOW,
     "MS_MAX": MS_MAX,
     "Money": Money,
+    "escrow_account": escrow_account,
     "abs": abs,
     "len": len,
     "max": max,
@@ -71,6 +74,8 @@ class CompiledContract:
     actions: tuple[ActionSpec, ...]
     rules: tuple[RuleSpec, ...]
     queries: tuple[QuerySpec, ...]
+    handlers: tuple[HandlerSpec, ...]
+    interfaces: tuple[InterfaceSpec, ...]
     events: tuple[EventSpec, ...]
     is_currency: bool
     code: CodeType = field(repr=False, compare=False)
@@ -82,11 +87,16 @@ class CompiledContract:
     def __post_init__(self) -> None:
         names = dict(_NAMES)
         exec(self.code, names)  # noqa: S102 - our own generated text, no token of it is the author's
-        self._functions.update((name, item) for name, item in names.items() if name[:2] in ("f_", "c_", "b_"))
+        self._functions.update(
+            (name, item) for name, item in names.items() if name[:2] in ("f_", "c_", "b_", "p_")
+        )
         self._rules.update((rule.name, rule) for rule in self.rules)
 
     def run_action(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
         return self._enter(f"f_{name}", host, arguments)
+
+    def run_handler(self, name: str, host: Host, arguments: Sequence[Value]) -> None:
+        self._enter(f"f_{name}", host, arguments)
 
     def run_query(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
         return self._enter(f"f_{name}", host, arguments)
@@ -113,14 +123,30 @@ class CompiledContract:
                 if holds[index]:
                     break
         states = tuple(
-            BranchState(branch.condition, held) for branch, held in zip(rule.branches, holds, strict=True)
+            BranchState(
+                branch.condition,
+                held,
+                self._leaves(name, index, host) if branch.part.word or held is None else (held,),
+            )
+            for index, (branch, held) in enumerate(zip(rule.branches, holds, strict=True))
         )
         return RuleState(name, in_phase, states, min(wakes, default=None))
+
+    def _leaves(self, name: str, index: int, host: Host) -> tuple[bool | None, ...]:
+        """What each part of a condition comes to by itself; None where it asks for what is not there."""
+        found: list[bool | None] = []
+        count = len(self._rules[name].branches[index].part.leaves())
+        for place in range(count):
+            function = f"p_{name}_{index}_{place}" if count > 1 else f"c_{name}_{index}"
+            found.append(None)
+            with suppress(Revert):
+                found[-1] = self._call(function, host, _no_wake)
+        return tuple(found)
 
     def _enter(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
         host.meter.spend(ENTRY)
         own = (
-            runtime_containers.settle(host.meter, value) if type(value) in (list, dict) else value
+            runtime_containers.settle(host.meter, value) if type(value) in (list, dict, tuple) else value
             for value in arguments
         )
         return self._call(name, host, *own)
@@ -133,6 +159,10 @@ class CompiledContract:
                 raise
             code, text = _FAULTS[type(error)]
             raise Revert(code, text) from None
+
+
+def _no_wake(_: int) -> None:
+    """Who looks is not woken."""
 
 
 def _raised_by_contract(error: BaseException) -> bool:

@@ -8,9 +8,19 @@ from contracts import gas
 from contracts.language import syntax, tree
 from contracts.language.expressions import ExpressionChecker
 from contracts.language.operations import comparison_price, find_comparison, is_chainable, operation
-from contracts.language.scope import NOTHING, Knowledge, known_fact, wrong
+from contracts.language.scope import NOTHING, Knowledge, known_fact, not_none, path_of, wrong
 from contracts.language.syntax import called_name, own_name
-from contracts.language.types import BOOL, NEVER_FALSE, TIME, UNKNOWN, fits, is_container, is_scalar
+from contracts.language.types import (
+    BOOL,
+    CALL,
+    NEVER_FALSE,
+    TIME,
+    UNKNOWN,
+    fits,
+    is_container,
+    is_optional,
+    is_scalar,
+)
 from contracts.program import TypeSpec
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -18,11 +28,13 @@ _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Condition(NamedTuple):
-    """A bool, and which facts are reported when it holds, and when it does not."""
+    """A bool, and what is reported or not None when it holds, and when it does not."""
 
     value: tree.Value
     when_true: Knowledge = NOTHING
     when_false: Knowledge = NOTHING
+    leaves: tuple[tree.Value, ...] = ()
+    """Of a condition with `and` or `or`: what they join, those within them in their place."""
 
 
 class ConditionChecker(ExpressionChecker):
@@ -45,6 +57,8 @@ class ConditionChecker(ExpressionChecker):
         self.learn(test.when_false)
         otherwise = self.value(node.otherwise, wanted)
         self.known = before
+        if is_optional(wanted) and fits(value.type, wanted) and fits(otherwise.type, wanted):
+            return tree.Choose(wanted, test.value, value, otherwise)
         if not fits(otherwise.type, value.type):
             return self.refuse(node, f"the two values differ: {value.type} and {otherwise.type}")
         return tree.Choose(value.type, test.value, value, otherwise)
@@ -57,6 +71,8 @@ class ConditionChecker(ExpressionChecker):
             return Condition(negated, inner.when_false, inner.when_true)
         if isinstance(node, syntax.Logic):
             return self._logic(node, rising)
+        if isinstance(node, syntax.IsNone):
+            return self._is_none(node)
         if isinstance(node, syntax.Compare):
             return Condition(self._compare(node, rising))
         if isinstance(node, syntax.Call) and called_name(node) == "reported":
@@ -72,6 +88,7 @@ class ConditionChecker(ExpressionChecker):
         before = self.known
         values: list[tree.Value] = []
         gathered: Knowledge = NOTHING  # what all operands so far teach when the next one is looked at
+        leaves: tuple[tree.Value, ...] = ()
         leaving: list[Knowledge] = []  # what is known where an operand decides alone
         for operand in node.operands:
             part = self.condition(operand, rising)
@@ -82,12 +99,29 @@ class ConditionChecker(ExpressionChecker):
             gathered |= on
             self.learn(on)
             values.append(part.value)
+            leaves += part.leaves if isinstance(operand, syntax.Logic) else (part.value,)
         self.known = before
         value = tree.Logic(BOOL, node.word, tuple(values))
         shared = leaving[0].intersection(*leaving[1:])
         if node.word == "and":
-            return Condition(value, gathered, shared)
-        return Condition(value, shared, gathered)
+            return Condition(value, gathered, shared, leaves)
+        return Condition(value, shared, gathered, leaves)
+
+    def _is_none(self, node: syntax.IsNone) -> Condition:
+        path = path_of(node.operand)
+        before = self.known
+        if path is not None:
+            self.forget(path)
+        value = self.value(node.operand)
+        self.known = before
+        if not is_optional(value.type):
+            if value.type is UNKNOWN:
+                return Condition(wrong())
+            return Condition(self.refuse(node, f"this is {value.type}, which is never None"))
+        test = "is not None" if node.negative else "is None"
+        found = self.apply(operation((value.type,), BOOL, f"({{0}} {test})", 1), value)
+        known = NOTHING if path is None else frozenset({not_none(path)})
+        return Condition(found, known, NOTHING) if node.negative else Condition(found, NOTHING, known)
 
     # ------------------------------------------------------------ facts
 
@@ -151,7 +185,8 @@ class ConditionChecker(ExpressionChecker):
         found = find_comparison(sign, left.type, right.type)
         if found:
             return self.apply(found, left, right)
-        return self.refuse(left_node, f"`{sign}` of {left.type} and {right.type} is not available")
+        advice = "; ask `is not None` first" if is_optional(left.type) or is_optional(right.type) else ""
+        return self.refuse(left_node, f"`{sign}` of {left.type} and {right.type} is not available{advice}")
 
     def check_phase_name(self, node: syntax.Expression) -> None:
         """A phase as written must be one of the contract's."""
@@ -184,7 +219,7 @@ class ConditionChecker(ExpressionChecker):
         spec = container.type
         if spec is UNKNOWN:
             return wrong()
-        if not is_container(spec) or not is_scalar(spec.items[0]):
+        if not is_container(spec) or not is_scalar(spec.items[0]) or spec.items[0] == CALL:
             return self.refuse(owner, f"`in` looks into tables, dicts and lists of scalars, not into {spec}")
         value = self.fitting(item, spec.items[0])
         text = "{0} in {1}" if spec.name == "dict" else "contains(m, {0}, {1})"

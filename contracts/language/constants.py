@@ -5,12 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from contracts.calendar import parse_time
 from contracts.language import syntax
 from contracts.language.operations import find_binary, find_negative
 from contracts.language.problems import Problems
-from contracts.language.types import BOOL, BYTES, INT, MONEY, PERCENT, SPAN, STR, UNKNOWN, fits, is_container
+from contracts.language.types import (
+    BOOL,
+    BYTES,
+    DECIMAL,
+    INT,
+    MONEY,
+    PERCENT,
+    SPAN,
+    STR,
+    TIME,
+    UNKNOWN,
+    fits,
+    is_container,
+    is_optional,
+    is_record,
+)
 from contracts.program import TypeSpec, Value
-from contracts.values import INT_MAX, MS_MAX, PERCENT_ONE, Money
+from contracts.values import DECIMAL_ONE, INT_MAX, MS_MAX, PERCENT_ONE, Money
 
 Known = tuple[TypeSpec, Value]
 """A constant: its type and value."""
@@ -24,6 +40,7 @@ _COMPUTE: dict[str, Callable[[int, int], int]] = {
 }
 _LITERAL_TYPES = {bool: BOOL, int: INT, str: STR, bytes: BYTES}
 _PERCENT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,4}))?\Z")
+_DECIMAL = re.compile(r"(-?)([0-9]{1,60})(?:\.([0-9]{1,9}))?\Z")
 _CURRENCY = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*\Z")
 _CURRENCY_LENGTH_MAX = 64
 
@@ -34,6 +51,23 @@ def parse_percent(text: str) -> int | None:
     if match is None:
         return None
     return int(match[1]) * (PERCENT_ONE // 100) + int((match[2] or "").ljust(4, "0"))
+
+
+def parse_decimal(text: str) -> int | None:
+    """Billionths from text such as "-1.25", with at most 9 decimals; else None."""
+    match = _DECIMAL.match(text)
+    if match is None:
+        return None
+    value = int(match[2]) * DECIMAL_ONE + int((match[3] or "").ljust(9, "0"))
+    return -value if match[1] else value
+
+
+WRITTEN: dict[str, tuple[TypeSpec, Callable[[str], int | None], str]] = {
+    "Decimal": (DECIMAL, parse_decimal, 'Decimal("1.25"), with at most 9 decimals'),
+    "Percent": (PERCENT, parse_percent, '"1" or "0.5", with at most 4 decimals'),
+    "Time": (TIME, parse_time, 'Time("2026-05-31") or Time("2026-05-31T12:00:00Z")'),
+}
+"""What is written as text: its type, how it is read, and an example."""
 
 
 class Constants:
@@ -51,6 +85,11 @@ class Constants:
         """The constant, which must be of the wanted type."""
         if is_container(wanted):
             return self._empty(node, wanted)
+        if is_optional(wanted) and isinstance(node, syntax.Literal) and node.value is None:
+            return None
+        if is_record(wanted):
+            advice = f"make it `{wanted} | None` and start with None"
+            return self._refuse(node, f"a record is made in a method: {advice}")[1]
         spec, value = self.evaluate(node)
         if not fits(spec, wanted):
             self._refuse(node, f"this is {spec}, but {wanted} is needed")
@@ -87,22 +126,30 @@ class Constants:
         return operation.result, value
 
     def _made(self, node: syntax.Call, name: str) -> Known:
-        if not node.named and name == "Percent" and len(node.arguments) == 1:
-            return self.percent(node.arguments[0])
+        if not node.named and name in WRITTEN and len(node.arguments) == 1:
+            return self._written(node.arguments[0], name)
         if not node.named and name == "Money" and len(node.arguments) == 2:
             (amount_type, amount), (_, currency) = map(self.evaluate, node.arguments)
             if amount_type == INT and type(currency) is str and _is_currency(currency):
                 return MONEY, Money(amount, currency)
             return self._refuse(node, 'write Money(minor units, "currency"), as in Money(2500, "euro")')
-        return self._refuse(node, 'a constant is made by Percent("1.5") or Money(2500, "euro") only')
+        return self._refuse(
+            node,
+            'a constant is made by Money(5, "euro"), Percent("1.5"), Decimal("0.25") or Time("2026-05-31")',
+        )
+
+    def _written(self, node: syntax.Expression, name: str) -> Known:
+        """A Decimal, Percent or Time, written as text."""
+        spec, parse, example = WRITTEN[name]
+        if isinstance(node, syntax.Literal) and isinstance(node.value, str):
+            value = parse(node.value)
+            if value is not None:
+                return spec, value
+        return self._refuse(node, f"write a {name} as text, as in {example}")
 
     def percent(self, node: syntax.Expression) -> Known:
         """A percentage that is written as text."""
-        if isinstance(node, syntax.Literal) and isinstance(node.value, str):
-            millionths = parse_percent(node.value)
-            if millionths is not None:
-                return PERCENT, millionths
-        return self._refuse(node, 'write a percentage as text with at most 4 decimals, as in "1" or "0.5"')
+        return self._written(node, "Percent")
 
     def _empty(self, node: syntax.Expression, wanted: TypeSpec) -> Value:
         if wanted.name == "list" and isinstance(node, syntax.ListDisplay) and not node.items:

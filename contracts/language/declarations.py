@@ -13,6 +13,8 @@ from contracts.program import (
     EventSpec,
     FactSpec,
     FieldSpec,
+    HandlerSpec,
+    InterfaceSpec,
     ParameterSpec,
     QuerySpec,
     TermSpec,
@@ -25,7 +27,10 @@ NO_PHASES = ("active",)
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A method as others see it; `kind` is action, query, rule or private."""
+    """A method as others see it; `kind` is action, query, rule, on or private.
+
+    `on` is the term and the event that it waits for, where there is one.
+    """
 
     name: str
     kind: str
@@ -34,6 +39,7 @@ class Signature:
     by: tuple[str, ...]
     phases: tuple[str, ...]
     node: syntax.Function
+    on: tuple[str, str] = ("", "")
 
 
 @dataclass(slots=True)
@@ -46,6 +52,8 @@ class Declarations:
     has_phases: bool = False
     constants: dict[str, Known] = field(default_factory=dict)
     events: dict[str, EventSpec] = field(default_factory=dict)
+    records: dict[str, TypeSpec] = field(default_factory=dict)
+    interfaces: dict[str, InterfaceSpec] = field(default_factory=dict)
     terms: dict[str, TermSpec] = field(default_factory=dict)
     fields: dict[str, FieldSpec] = field(default_factory=dict)
     facts: dict[str, FactSpec] = field(default_factory=dict)
@@ -63,12 +71,22 @@ class Declarations:
             for m in self.of_kind("query")
         )
 
+    def handler_specs(self) -> tuple[HandlerSpec, ...]:
+        return tuple(
+            HandlerSpec(m.name, *m.on, m.phases, m.parameters, first_line(m.node), m.node.place.line)
+            for m in self.of_kind("on")
+        )
+
     def of_kind(self, kind: str) -> tuple[Signature, ...]:
         return tuple(method for method in self.methods.values() if method.kind == kind)
 
     def has_meaning(self, name: str) -> bool:
         """True for a bare name that no variable, parameter or class can have."""
-        return name in WORDS or name == "self" or name in self.constants or name in self.events
+        return name in WORDS or name == "self" or self.is_class(name) or name in self.constants
+
+    def is_class(self, name: str) -> bool:
+        """True for an event, a record or an interface."""
+        return name in self.events or name in self.records or name in self.interfaces
 
     def member(self, name: str) -> str | None:
         """What `self.name` is, in words; None when it is nothing yet."""

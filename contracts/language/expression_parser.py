@@ -63,6 +63,8 @@ class ExpressionParser:
             found = f"the {token.kind}"
         else:
             found = f"`{token.text[:20]}`"
+        if token.text == "|":
+            return refuse(token.place, "`|` stands in `type | None` only: for a condition write `or`")
         return refuse(token.place, f"found {found} where {wanted} was expected")
 
     def text_since(self, first: int) -> str:
@@ -93,6 +95,14 @@ class ExpressionParser:
                 break
         return tuple(items)
 
+    def annotation(self) -> syntax.Expression:
+        """A type, which may end with `| None`."""
+        inner = self.expression()
+        if not self.accept("|"):
+            return inner
+        self.expect("None")
+        return syntax.Maybe(inner.place, inner.depth, inner)
+
     # ------------------------------------------------------------ expressions
 
     def expression(self) -> syntax.Expression:
@@ -112,13 +122,18 @@ class ExpressionParser:
         return self._logic("or", lambda: self._logic("and", self._not))
 
     def _logic(self, word: str, operand: Callable[[], syntax.Expression]) -> syntax.Expression:
+        first = self.index
         operands = [operand()]
+        texts = [self.text_since(first)]
         place = self.token.place
         while self.accept(word):
+            first = self.index
             operands.append(operand())
+            texts.append(self.text_since(first))
         if len(operands) == 1:
             return operands[0]
-        return syntax.Logic(operands[0].place, _depth(place, *operands), word, tuple(operands))
+        depth = _depth(place, *operands)
+        return syntax.Logic(operands[0].place, depth, word, tuple(operands), tuple(texts))
 
     def _not(self) -> syntax.Expression:
         places = []
@@ -132,6 +147,11 @@ class ExpressionParser:
     def _comparison(self) -> syntax.Expression:
         first = self._binary(1)
         place = self.token.place
+        if self.accept("is"):
+            negative = self.accept("not")
+            if not self.accept("None"):
+                raise refuse(place, "`is` stands in `is None` and `is not None`: compare with == or !=")
+            return syntax.IsNone(first.place, _depth(place, first), first, negative)
         rest: list[tuple[str, syntax.Expression]] = []
         while (sign := self._comparison_sign()) is not None:
             if len(rest) == _COMPARISONS_MAX:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from contracts import gas
 from contracts.language import syntax, tree
 from contracts.language.operations import ATTRIBUTES, find_binary, find_negative, operation
-from contracts.language.scope import Scope, known_fact, slots, wrong
+from contracts.language.scope import Scope, known_fact, not_none, path_of, slots, wrong
 from contracts.language.syntax import own_name
 from contracts.language.types import (
     BOOL,
@@ -19,6 +19,8 @@ from contracts.language.types import (
     UNKNOWN,
     dict_of,
     fits,
+    is_optional,
+    is_record,
     is_scalar,
     list_of,
 )
@@ -46,11 +48,11 @@ class ExpressionChecker(Scope, ABC):
         """The value of an expression; `wanted` gives an empty list or dict its type."""
         match node:
             case syntax.Literal():
-                return self._literal(node)
+                return self._literal(node, wanted)
             case syntax.Name():
-                return self._name(node)
+                return self._if_not_none(node, self._name(node))
             case syntax.Attribute():
-                return self._attribute(node)
+                return self._if_not_none(node, self._attribute(node))
             case syntax.Subscript() | syntax.Slice():
                 return self._part(node)
             case syntax.Call():
@@ -74,9 +76,19 @@ class ExpressionChecker(Scope, ABC):
             self.refuse(node, f"this is {value.type}, but {wanted} is needed")
         return value
 
-    def _literal(self, node: syntax.Literal) -> tree.Value:
+    def _if_not_none(self, node: syntax.Expression, value: tree.Value) -> tree.Value:
+        """A value that may be None, as what it is where it is known not to be."""
+        if not is_optional(value.type) or not self.knows(not_none(path_of(node) or "")):
+            return value
+        inner = value.type.items[0]
+        return self.apply(operation((value.type,), inner, "some({0})", 2), value)
+
+    def _literal(self, node: syntax.Literal, wanted: TypeSpec) -> tree.Value:
+        if node.value is None and is_optional(wanted):
+            return tree.Constant(wanted, None)
         if node.value is None:
-            return self.refuse(node, "None is no value here: ask reported(self.fact), or `key in self.table`")
+            advice = "ask `is None`, reported(self.fact), or `key in self.table`"
+            return self.refuse(node, f"None stands only where the type is `... | None`: {advice}")
         return tree.Constant(_LITERAL_TYPES[type(node.value)], node.value)
 
     def _name(self, node: syntax.Name) -> tree.Value:
@@ -100,6 +112,11 @@ class ExpressionChecker(Scope, ABC):
         found = ATTRIBUTES.get((owner.type, node.name))
         if found:
             return self.apply(found, owner)
+        if node.name in owner.type.fields:
+            place = owner.type.fields.index(node.name)
+            return self.apply(operation((owner.type,), owner.type.items[place], f"{{0}}[{place}]", 1), owner)
+        if is_optional(owner.type):
+            return self.refuse(node, f"this may be None: ask `is not None` before you read .{node.name}")
         return wrong() if owner.type is UNKNOWN else self.refuse(node, f"{owner.type} has no `{node.name}`")
 
     def _member(self, node: syntax.Attribute, name: str) -> tree.Value:
@@ -123,7 +140,7 @@ class ExpressionChecker(Scope, ABC):
 
     def fact(self, name: str) -> tree.Value:
         """A fact that is reported."""
-        return self.read(self.declared.facts[name].type, f"h.fact({name!r})", gas.READ)
+        return self.read(self.declared.facts[name].type, f"some(h.fact({name!r}))", gas.READ)
 
     # ------------------------------------------------------------ arithmetic
 
@@ -161,7 +178,7 @@ class ExpressionChecker(Scope, ABC):
         elif item is UNKNOWN:
             return self.refuse(node, "say what the list holds: `name: list[int] = []`")
         if not _may_be_inside(item):
-            return self.refuse(node, "a list holds scalars, or lists of scalars, and nothing deeper")
+            return self.refuse(node, "a list holds scalars, records or lists of scalars, and nothing deeper")
         text = f"make_list(m, [{slots(len(values))}])"
         made = operation((item,) * len(values), list_of(item), text, gas.DISPLAY + gas.ITEM * len(values))
         return self.apply(made, *values)
@@ -174,7 +191,7 @@ class ExpressionChecker(Scope, ABC):
             key, item = (keys[0].type, values[0].type) if key is UNKNOWN else (key, item)
         elif key is UNKNOWN:
             return self.refuse(node, "say what the dict holds: `name: dict[str, int] = {}`")
-        if (key is not UNKNOWN and key not in KEYS) or not _may_be_inside(item):
+        if (key is not UNKNOWN and key not in KEYS and key.name != "Instance") or not _may_be_inside(item):
             return self.refuse(
                 node, "a dict has int, str, bytes or names as keys, and scalars or lists as values"
             )
@@ -249,5 +266,10 @@ class ExpressionChecker(Scope, ABC):
 
 
 def _may_be_inside(spec: TypeSpec) -> bool:
-    """True for what a list or dict may hold: scalars, and lists of scalars."""
-    return spec is UNKNOWN or is_scalar(spec) or (spec.name == "list" and is_scalar(spec.items[0]))
+    """True for what a list or dict may hold: scalars, records, and lists of scalars."""
+    return (
+        spec is UNKNOWN
+        or is_scalar(spec)
+        or is_record(spec)
+        or (spec.name == "list" and is_scalar(spec.items[0]))
+    )

@@ -1,9 +1,10 @@
 """The checked tree to Python text of ours, with gas charged on entry to every straight-line block.
 
-The text has one function for each method, one for each condition of a rule and one for what follows from
-it. `h` is the host and `m` its meter; what an author named x is `v_x`, a method f is `f_f`; numbered
-variables `t_1` are the checker's; everything else is from the two `runtime_` modules. The price of a
-block is known here, so that charging it costs one subtraction and one comparison.
+The text has one function for each method, one for each condition of a rule, one for what follows from it, and
+one for each part of the condition, for who asks why. `h` is the host and `m` its meter; what an author named
+x is `v_x`, a method f is `f_f`; numbered variables `t_1` are the checker's; everything else is from the
+`runtime_` modules. The price of a block is known here, so that charging it costs one subtraction and one
+comparison.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ def generate(methods: Iterable[tree.Method], rules: Iterable[tree.Rule]) -> str:
     for method in methods:
         generator.function(f"f_{method.name}", [_local(name) for name in method.parameters], method.body)
     for rule in rules:
-        for index, (condition, body) in enumerate(rule.branches):
-            generator.function(f"c_{rule.name}_{index}", ["wake"], (tree.Give(condition),))
-            generator.function(f"b_{rule.name}_{index}", [], body)
+        for index, branch in enumerate(rule.branches):
+            generator.function(f"c_{rule.name}_{index}", ["wake"], (tree.Give(branch.condition),))
+            generator.function(f"b_{rule.name}_{index}", [], branch.body)
+            for place, leaf in enumerate(branch.leaves if len(branch.leaves) > 1 else ()):
+                generator.function(f"p_{rule.name}_{index}_{place}", ["wake"], (tree.Give(leaf),))
     return "\n".join(generator.lines) + "\n"
 
 

@@ -29,7 +29,7 @@ NEWLINE, INDENT, DEDENT, END = "end of line", "indentation", "end of block", "en
 # fmt: off
 KEYWORDS = frozenset({
     "False", "None", "True", "and", "break", "class", "continue", "def", "del", "elif", "else", "for", "from",
-    "if", "import", "in", "not", "or", "pass", "return", "while",
+    "if", "import", "in", "is", "not", "or", "pass", "return", "while",
 })
 # fmt: on
 _INSTEAD = {
@@ -41,7 +41,6 @@ _INSTEAD = {
     "except": "a failed `require` undoes everything, there is nothing to catch",
     "finally": "a failed `require` undoes everything, there is nothing to catch",
     "global": "use a stored variable: `count: int = 0` in the class, then `self.count`",
-    "is": "compare with == or !=; ask reported(self.fact) of a fact",
     "lambda": "write a method",
     "match": "write if and elif",
     "nonlocal": "use a stored variable: `count: int = 0` in the class, then `self.count`",
@@ -51,7 +50,7 @@ _INSTEAD = {
     "with": "there is nothing to open or close",
     "yield": "return a list",
 }
-_SIGNS = "->|\\*\\*=|//=|\\*\\*|//|==|!=|<=|>=|\\+=|-=|\\*=|%=|[-+*%<>=()\\[\\]{},:.@]"
+_SIGNS = "->|\\*\\*=|//=|\\*\\*|//|==|!=|<=|>=|\\+=|-=|\\*=|%=|[-+*%<>=()\\[\\]{},:.@|]"
 _REFUSED = {
     ":=": "assign on a line of its own",
     "/": "there are no fractions: write // (rounded down), or Percent.of(money)",
@@ -60,7 +59,6 @@ _REFUSED = {
     "\t": "indent with spaces",
     "\r": "end lines with a line feed only (Unix style)",
     "!": "write `not`",
-    "|": "write `or`",
     "&": "write `and`",
 }
 _TOKEN = re.compile(
@@ -71,7 +69,7 @@ _TOKEN = re.compile(
     | (?P<string>[A-Za-z]{{0,3}}(?!\"\"\")(?:"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'))
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<number>[0-9][0-9A-Za-z_.]*)
-    | (?P<refused>:=|[\\/;\t\r!|&](?![/=]))
+    | (?P<refused>:=|[\\/;\t\r!&](?![/=]))
     | (?P<sign>{_SIGNS})
     """,
     re.VERBOSE,

@@ -20,6 +20,8 @@ BRANCHES_MAX = 32
 """Branches of one `if`, `elif` and `else` included."""
 PARAMETERS_MAX = 16
 """Parameters of a method, fields of an event, names in `by`."""
+ORACLES_MAX = 64
+"""Accounts that report one fact together."""
 ARGUMENTS_MAX = 16
 """Arguments of one call."""
 DISPLAY_ITEMS_MAX = 256

@@ -6,11 +6,11 @@ import re
 
 from contracts.language import syntax
 from contracts.language.declarations import documentation, in_words
-from contracts.language.limits import DEFINITIONS_MAX
+from contracts.language.limits import DEFINITIONS_MAX, ORACLES_MAX
 from contracts.language.reader import Reader
 from contracts.language.syntax import called_name
-from contracts.language.types import PERCENT, SIGNERS, SPAN, TIME, UNKNOWN
-from contracts.program import FactSpec, FieldSpec, TermSpec
+from contracts.language.types import CALL, INT, MEDIANS, PERCENT, SIGNERS, SPAN, TIME, UNKNOWN
+from contracts.program import FactSpec, FieldSpec, TermSpec, TypeSpec
 
 _PHASE = re.compile(r"[a-z][a-z0-9 _-]{0,39}\Z")
 
@@ -94,18 +94,49 @@ class MemberReader(Reader):
 
     def _fact(self, name: str, annotation: syntax.Expression, node: syntax.Call) -> FactSpec:
         spec = self.annotations.scalar(annotation)
-        named = self.named_arguments(node, "fact", ("by", "max_age"))
+        named = self.named_arguments(node, "fact", ("by", "max_age", "quorum", "agree"))
         reporter = ""
         if "by" in named:
-            reporter = self.account_term(named["by"].place, self.text(named["by"]))
+            reporter = self.account_term(named["by"].place, self.text(named["by"]), reports=True)
         else:
             self.problems.add(node.place, 'say which term reports the fact, as in `fact(by="carrier")`')
+        if spec.name == "Optional" or spec == CALL:
+            self.problems.add(annotation.place, "a fact that is reported is a value: leave out `| None`")
+        quorum, agree = self._quorum(spec, reporter, named)
         max_age = named.get("max_age")
         if max_age is None:
-            return FactSpec(name, spec, reporter, None)
+            return FactSpec(name, spec, reporter, None, quorum, agree)
         age = self.constants.value_of(max_age, SPAN)
         if spec not in (TIME, UNKNOWN):
             self.problems.add(max_age.place, "only a fact that is a Time has an age")
         if type(age) is int and age <= 0:
             self.problems.add(max_age.place, "the age must be longer than nothing")
-        return FactSpec(name, spec, reporter, age)
+        return FactSpec(name, spec, reporter, age, quorum, agree)
+
+    def _quorum(
+        self, spec: TypeSpec, reporter: str, named: dict[str, syntax.Expression]
+    ) -> tuple[int | str | None, str]:
+        """How many of several must report, and whether they have to say the same."""
+        node, agree_node = named.get("quorum"), named.get("agree")
+        agree = self.text(agree_node) if agree_node else "equal"
+        if agree_node and agree not in ("equal", "median"):
+            self.problems.add(agree_node.place, '`agree` is "equal" or "median"')
+        if agree_node and agree == "median" and spec not in (*MEDIANS, UNKNOWN):
+            self.problems.add(agree_node.place, f"there is no middle one of {spec}: leave out `agree`")
+        if node is None:
+            if agree_node:
+                self.problems.add(agree_node.place, "say how many must report: quorum=3")
+            return None, agree
+        term = self.declared.terms.get(reporter)
+        if term is not None and term.type.name != "list":
+            self.problems.add(node.place, f"the term `{reporter}` is one account: make it list[Oracle]")
+        if isinstance(node, syntax.Literal) and isinstance(node.value, str):
+            counted = self.declared.terms.get(node.value)
+            if counted is None or counted.type != INT:
+                self.problems.add(node.place, f"`{node.value}` is no term of this contract that is an int")
+            return node.value, agree
+        number = self.constants.value_of(node, INT)
+        if type(number) is not int or not 1 <= number <= ORACLES_MAX:
+            self.problems.add(node.place, f"the quorum is a number from 1 to {ORACLES_MAX}, or an int term")
+            return None, agree
+        return number, agree

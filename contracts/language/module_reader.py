@@ -1,6 +1,8 @@
-"""Reads a module: imports, constants, events and the one class that is the contract."""
+"""Reads a module: imports, constants, events, records, interfaces and the one class that is the contract."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from contracts.language import syntax
 from contracts.language.constants import Known
@@ -12,7 +14,7 @@ from contracts.language.reader import Reader
 from contracts.language.signature_reader import SignatureReader
 from contracts.language.types import UNKNOWN
 from contracts.language.vocabulary import IMPORTABLE, MODULES, UNITS
-from contracts.program import EventSpec, ParameterSpec
+from contracts.program import EventSpec, InterfaceSpec, ParameterSpec, TypeSpec
 
 
 def read_declarations(module: syntax.Block, problems: Problems) -> Declarations:
@@ -24,6 +26,8 @@ def read_declarations(module: syntax.Block, problems: Problems) -> Declarations:
         problems.add(START, "there is no contract here: write `class Name(Contract):`")
     for extra in reader.contracts[1:]:
         problems.add(extra.place, "a source holds one contract: move this class to a source of its own")
+    for interface in reader.interfaces:
+        SignatureReader(problems, declared).read_interface(interface)
     for contract in reader.contracts[:1]:
         MemberReader(problems, declared).read(contract)
         SignatureReader(problems, declared).read(contract)
@@ -33,6 +37,7 @@ def read_declarations(module: syntax.Block, problems: Problems) -> Declarations:
 class _ModuleReader(Reader):
     def read(self, module: syntax.Block) -> None:
         self.contracts: list[syntax.Class] = []
+        self.interfaces: list[syntax.Class] = []
         if len(module) > DEFINITIONS_MAX:
             self.problems.add(module[-1].place, f"a module has at most {DEFINITIONS_MAX} definitions")
         for statement in module:
@@ -82,13 +87,29 @@ class _ModuleReader(Reader):
         if bases == ["Contract"]:
             self.contracts.append(statement)
         elif bases == ["Event"]:
-            self.declared.events[statement.name] = self._event(statement)
+            fields = self._fields(statement, "an event", self.annotations.scalar)
+            self.declared.events[statement.name] = EventSpec(statement.name, fields, first_line(statement))
+        elif bases == ["Record"]:
+            self._record(statement)
+        elif bases == ["Interface"]:
+            self.interfaces.append(statement)
+            self.declared.interfaces[statement.name] = InterfaceSpec(statement.name, (), (), "")
         else:
             self.problems.add(
-                statement.place, "a class is a Contract or an Event: write `class Name(Contract):`"
+                statement.place,
+                "a class is a Contract, an Event, a Record or an Interface: write `class Name(Contract):`",
             )
 
-    def _event(self, statement: syntax.Class) -> EventSpec:
+    def _record(self, statement: syntax.Class) -> None:
+        fields = self._fields(statement, "a record", self.annotations.field)
+        if not fields:
+            self.problems.add(statement.place, "a record has fields, as in `amount: Money`")
+        types, names = tuple(each.type for each in fields), tuple(each.name for each in fields)
+        self.declared.records[statement.name] = TypeSpec(statement.name, types, names)
+
+    def _fields(
+        self, statement: syntax.Class, what: str, read: Callable[[syntax.Expression], TypeSpec]
+    ) -> tuple[ParameterSpec, ...]:
         fields: dict[str, ParameterSpec] = {}
         for line in statement.body:
             if (
@@ -100,10 +121,10 @@ class _ModuleReader(Reader):
                 self.check_public(line.place, name)
                 if name in fields:
                     self.problems.add(line.place, f"the field `{name}` is there twice")
-                spec = self.annotations.scalar(line.annotation) if line.annotation else UNKNOWN
+                spec = read(line.annotation) if line.annotation else UNKNOWN
                 fields[name] = ParameterSpec(name, spec)
             elif not isinstance(line, syntax.Documentation | syntax.Pass):
-                self.problems.add(line.place, "an event has only fields, as in `amount: Money`")
+                self.problems.add(line.place, f"{what} has only fields, as in `amount: Money`")
         if len(fields) > PARAMETERS_MAX:
-            self.problems.add(statement.place, f"an event has at most {PARAMETERS_MAX} fields")
-        return EventSpec(statement.name, tuple(fields.values()), first_line(statement))
+            self.problems.add(statement.place, f"{what} has at most {PARAMETERS_MAX} fields")
+        return tuple(fields.values())

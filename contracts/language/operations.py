@@ -13,6 +13,8 @@ from contracts.language.tree import CLOCK, MINTS, SIGNERS, WRITES, Operation
 from contracts.language.types import (
     BOOL,
     BYTES,
+    CALL,
+    DECIMAL,
     INSTANCE,
     INT,
     MONEY,
@@ -21,6 +23,7 @@ from contracts.language.types import (
     ORDERED,
     PARTY,
     PERCENT,
+    ROUNDING,
     SCALARS,
     SPAN,
     STR,
@@ -63,6 +66,7 @@ _BINARY: dict[str, tuple[Operation, ...]] = {
         _plain("+", SPAN, TIME, TIME),
         _plain("+", SPAN, SPAN, SPAN),
         _plain("+", PERCENT, PERCENT, PERCENT),
+        _plain("+", DECIMAL, DECIMAL, DECIMAL),
         operation((STR, STR), STR, "join(m, {0}, {1})", gas.TEXT),
         operation((BYTES, BYTES), BYTES, "join(m, {0}, {1})", gas.TEXT),
     ),
@@ -73,6 +77,7 @@ _BINARY: dict[str, tuple[Operation, ...]] = {
         _plain("-", TIME, SPAN, TIME),
         _plain("-", SPAN, SPAN, SPAN),
         _plain("-", PERCENT, PERCENT, PERCENT),
+        _plain("-", DECIMAL, DECIMAL, DECIMAL),
     ),
     "*": (
         _plain("*", INT, INT, INT),
@@ -82,6 +87,8 @@ _BINARY: dict[str, tuple[Operation, ...]] = {
         _plain("*", INT, SPAN, SPAN),
         _plain("*", PERCENT, INT, PERCENT),
         _plain("*", INT, PERCENT, PERCENT),
+        _plain("*", DECIMAL, INT, DECIMAL),
+        _plain("*", INT, DECIMAL, DECIMAL),
     ),
     "//": (
         _divided("//", INT, INT, INT),
@@ -92,7 +99,7 @@ _BINARY: dict[str, tuple[Operation, ...]] = {
     "%": (_divided("%", INT, INT, INT), _divided("%", SPAN, SPAN, SPAN)),
     "**": (operation((INT, INT), INT, "power({0}, {1})", gas.PRODUCT),),
 }
-_NEGATIVE = {spec: operation((spec,), spec, "(-{0})", 0) for spec in (INT, SPAN)}
+_NEGATIVE = {spec: operation((spec,), spec, "(-{0})", 0) for spec in (INT, SPAN, DECIMAL)}
 
 _HASH = operation((BYTES,), BYTES, "sha256(m, {0})", gas.HASH)
 FUNCTIONS: dict[str, tuple[Operation, ...]] = {
@@ -101,13 +108,21 @@ FUNCTIONS: dict[str, tuple[Operation, ...]] = {
     "this": (operation((), INSTANCE, "h.instance", 1),),
     "signed": (operation((PARTY,), BOOL, "h.is_signer({0})", gas.READ, SIGNERS),),
     "days_started": (operation((SPAN,), INT, "days_started({0})"),),
-    "abs": (operation((INT,), INT, "abs({0})", 2), operation((SPAN,), SPAN, "abs({0})", 2)),
-    "sum": (operation((list_of(INT),), INT, "total(m, {0})"),),
+    "abs": tuple(operation((spec,), spec, "abs({0})", 2) for spec in (INT, SPAN, DECIMAL)),
+    "sum": tuple(operation((list_of(spec),), spec, "total(m, {0})") for spec in (INT, DECIMAL)),
     "sorted": tuple(
-        operation((list_of(spec),), list_of(spec), "in_order(m, {0})") for spec in (INT, STR, PARTY)
+        operation((list_of(spec),), list_of(spec), "in_order(m, {0})")
+        for spec in (INT, STR, PARTY, TIME, DECIMAL)
     ),
-    "str": tuple(operation((spec,), STR, "text_of(m, {0})", gas.TEXT) for spec in (INT, STR, *NAMES)),
+    "str": (
+        *(operation((spec,), STR, "text_of(m, {0})", gas.TEXT) for spec in (INT, STR, *NAMES)),
+        operation((DECIMAL,), STR, "decimal_text(m, {0})", gas.TEXT),
+    ),
     "sha256": (_HASH,),
+    "verify": (operation((BYTES, BYTES, BYTES), BOOL, "h.verify({0}, {1}, {2})", gas.SIGNATURE),),
+    "account_of": (operation((INSTANCE,), PARTY, "escrow_account({0})", gas.TEXT),),
+    "perform": (operation((CALL,), NONE, "h.perform({0})", gas.CROSS, WRITES),),
+    "Decimal": (operation((INT,), DECIMAL, "decimal_of({0})"),),
     "muldiv": (operation((INT, INT, INT), INT, "muldiv({0}, {1}, {2})", gas.PRODUCT),),
     "require": (operation((BOOL, STR), NONE, "(None if {0} else fail({1}))", 2),),
     "Money": (operation((INT, INSTANCE), MONEY, "money({0}, {1})", gas.MONEY),),
@@ -118,7 +133,23 @@ METHODS: dict[tuple[TypeSpec, str], tuple[Operation, ...]] = {
     (PERCENT, "of"): (
         operation((PERCENT, MONEY), MONEY, "share_of_money({0}, {1})", gas.MONEY),
         operation((PERCENT, INT), INT, "share_of_int({0}, {1})"),
+        operation((PERCENT, MONEY, ROUNDING), MONEY, "percent_of_money({0}, {1}, {2})", gas.CALENDAR),
+        operation((PERCENT, INT, ROUNDING), INT, "percent_of_int({0}, {1}, {2})", gas.CALENDAR),
     ),
+    (DECIMAL, "of"): (
+        operation((DECIMAL, MONEY, ROUNDING), MONEY, "decimal_of_money({0}, {1}, {2})", gas.CALENDAR),
+        operation((DECIMAL, INT, ROUNDING), INT, "decimal_of_int({0}, {1}, {2})", gas.CALENDAR),
+    ),
+    (DECIMAL, "times"): (
+        operation((DECIMAL, DECIMAL, ROUNDING), DECIMAL, "decimal_times({0}, {1}, {2})", gas.CALENDAR),
+    ),
+    (DECIMAL, "over"): (
+        operation((DECIMAL, DECIMAL, ROUNDING), DECIMAL, "decimal_over({0}, {1}, {2})", gas.CALENDAR),
+    ),
+    (DECIMAL, "rounded"): (operation((DECIMAL, ROUNDING), INT, "decimal_rounded({0}, {1})", gas.CALENDAR),),
+    (MONEY, "over"): (operation((MONEY, INT, ROUNDING), MONEY, "money_over({0}, {1}, {2})", gas.CALENDAR),),
+    (TIME, "start_of_day"): (operation((TIME,), TIME, "start_of_day({0})"),),
+    (TIME, "add_months"): (operation((TIME, INT), TIME, "add_months({0}, {1})", 2 * gas.CALENDAR),),
     (STR, "encode"): (operation((STR,), BYTES, "encode(m, {0})", gas.TEXT),),
     (BYTES, "hex"): (operation((BYTES,), STR, "to_hex(m, {0})", gas.TEXT),),
 }
@@ -127,6 +158,14 @@ METHODS: dict[tuple[TypeSpec, str], tuple[Operation, ...]] = {
 ATTRIBUTES: dict[tuple[TypeSpec, str], Operation] = {
     (MONEY, "amount"): operation((MONEY,), INT, "{0}[0]", 1),
     (MONEY, "currency"): operation((MONEY,), INSTANCE, "{0}[1]", 1),
+    (CALL, "contract"): operation((CALL,), INSTANCE, "{0}[0]", 1),
+    (CALL, "action"): operation((CALL,), STR, "{0}[1]", 1),
+    (TIME, "ms"): operation((TIME,), INT, "{0}", 0),
+    (SPAN, "ms"): operation((SPAN,), INT, "{0}", 0),
+    (TIME, "year"): operation((TIME,), INT, "year_of({0})", gas.CALENDAR),
+    (TIME, "month"): operation((TIME,), INT, "month_of({0})", gas.CALENDAR),
+    (TIME, "day"): operation((TIME,), INT, "day_of({0})", gas.CALENDAR),
+    (TIME, "weekday"): operation((TIME,), INT, "weekday({0})"),
 }
 
 LEDGER: dict[str, tuple[Operation, ...]] = {
@@ -234,7 +273,9 @@ def is_chainable(sign: str, left: TypeSpec, right: TypeSpec) -> bool:
 
 def find_comparison(sign: str, left: TypeSpec, right: TypeSpec) -> Operation | None:
     """`==`, `!=` of scalars of one type, `<` and its like where there is an order."""
-    if not (fits(left, right) or fits(right, left)) or left.name not in SCALARS:
+    if not (fits(left, right) or fits(right, left)) or left.name not in SCALARS or right.name not in SCALARS:
+        return None
+    if CALL in (left, right):
         return None
     if sign in ("==", "!=") or left in ORDERED:
         return operation((left, right), BOOL, f"({{0}} {sign} {{1}})", comparison_price(left))

@@ -79,7 +79,7 @@ class _Parser(ExpressionParser):
         target = self.expression()
         annotation = None
         if self.accept(":"):
-            annotation = self.expression()
+            annotation = self.annotation()
             if not isinstance(target, syntax.Name):
                 raise refuse(place, "only a name can be given a type")
         if self.token.text in _ASSIGNMENTS and not (annotation and self.token.text != "="):
@@ -188,12 +188,12 @@ class _Parser(ExpressionParser):
         name = self.name("the name of the method").name
         self.expect("(")
         parameters = self.listed(")", self._parameter, PARAMETERS_MAX + 1, "parameters")
-        returns = self.expression() if self.accept("->") else None
+        returns = self.annotation() if self.accept("->") else None
         return syntax.Function(place, "", name, tuple(decorators), parameters, returns, self._block())
 
     def _parameter(self) -> syntax.Parameter:
         name = self.name("the name of a parameter")
-        annotation = self.expression() if self.accept(":") else None
+        annotation = self.annotation() if self.accept(":") else None
         if self.token.text == "=":
             raise refuse(self.token.place, "parameters have no default: every caller says what it means")
         return syntax.Parameter(name.place, name.name, annotation)

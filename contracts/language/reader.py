@@ -9,7 +9,7 @@ from contracts.language.annotations import Annotations
 from contracts.language.constants import Constants
 from contracts.language.declarations import Declarations
 from contracts.language.problems import Place, Problems
-from contracts.language.types import ACCOUNTS
+from contracts.language.types import is_acting
 from contracts.language.vocabulary import SELF_NAMES
 
 _PUBLIC_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -21,7 +21,7 @@ class Reader:
     def __init__(self, problems: Problems, declared: Declarations) -> None:
         self.problems = problems
         self.declared = declared
-        self.annotations = Annotations(problems)
+        self.annotations = Annotations(problems, declared.records, declared.interfaces)
         self.constants = Constants(problems, declared.constants)
 
     def check_public(self, place: Place, name: str) -> None:
@@ -69,11 +69,12 @@ class Reader:
             self.problems.add(place, f"`{name}` is no phase: {', '.join(self.declared.phases)}")
         return name
 
-    def account_term(self, place: Place, name: str) -> str:
-        """The name of a term that is an account or a list of accounts."""
+    def account_term(self, place: Place, name: str, *, reports: bool = False) -> str:
+        """The name of a term that is an account or a list of accounts; only people and systems report."""
         term = self.declared.terms.get(name)
         if term is None:
             self.problems.add(place, f"`{name}` is no term of this contract")
-        elif term.type not in ACCOUNTS:
-            self.problems.add(place, f"the term `{name}` is {term.type}, but a Party or Oracle is needed")
+        elif not is_acting(term.type) or (reports and is_acting(term.type, of_contracts=True)):
+            wanted = "a Party or Oracle" if reports else "a Party, Oracle or Instance"
+            self.problems.add(place, f"the term `{name}` is {term.type}, but {wanted} is needed")
         return name

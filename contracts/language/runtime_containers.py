@@ -12,7 +12,7 @@ from contracts.errors import Revert
 from contracts.gas import HELPER, ITEM, SETTLED_ITEM, VALUE_BYTES, bytes_gas
 from contracts.host import Host, Meter
 from contracts.language.runtime_values import money_max, money_min, ranged, text_size
-from contracts.values import ITEMS_MAX, Money
+from contracts.values import ITEMS_MAX, Call, Money
 
 KEY_INT_MAX = 2**60 - 1
 """Largest magnitude of a dict's int key: Python's hash of it is the number, so none are made to collide."""
@@ -44,6 +44,26 @@ def make_dict(meter: Meter, items: dict[Any, Any]) -> dict[Any, Any]:
         _key(key)
     meter.allocate(VALUE_BYTES * (1 + len(items)))
     return items
+
+
+def make_record(meter: Meter, fields: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A record whose fields were computed in the order of its class."""
+    meter.allocate(VALUE_BYTES * (1 + len(fields)))
+    return fields
+
+
+def make_record_in_order(meter: Meter, places: tuple[int, ...], fields: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A record whose fields were computed in another order: the place of each in the class is told."""
+    by_place = dict(zip(places, fields, strict=True))
+    return make_record(meter, tuple(by_place[place] for place in range(len(fields))))
+
+
+def replaced(
+    meter: Meter, record: tuple[Any, ...], places: tuple[int, ...], values: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """`replace(record, name=value)`: a record with other values in these places."""
+    changed = dict(zip(places, values, strict=True))
+    return make_record(meter, tuple(changed.get(place, old) for place, old in enumerate(record)))
 
 
 def _key(key: Any) -> None:
@@ -180,10 +200,13 @@ class _Settling:
         if kind is list:
             self._take(8)
             return [self.copy(item) for item in value]
+        if kind is tuple:
+            self._take(8)
+            return tuple(self.copy(item) for item in value)
         if kind is dict:
             self._take(8)
             return {self.copy(key): self.copy(item) for key, item in value.items()}
-        self._take(8 + (text_size(value) if kind is str or kind is bytes else 32))
+        self._take(8 + _size(value))
         return value
 
     def _take(self, size: int) -> None:
@@ -192,6 +215,12 @@ class _Settling:
             raise Revert("size", f"a list or dict is larger than {CONTAINER_BYTES_MAX} bytes in all")
         self.meter.spend(SETTLED_ITEM + bytes_gas(size))
         self.meter.allocate(VALUE_BYTES)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, Call):
+        return 2 * 32 + text_size(value.arguments)
+    return text_size(value) if isinstance(value, str | bytes) else 32
 
 
 # ---------------------------------------------------------------- tables and events
@@ -216,6 +245,11 @@ def set_entry(host: Host, table: str, value: Any, key: Any) -> None:
     host.table_set(table, key, value)
 
 
+def entry_if(host: Host, table: str, key: Any) -> Any:
+    """`table.get(key)`: None where there is none."""
+    return host.table_get(table, key)
+
+
 def delete_entry(host: Host, table: str, key: Any) -> None:
     """`del table[key]`. Raises: Revert("key")."""
     entry(host, table, key)
@@ -224,9 +258,20 @@ def delete_entry(host: Host, table: str, key: Any) -> None:
 
 def rows(host: Host, table: str, limit: int, after: Any) -> list[tuple[Any, Any]]:
     """Entries in the order of keys as they are now, at most `limit`, strictly after the key `after`."""
+    _check_limit(table, limit)
+    return list(host.table_scan(table, after, limit))
+
+
+def rows_of(host: Host, table: str, limit: int, after: Any, first: Any) -> list[tuple[Any, Any]]:
+    """The same among the entries whose key begins with `first`; `after` and the keys are the other part."""
+    _check_limit(table, limit)
+    start = None if after is None else (first, after)
+    return [(key[1], value) for key, value in host.table_scan(table, start, limit, first)]
+
+
+def _check_limit(table: str, limit: int) -> None:
     if not 1 <= limit <= ITEMS_MAX:
         raise Revert("size", f"the limit of {table}.items() must be 1 to {ITEMS_MAX}")
-    return list(host.table_scan(table, after, limit))
 
 
 def emit_in_order(host: Host, name: str, order: tuple[str, ...], fields: tuple[tuple[str, Any], ...]) -> None:

@@ -16,6 +16,7 @@ from contracts.host import Host, Meter
 from contracts.values import DAY, INT_MAX, MS_MAX, PERCENT_ONE, TEXT_BYTES_MAX, Money, escrow_account
 
 T = TypeVar("T", str, bytes)
+V = TypeVar("V")
 
 HIGH, LOW = INT_MAX, -INT_MAX
 REQUIRE_TEXT_MAX = 256
@@ -125,6 +126,13 @@ def money_divide(price: Money, divisor: int) -> Money:
     return Money(price[0] // divisor, price[1])
 
 
+def some(value: V | None) -> V:
+    """A value that was asked about before: it is not None. Raises: Revert("none")."""
+    if value is None:
+        raise Revert("none", "a value that may be None is None here")
+    return value
+
+
 def share_of_money(percent: int, whole: Money) -> Money:
     """Rounded down to a whole minor unit."""
     return Money(share_of_int(percent, whole[0]), whole[1])
@@ -170,11 +178,15 @@ def join(meter: Meter, left: T, right: T) -> T:
     return left + right
 
 
-def text_of(meter: Meter, value: int | str) -> str:
-    """`str(value)`."""
-    text = str(value)
+def sized_text(meter: Meter, text: str) -> str:
+    """A text that was made, paid for and bounded."""
     _text(meter, text_size(text))
     return text
+
+
+def text_of(meter: Meter, value: int | str) -> str:
+    """`str(value)`."""
+    return sized_text(meter, str(value))
 
 
 def encode(meter: Meter, text: str) -> bytes:

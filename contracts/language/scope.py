@@ -12,7 +12,7 @@ from contracts.language.types import UNKNOWN
 from contracts.program import FieldSpec, TypeSpec
 
 Knowledge = frozenset[str]
-"""Names of the locals that have a value, and `self.name` of the facts that are reported."""
+"""Names of locals that have a value, `self.name` of facts that are reported, `?name` of what is not None."""
 NOTHING: Knowledge = frozenset()
 
 
@@ -27,7 +27,7 @@ class Scope:
         self.problems = problems
         self.declared = declared
         self.signature = signature
-        self.annotations = Annotations(problems)
+        self.annotations = Annotations(problems, declared.records, declared.interfaces)
         self.locals = {parameter.name: parameter.type for parameter in signature.parameters}
         self.known: Knowledge | None = frozenset(self.locals)
         self.in_rule_condition = False
@@ -46,6 +46,14 @@ class Scope:
     def learn(self, names: Knowledge) -> None:
         if self.known is not None:
             self.known |= names
+
+    def forget(self, path: str) -> None:
+        """What is called `path`, or is part of it, may be None again."""
+        if self.known is not None:
+            stale = (not_none(path), f"{not_none(path)}.")
+            self.known = frozenset(
+                name for name in self.known if name != stale[0] and not name.startswith(stale[1])
+            )
 
     def apply(self, chosen: tree.Operation, *operands: tree.Value) -> tree.Value:
         """An operation on operands, its effects noted."""
@@ -70,6 +78,21 @@ def wrong() -> tree.Value:
 def known_fact(name: str) -> str:
     """How a reported fact is named among what is known."""
     return f"self.{name}"
+
+
+def not_none(path: str) -> str:
+    """How a value that is not None is named among what is known."""
+    return f"?{path}"
+
+
+def path_of(node: syntax.Expression) -> str | None:
+    """`name`, `self.name` or `name.field` as text; None for what may differ from one reading to the next."""
+    if isinstance(node, syntax.Name):
+        return node.name
+    if isinstance(node, syntax.Attribute):
+        owner = path_of(node.owner)
+        return owner and f"{owner}.{node.name}"
+    return None
 
 
 def slots(count: int) -> str:

@@ -46,7 +46,7 @@ class MethodChecker(AssignmentChecker):
             self.problems.add(first.otherwise_place, _NO_ELSE)
         return tree.Rule(node.name, tuple(self._rule_branch(test) for test in first.tests))
 
-    def _rule_branch(self, test: syntax.Test) -> tuple[tree.Value, tree.Steps]:
+    def _rule_branch(self, test: syntax.Test) -> tree.RuleBranch:
         self.in_rule_condition = True
         condition = self.condition(test.condition, True)
         self.in_rule_condition = False
@@ -62,7 +62,7 @@ class MethodChecker(AssignmentChecker):
         self.effects |= effects
         self.known = before
         self.learn(condition.when_false)
-        return condition.value, body
+        return tree.RuleBranch(condition.value, body, condition.leaves or (condition.value,))
 
     # ------------------------------------------------------------ blocks
 

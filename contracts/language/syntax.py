@@ -90,10 +90,26 @@ class Binary(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Logic(Expression):
-    """Two or more operands joined by `and` or by `or`."""
+    """Two or more operands joined by `and` or by `or`; `texts` are they as written."""
 
     word: str
     operands: tuple[Expression, ...]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IsNone(Expression):
+    """`operand is None`; `is not None` where `negative`."""
+
+    operand: Expression
+    negative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Maybe(Expression):
+    """The annotation `inner | None`."""
+
+    inner: Expression
 
 
 @dataclass(frozen=True, slots=True)

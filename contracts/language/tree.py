@@ -144,7 +144,16 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: its conditions with what follows from each."""
+    """A rule: its branches in the order of the source."""
 
     name: str
-    branches: tuple[tuple[Value, Steps], ...]
+    branches: tuple[RuleBranch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBranch:
+    """A condition, what follows from it, and the leaves of the `and` and `or` that it is made of."""
+
+    condition: Value
+    body: Steps
+    leaves: tuple[Value, ...]

@@ -1,7 +1,5 @@
 """A treasury of several owners: nothing is spent, and no owner changes, unless enough of them approve."""
 
-# ruff: noqa: PERF102, PERF403 - the language has no comprehensions
-
 from contracts import (
     Contract,
     Event,

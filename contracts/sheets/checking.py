@@ -11,7 +11,6 @@ from typing import NamedTuple
 from contracts.language.operations import find_binary, find_comparison, find_function, find_method
 from contracts.language.problems import Place
 from contracts.language.types import (
-    ACCOUNTS,
     BOOL,
     INT,
     MONEY,
@@ -23,6 +22,7 @@ from contracts.language.types import (
     TIME,
     UNKNOWN,
     fits,
+    is_acting,
 )
 from contracts.program import TypeSpec
 from contracts.sheets import model
@@ -114,7 +114,7 @@ class _Checker:
 
     def _account(self, name: str, place: Place) -> None:
         terms = {term.name: term.type for term in self.sheet.terms}
-        if terms.get(name) not in ACCOUNTS:
+        if name not in terms or not is_acting(terms[name]):
             self.mistakes.add(place, "not_account", name=name)
 
     def _phase(self, name: str, place: Place) -> None:

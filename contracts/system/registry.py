@@ -17,6 +17,7 @@ from consensus.transactions import Json, canonical_json, is_name
 from contracts.arguments import checked_copy, from_json, to_json
 from contracts.context import parties
 from contracts.encoding import size_bytes
+from contracts.facts import check_quorums
 from contracts.layout import (
     INSTANCE,
     SIGNERS_MAX,
@@ -26,6 +27,7 @@ from contracts.layout import (
     instance_key,
     terms_key,
 )
+from contracts.listening import listen
 from contracts.program import Value
 from contracts.programs import LoadedContract
 from contracts.state import Overlay
@@ -126,6 +128,7 @@ def _sign_for(run: Run, name: str, instance: Instance, parties: list[str]) -> st
         run.emit(_NAME, "signed", signature)
     if complete:
         run.emit(_NAME, "activated", (("instance", name),))
+        listen(run, name)
         run.touched[name] = None
     return status.value
 
@@ -194,6 +197,8 @@ def _terms(run: Run, contract: LoadedContract, given: Json) -> dict[str, Value]:
         else checked_copy(spec.type, spec.default, f"terms.{name}", run)
         for name, spec in contract.terms.items()
     }
+    check_quorums(contract, terms)
+    run.check_interfaces(contract, terms)
     size = size_bytes(terms)
     if size > TERMS_BYTES_MAX:
         raise refusal("size", f"the terms have {size} bytes, at most {TERMS_BYTES_MAX} are allowed")

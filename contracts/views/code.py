@@ -43,7 +43,14 @@ def description(code: str, record: Code, program: Program) -> JsonObject:
         ],
         "fields": [{"name": spec.name, "type": str(spec.type)} for spec in program.fields],
         "facts": [
-            {"name": spec.name, "type": str(spec.type), "by": spec.by, "max_age_ms": spec.max_age_ms}
+            {
+                "name": spec.name,
+                "type": str(spec.type),
+                "by": spec.by,
+                "max_age_ms": spec.max_age_ms,
+                "quorum": spec.quorum,
+                "agree": spec.agree,
+            }
             for spec in program.facts
         ],
         "actions": [action(spec) for spec in program.actions],

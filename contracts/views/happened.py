@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.arguments import readable, time_text, to_json
 from contracts.layout import AUX_FIRING
-from contracts.receipts import Event, Firing, Receipt, Timer
+from contracts.receipts import Delivery, Event, Firing, Receipt, Timer
 from contracts.state import StateReader
 
 JsonObject = dict[str, Any]
@@ -16,8 +16,9 @@ def receipt_view(receipt: Receipt, aux: StateReader) -> JsonObject:
     """A receipt, with why its rules fired; `aux` are the rows beside the state."""
     return {
         "id": receipt.id.hex(),
-        "kind": "transaction" if receipt.timer is None else "timer",
+        "kind": "transaction" if receipt.is_transaction else "timer" if receipt.timer else "event",
         "timer": receipt.timer and _timer(receipt.timer),
+        "delivery": receipt.delivery and _delivery(receipt.delivery),
         "status": receipt.status.value,
         "code": receipt.code or None,
         "text": receipt.text or None,
@@ -45,6 +46,12 @@ def event_view(event: Event, time_ms: int) -> JsonObject:
 def _timer(timer: Timer) -> JsonObject:
     text = f"{timer.instance} asked to be woken at {time_text(timer.due_ms)}"
     return {"instance": timer.instance, "due_ms": timer.due_ms, "text": text}
+
+
+def _delivery(delivery: Delivery) -> JsonObject:
+    name, emitter, number = delivery
+    text = f"{name} was told of event {number} of {emitter}"
+    return {"instance": name, "emitter": emitter, "number": number, "text": text}
 
 
 def _firing(key: bytes, encoded: bytes | None) -> JsonObject:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.arguments import time_text, to_json
+from contracts.arguments import to_json
 from contracts.context import Context, parties
 from contracts.encoding import decode_key, decode_value
-from contracts.errors import Revert
 from contracts.execution import Run
+from contracts.facts import quorum_of, reports
 from contracts.gas import GasMeter
 from contracts.layout import FACT, RAW, Instance, InstanceStatus, fact_key, field_key, table_of
-from contracts.program import BranchState, FieldSpec, RuleSpec, RuleState
+from contracts.program import FieldSpec
 from contracts.programs import LoadedContract
-from contracts.runtime_host import QueryHost
 from contracts.system.registry import signing_parties
-from contracts.values import DAY, HOUR, MINUTE, SECOND
 from contracts.views import code
+from contracts.views.why import handler_now, rule_now
 
 EVALUATION_GAS_MAX = 1_000_000
 """Gas of evaluating all rules of an instance for a view; what is beyond it shows as unknown."""
@@ -67,8 +66,9 @@ def description(context: Context, name: str) -> JsonObject:
         "phases": list(contract.program.phases),
         "facts": [_fact(context, name, contract, fact) for fact in contract.facts],
         "fields": [_field(context, name, spec) for spec in contract.program.fields],
-        "rules": [_rule(run, name, record, contract, spec) for spec in contract.program.rules],
-        "actions": [_action(record, terms, code.action(spec)) for spec in contract.program.actions],
+        "rules": [rule_now(run, name, record, contract, spec) for spec in contract.program.rules],
+        "handlers": [handler_now(context, name, record, spec) for spec in contract.program.handlers],
+        "actions": [_action(record, contract, terms, code.action(spec)) for spec in contract.program.actions],
         "queries": [code.query(spec) for spec in contract.program.queries],
     }
 
@@ -76,7 +76,15 @@ def description(context: Context, name: str) -> JsonObject:
 def _fact(context: Context, name: str, contract: LoadedContract, fact: str) -> JsonObject:
     spec = contract.facts[fact]
     reported = context.overlay.get(fact_key(name, fact), FACT)
-    return {
+    shown: JsonObject = {}
+    if spec.quorum is not None:
+        found = reports(context, name, fact)
+        shown = {
+            "needed": quorum_of(spec, context.terms(name)),
+            "agree": spec.agree,
+            "reports": [{"by": each.by, "value": to_json(each.value, spec.type)} for each in found],
+        }
+    return shown | {
         "name": fact,
         "type": str(spec.type),
         "by": parties(context.terms(name)[spec.by]),
@@ -105,56 +113,10 @@ def _field(context: Context, name: str, spec: FieldSpec) -> JsonObject:
     return shown | {"value": to_json(spec.initial if stored is None else decode_value(stored), spec.type)}
 
 
-def _action(record: Instance, terms: dict[str, Any], shown: JsonObject) -> JsonObject:
+def _action(
+    record: Instance, contract: LoadedContract, terms: dict[str, Any], shown: JsonObject
+) -> JsonObject:
     """An action, with the accounts that may call it and whether the phase allows it now."""
-    accounts = [party for term in shown["by"] for party in parties(terms[term])]
+    accounts = contract.accounts_in(shown["by"], terms)
     in_phase = not shown["phases"] or record.phase in shown["phases"]
     return shown | {"accounts": accounts, "possible": record.status == InstanceStatus.ACTIVE and in_phase}
-
-
-def _rule(run: Run, name: str, record: Instance, contract: LoadedContract, spec: RuleSpec) -> JsonObject:
-    host = QueryHost(run, name, contract)
-    try:
-        state = contract.program.inspect_rule(spec.name, host)
-    except Revert:  # too dear to be looked at
-        state = RuleState(spec.name, True, tuple(BranchState(b.condition, None) for b in spec.branches), None)
-    shown = code.rule(spec)
-    for branch, now in zip(shown["branches"], state.branches, strict=True):
-        branch["holds"] = now.holds
-    return shown | {
-        "in_phase": state.in_phase,
-        "wake_ms": state.wake_ms if state.in_phase else None,
-        "next": _next(run.context, record, contract, spec, state),
-    }
-
-
-def _next(
-    context: Context, record: Instance, contract: LoadedContract, spec: RuleSpec, state: RuleState
-) -> str:
-    """What must happen before the rule can fire, in words."""
-    if record.status != InstanceStatus.ACTIVE:
-        return f"rests: the agreement is {record.status}"
-    if not state.in_phase:
-        return f"rests: it is for phase {' or '.join(spec.phases)}, the agreement is in phase {record.phase}"
-    events = "an action or a fact" if contract.facts else "an action"
-    holds = any(branch.holds for branch in state.branches)
-    if not holds and any(branch.holds is None for branch in state.branches):
-        return "can not be told: its conditions fail, or cost too much to look at"
-    if not holds and state.wake_ms is None:
-        return f"waits for {events}"
-    if record.wake_ms is None:
-        return f"failed when its time had come, and waits for {events} before it is tried again"
-    if holds:
-        return "fires with the next block"
-    wake_ms = max(record.wake_ms, state.wake_ms or 0)
-    wait = _span_text(wake_ms - context.time_ms)
-    return f"waits for {events}; the node tries it by itself at {time_text(wake_ms)} ({wait})"
-
-
-def _span_text(span_ms: int) -> str:
-    """A span of time as a person says it."""
-    for length_ms, unit in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "second")):
-        count = span_ms // length_ms
-        if count > 0:
-            return f"in {count} {unit}{'s' if count > 1 else ''}"
-    return "in less than a second" if span_ms > 0 else "now"

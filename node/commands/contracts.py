@@ -257,6 +257,47 @@ def show(
                 say(f"    {consequence}")
 
 
+@contract.command("why")
+def why(
+    name: InstanceArgument, node: NodeOption = None, data: DataOption = None, as_json: JsonOption = False
+) -> None:
+    """Say of every rule what holds and what does not, part by part, and what would happen next and when.
+
+    Example:
+
+        quorate contract why order-1
+    """
+    with connect(node, data) as client:
+        found = client.get(f"/v1/instances/{name}")
+    if as_json:
+        say_json({part: found[part] for part in ("name", "status", "phase", "rules", "handlers")})
+        return
+    say(f"{name}: {found['contract']}, {found['status']}, phase {found['phase']}", strong=True)
+    for rule in found["rules"]:
+        say(f"Rule {rule['name']} {rule['next']}.", strong=True)
+        for branch in rule["branches"]:
+            _say_part(branch["parts"], "  if ")
+            for consequence in branch["consequence"]:
+                say(f"    then {consequence}")
+        if rule["reads"]:
+            say(f"  with {', '.join(f'{read} = {_shown(value)}' for read, value in rule['reads'].items())}")
+    for handler in found["handlers"]:
+        say(
+            f"On {handler['event']} of {handler['emitter']}, {handler['name']} {handler['next']}.",
+            strong=True,
+        )
+
+
+_HOLDS = {True: "holds", False: "does not hold", None: "can not be told"}
+
+
+def _say_part(part: Mapping[str, Any], lead: str) -> None:
+    """A condition, and under it what it is made of."""
+    say(f"{lead}{part['text']}   ({_HOLDS[part['holds']]})")
+    for place, inner in enumerate(part.get("parts", ())):
+        _say_part(inner, " " * len(lead) + (f"{part['word']} " if place else " " * (len(part["word"]) + 1)))
+
+
 def _registry(action: str, args: Mapping[str, Json]) -> Call:
     """A call of the system contract that keeps code and agreements."""
     return _call("contracts", action, args)
@@ -306,12 +347,13 @@ def _say_values(values: Any) -> None:
     """A name and its value a line: of an object, or of a list of {name, value} or {name, rows}."""
     pairs = values.items() if isinstance(values, dict) else ((item["name"], _value(item)) for item in values)
     for name, value in pairs:
-        shown = (
-            f"{value['amount']} {value['currency']}"
-            if isinstance(value, dict) and "currency" in value
-            else value
-        )
-        say(f"  {name}: {shown}")
+        say(f"  {name}: {_shown(value)}")
+
+
+def _shown(value: Any) -> Any:
+    return (
+        f"{value['amount']} {value['currency']}" if isinstance(value, dict) and "currency" in value else value
+    )
 
 
 def _value(item: Mapping[str, Any]) -> Any:

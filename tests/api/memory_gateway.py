@@ -478,20 +478,23 @@ class MemoryGateway:
             raise Refused(404, "unknown_instance", f"no instance is named {name}")
         deadline_ms = GENESIS_TIME_MS + 7 * 86_400_000
         delivered = self.delivered_ms is not None
-        on_time = {
+        on_time: JsonObject = {
             "condition": "self.delivered and self.delivered <= self.deadline",
             "consequence": ["self.pay(self.seller, self.price)", 'self.close("on time", 0)'],
             "holds": delivered,
         }
-        never = {
+        never: JsonObject = {
             "condition": "now() > self.deadline + self.give_up",
             "consequence": ["self.pay(self.buyer, self.price)", 'self.close("not delivered", 0)'],
             "holds": None if delivered else False,
         }
+        for branch in (on_time, never):
+            branch |= {"parts": {"text": branch["condition"], "holds": branch["holds"]}, "because": ""}
         settle = {
             "name": "settle",
             "text": "Settle the delivery",
             "in_phase": True,
+            "reads": {"delivered": self.delivered_ms},
             "wake_ms": None if delivered else deadline_ms + 30 * 86_400_000,
             "next": "waits for an action or a fact",
             "branches": [on_time, never],
@@ -574,7 +577,7 @@ def _named(name: str, type_name: str, value: Any) -> JsonObject:
 
 
 def _instance(name: str, **known: Any) -> JsonObject:
-    empty: JsonObject = {key: [] for key in ("signatures", "facts", "fields", "balances", "rules")}
+    empty: JsonObject = {key: [] for key in ("signatures", "facts", "fields", "balances", "rules", "handlers")}
     return {"name": name, "code": CODE, "status": "active", "phase": "active", **empty, **known}
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from hashlib import sha512
 from typing import Any
 
 from contracts.errors import Revert
 from contracts.gas import EVENT_BYTE, SCAN_ITEM, STORED_BYTE, GasMeter, bytes_gas
 from contracts.host import Meter
 from contracts.program import Program
-from contracts.values import Money, escrow_account
+from contracts.values import Call, Money, escrow_account
 
 GAS = 2_000_000
 
@@ -40,6 +41,7 @@ class MemoryHost:
         self.balances: dict[tuple[str, str], int] = {}
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.wakes: list[int] = []
+        self.performed: list[Call] = []
 
     def sign(self, *accounts: str) -> None:
         """From now on these accounts have signed, the sender first."""
@@ -82,8 +84,10 @@ class MemoryHost:
     def table_delete(self, table: str, key: Any) -> None:
         self.tables[table].pop(key, None)
 
-    def table_scan(self, table: str, after: Any, limit: int) -> Iterator[tuple[Any, Any]]:
-        rows = sorted(self.tables[table].items(), key=lambda row: order_of(row[0]))
+    def table_scan(self, table: str, after: Any, limit: int, first: Any = None) -> Iterator[tuple[Any, Any]]:
+        known = self.tables[table].items()
+        within = [row for row in known if first is None or row[0][0] == first]
+        rows = sorted(within, key=lambda row: order_of(row[0]))
         behind = [row for row in rows if after is None or order_of(row[0]) > order_of(after)]
         for key, value in behind[:limit]:
             self.meter.spend(SCAN_ITEM)
@@ -118,11 +122,17 @@ class MemoryHost:
         self.meter.spend(EVENT_BYTE * sum(size_of(value) for _, value in fields))
         self.events.append((name, dict(fields)))
 
-    def call(self, instance: str, action: str, arguments: dict[str, Any]) -> Any:
+    def call(self, instance: str, action: str, arguments: dict[str, Any], interface: str = "") -> Any:
         raise Revert("unknown", f"there is no instance {instance}")
 
-    def query(self, instance: str, query: str, arguments: dict[str, Any]) -> Any:
+    def query(self, instance: str, query: str, arguments: dict[str, Any], interface: str = "") -> Any:
         raise Revert("unknown", f"there is no instance {instance}")
+
+    def perform(self, call: Call) -> None:
+        self.performed.append(call)
+
+    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        return signature == sha512(public_key + message).digest()
 
     def wake(self, time_ms: int) -> None:
         self.wakes.append(time_ms)

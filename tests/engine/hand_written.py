@@ -13,6 +13,7 @@ from contracts.program import (
     BranchState,
     FieldSpec,
     ParameterSpec,
+    Part,
     QuerySpec,
     RuleSpec,
     RuleState,
@@ -50,6 +51,8 @@ class HandWritten:
         self.fields = tuple(FieldSpec(name, *spec) for name, spec in (fields or {}).items())
         self.facts = ()
         self.events = ()
+        self.handlers = ()
+        self.interfaces = ()
         self.is_currency = True
         self.actions = tuple(
             ActionSpec(name, (), (), _parameters(signature), name, 1)
@@ -59,13 +62,18 @@ class HandWritten:
             QuerySpec(name, _parameters(signature), returns, name, 1)
             for name, (signature, returns, _) in self._queries.items()
         )
-        self.rules = tuple(RuleSpec(name, (), (Branch("true", (), 1),), name, 1) for name in self._rules)
+        self.rules = tuple(
+            RuleSpec(name, (), (Branch("true", (), 1, Part("true")),), name, 1) for name in self._rules
+        )
 
     def run_action(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
         return self._actions[name][1](host, arguments)
 
     def run_rule(self, name: str, host: Host) -> int | None:
         return self._rules[name](host)
+
+    def run_handler(self, name: str, host: Host, arguments: Sequence[Value]) -> None:
+        raise NotImplementedError
 
     def run_query(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
         return self._queries[name][2](host, arguments)

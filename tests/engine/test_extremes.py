@@ -168,7 +168,7 @@ def test_looking_at_rules_has_one_limit_for_all_of_them(monkeypatch: pytest.Monk
     monkeypatch.setattr(instance_view, "EVALUATION_GAS_MAX", 1_500)
     rules = chain.instance("deal")["rules"]
     told = [rule["branches"][0]["holds"] for rule in rules]
-    assert told == [False] * 11 + [None] * 10
+    assert told == [False] * 9 + [None] * 12
     assert rules[-1]["next"] == "can not be told: its conditions fail, or cost too much to look at"
 
 

@@ -48,6 +48,7 @@ READ_BY = {
 TRUSTED = {
     "contracts.compiler": "code that this node has compiled itself, in a cache that it trusts",
     "contracts.epochs": "keys of its own making",
+    "contracts.execution": "kept calls, whose arguments are canonical JSON of its own making",
     "contracts.genesis": "the body of a genesis that was checked",
     "contracts.replay": "keys of its own making",
     "contracts.system.decisions": "keys and JSON of its own making",
