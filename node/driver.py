@@ -2,10 +2,8 @@
 
 One loop in trio: take the inputs that wait, let the replica work on them, make everything it wants
 durable with one sync of the journal, then send. While a sync is under way new inputs gather, so the
-busier the node, the more each sync carries.
-
-Batches cost a signature check per transaction. They are checked in worker threads, in order for each
-sender, before the replica sees them.
+busier the node, the more each sync carries. Batches are checked before the replica sees them
+(`node.batch_checks`).
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ import structlog
 import trio
 
 from api.gateway import TransactionState
-from consensus.batches import CheckedBatch, InvalidBatch, SupersededBatch, check_batch
+from consensus.batches import CheckedBatch
 from consensus.committee import Committee
 from consensus.effects import (
     Acknowledged,
@@ -43,6 +41,7 @@ from consensus.parameters import Parameters
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
 from consensus.types import Batch, FinalBlock, Get, Have, MemberNumber
+from node.batch_checks import BatchChecks
 from node.clock import Clock
 from node.directory import NO_NUMBER
 from node.key_binding import AnyJournal
@@ -55,9 +54,8 @@ log = structlog.get_logger("driver")
 
 INPUTS_PER_TICK_MAX = 512
 """Inputs that one tick takes before it makes them durable."""
-UNCHECKED_BYTES_MAX = 32 * 1024 * 1024
-"""Batches of one sender that wait for their check, in bytes; what comes on top is dropped, pulled later."""
-CHECK_THREADS = 2
+UNSYNCED_BYTES_MAX = 1024 * 1024
+"""Records that promise nothing by themselves wait for the next sync, up to so many bytes."""
 JOURNAL_BYTES_MAX = 64 * 1024 * 1024
 """A journal segment that passes this size, in bytes, is replaced by one with what is still needed; where that
 is much, the next may grow to twice its size."""
@@ -100,15 +98,6 @@ class Submission:
     retry_after_ms: int = 0
 
 
-@dataclass(slots=True)
-class _Inbound:
-    """What one sender's batches stream brought and the replica has not seen."""
-
-    send: trio.MemorySendChannel[bytes]
-    receive: trio.MemoryReceiveChannel[bytes]
-    size_bytes: int = 0
-
-
 class Driver:
     """Drives one replica. All methods are called in trio."""
 
@@ -140,10 +129,6 @@ class Driver:
         self._committee = committee
         self._on_epoch = on_epoch
         self._on_hand_over = on_hand_over
-        self._chain_id = chain_id
-        self._chain = chain
-        self._parameters = parameters
-        self._verifier = verifier
         self._pending = pending
         self._finalised = finalised
         self._on_sync_needed = on_sync_needed
@@ -152,14 +137,14 @@ class Driver:
         self._wake = trio.Event()
         self._deadline_ms: int | None = None
         self._acknowledging: dict[bytes, list[Submission]] = {}
-        self._inbound: dict[MemberNumber, _Inbound] = {}
-        self._check_limiter = trio.CapacityLimiter(CHECK_THREADS)
-        self._nursery: trio.Nursery | None = None
+        self._unsynced: list[bytes] = []
+        self.checks = BatchChecks(
+            self, replica, chain_id=chain_id, chain=chain, parameters=parameters, verifier=verifier
+        )
         self._journal_bytes_max = JOURNAL_BYTES_MAX
         self._served: dict[MemberNumber, TokenBucket] = {}
         self.seen = Observations(chain_id)
         self.bad_messages = 0
-        self.dropped_batches = 0
 
     @property
     def journal_bytes(self) -> int:
@@ -189,7 +174,7 @@ class Driver:
     def on_message(self, member: MemberNumber, stream_class: StreamClass, body: bytes) -> None:
         """A message from its authenticated sender. Raises: InvalidMessage."""
         if stream_class is StreamClass.BATCHES:
-            self._queue_for_check(member, body)
+            self.checks.put(member, body)
             return
         message = decode_message(body)
         if isinstance(message, Batch):
@@ -241,7 +226,7 @@ class Driver:
             submission.resolve(submission.answer)
 
     def _give(self, member: MemberNumber, message: Message, now: Now) -> None:
-        if self._is_shut_out(member):
+        if self.is_shut_out(member):
             return  # it had sent this before
         if isinstance(message, Get) and self._served_to(member).take(0, now.mono_ms / 1000):
             return
@@ -249,96 +234,46 @@ class Driver:
         try:
             self.replica.on_message(member, message, now)
         except InvalidMessage as error:
-            self._blame(member, error)
+            self.blame(member, error)
 
     def _served_to(self, member: MemberNumber) -> TokenBucket:
         if member not in self._served:
             self._served[member] = TokenBucket(SERVED_BYTES_PER_S, SERVED_BYTES_BURST)
         return self._served[member]
 
-    def _blame(self, member: MemberNumber, error: InvalidMessage) -> None:
+    # -- what checked batches become (see `node.batch_checks`) -----------------------------------------
+    def put_message(self, member: MemberNumber, message: Message) -> None:
+        """A message that did not come on the stream for votes."""
+        self.put(lambda now: self._give(member, message, now))
+
+    def put_batch(self, member: MemberNumber, batch: CheckedBatch, done: Callable[[], None]) -> None:
+        """A batch that is sound in itself; `done` is called once the replica has seen it."""
+
+        def give(now: Now) -> None:
+            done()
+            try:
+                self.replica.on_batch(member, batch, now)
+            except InvalidMessage as error:
+                self.blame(member, error)
+            else:
+                if self.replica.batch(batch.digest) is not None:  # it may be a rival
+                    self._pending.track(batch.digest, batch.transactions, batch.header.lane)
+
+        self.put(give)
+
+    def put_invalid(self, batch: Batch) -> None:
+        """A batch that its author signed and nobody may sign."""
+        self.put(lambda now: self.replica.on_invalid_batch(batch, now))
+
+    def blame(self, member: MemberNumber, error: InvalidMessage) -> None:
+        """A member sent what no honest one sends."""
         self.bad_messages += 1
         if self.network is not None and member != self.replica.me:
             self.network.report_bad(member, str(error))
 
-    def _is_shut_out(self, member: MemberNumber) -> bool:
+    def is_shut_out(self, member: MemberNumber) -> bool:
+        """Whether nothing of this member counts for a while."""
         return self.network is not None and self.network.is_shut_out(member)
-
-    # -- batches are checked before the replica sees them ---------------------------------------------
-    def _queue_for_check(self, member: MemberNumber, body: bytes) -> None:
-        inbound = self._inbound.get(member)
-        if inbound is None:
-            inbound = self._inbound[member] = _Inbound(*trio.open_memory_channel[bytes](INPUTS_PER_TICK_MAX))
-            if self._nursery is not None:
-                self._nursery.start_soon(self._check_batches, member, inbound)
-        if inbound.size_bytes + len(body) > UNCHECKED_BYTES_MAX:
-            self.dropped_batches += 1
-            return
-        try:
-            inbound.send.send_nowait(body)
-        except trio.WouldBlock:
-            self.dropped_batches += 1
-            return
-        inbound.size_bytes += len(body)
-
-    async def _check_batches(self, member: MemberNumber, inbound: _Inbound) -> None:
-        async for body in inbound.receive:
-            inbound.size_bytes -= len(body)
-            if self._is_shut_out(member):
-                continue
-            try:
-                message = decode_message(body)
-                if not isinstance(message, Batch):
-                    self._put_message(member, message)
-                elif self.replica.expects(message.header):
-                    await self._check_batch(member, message)
-            except InvalidMessage as error:
-                self._blame(member, error)
-
-    async def _check_batch(self, member: MemberNumber, batch: Batch) -> None:
-        """Raises: InvalidMessage."""
-        lane = batch.header.lane
-        key, former_key = self.replica.lane_key(lane), self.replica.former_key(lane)
-        if key is None:
-            return  # its author votes no more; whoever sent it may not know that yet
-        try:
-            checked = await trio.to_thread.run_sync(
-                self._check, batch, key, former_key, limiter=self._check_limiter
-            )
-        except SupersededBatch:
-            return
-        except InvalidBatch:
-            self.put(lambda now: self.replica.on_invalid_batch(batch, now))
-            raise
-        self._put_batch(member, checked)
-
-    def _put_message(self, member: MemberNumber, message: Message) -> None:
-        if not isinstance(message, Have | Get):
-            raise InvalidMessage("only batches and what asks for them belong on the stream for batches")
-        self.put(lambda now: self._give(member, message, now))
-
-    def _put_batch(self, member: MemberNumber, checked: CheckedBatch) -> None:
-        def give(now: Now) -> None:
-            try:
-                self.replica.on_batch(member, checked, now)
-            except InvalidMessage as error:
-                self._blame(member, error)
-            else:
-                if self.replica.batch(checked.digest) is not None:  # it may have come twice, or as a rival
-                    self._pending.track(checked.digest, checked.transactions, checked.batch.header.lane)
-
-        self.put(give)
-
-    def _check(self, batch: Batch, key: bytes, former_key: bytes | None) -> CheckedBatch:
-        return check_batch(
-            batch,
-            chain_id=self._chain_id,
-            chain=self._chain,
-            key=key,
-            former_key=former_key,
-            verifier=self._verifier,
-            parameters=self._parameters,
-        )
 
     # -- catch-up -----------------------------------------------------------------------------------
     async def give_synced(self, blocks: Sequence[tuple[FinalBlock, Sequence[CheckedBatch]]]) -> None:
@@ -374,9 +309,7 @@ class Driver:
     async def run(self) -> None:
         """Until cancelled. Raises: JournalFailed, Diverged: the node must stop."""
         async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            for member, inbound in self._inbound.items():
-                nursery.start_soon(self._check_batches, member, inbound)
+            self.checks.start(nursery)
             while True:
                 await self._perform(self.replica.effects())
                 await self._compact_journal()
@@ -400,8 +333,11 @@ class Driver:
             await self._wake.wait()
 
     async def _perform(self, effects: list[Effect]) -> None:
-        records = [effect.record for effect in effects if isinstance(effect, Persist)]
-        if records:
+        """What nothing rests on yet waits for the sync that something needs: one instead of two."""
+        self._unsynced += [effect.record for effect in effects if isinstance(effect, Persist)]
+        promises = any(not isinstance(effect, Persist | SetTimer) for effect in effects)
+        if self._unsynced and (promises or sum(map(len, self._unsynced)) > UNSYNCED_BYTES_MAX):
+            records, self._unsynced = self._unsynced, []
             await trio.to_thread.run_sync(self._journal.append, records)
         for effect in effects:
             match effect:
@@ -485,12 +421,13 @@ class Driver:
         if report.kind is ReportKind.PROGRESS:
             log.debug(report.text, **fields)
         elif report.kind is ReportKind.BAD_MESSAGE and report.member is not None:
-            self._blame(report.member, InvalidMessage(report.text))
+            self.blame(report.member, InvalidMessage(report.text))
         else:
             log.warning(report.text, kind=report.kind.value, member=report.member, **fields)
 
     async def _compact_journal(self) -> None:
         if self._journal.size_bytes > self._journal_bytes_max:
+            self._unsynced = []  # what the replica knows is all in there
             records = self.replica.snapshot_records()
             await trio.to_thread.run_sync(self._journal.rotate, records)
             self._journal_bytes_max = max(JOURNAL_BYTES_MAX, 2 * self._journal.size_bytes)

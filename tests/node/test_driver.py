@@ -2,40 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from api.gateway import TransactionState
+from consensus.batches import CheckedBatch
+from consensus.dissemination import HAVE_INTERVAL_MS
 from consensus.effects import Finalise
-from consensus.replica import Anchor, Replica
+from consensus.messages import encode_message
+from consensus.replica import Anchor, Now, Replica
 from node import driver as driver_module
 from node.clock import Clock
 from node.driver import Driver, Submission
 from node.journal import Journal
 from node.pending import PendingTransactions
 from node.simulator.keys import verify_hash
-from tests.consensus.support import CHAIN, CHAIN_ID, EXEC_HASH, PARAMETERS, committee, signer, transaction
+from node.wire import StreamClass
+from tests.consensus.support import (
+    CHAIN,
+    CHAIN_ID,
+    EXEC_HASH,
+    PARAMETERS,
+    committee,
+    lane_of,
+    signer,
+    transaction,
+)
 from tests.durability.disks import HastyDisk
+from tests.network.support import until
 
 JOURNAL_BYTES = 2_000
 """In place of JOURNAL_BYTES_MAX."""
 
 
 class CountingJournal(Journal):
-    """Counts how often it was written anew."""
+    """Counts how often it was written, and written anew."""
 
+    appends = 0
     rotations = 0
+
+    def append(self, records: Sequence[bytes]) -> None:
+        self.appends += 1
+        super().append(records)
 
     def rotate(self, initial_records: object) -> None:
         self.rotations += 1
         super().rotate(initial_records)  # type: ignore[arg-type]
 
 
-def lonely(journal: Journal, records: list[bytes]) -> Driver:
-    """The driver of one of two validators, whose partner never comes: nothing becomes final."""
-    clock, both = Clock(), committee(2)
+class StoppedClock(Clock):
+    """Stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = super().now()
+
+    def now(self) -> Now:
+        return self.at
+
+    def move(self, by_ms: int) -> None:
+        self.at = Now(self.at.wall_ms + by_ms, self.at.mono_ms + by_ms)
+
+
+def lonely(journal: Journal, records: list[bytes], *, size: int = 2, clock: Clock | None = None) -> Driver:
+    """The driver of one of some validators, whose partners never come: nothing becomes final."""
+    clock, both = clock or Clock(), committee(size)
     now = clock.now()
     replica = Replica(
         chain_id=CHAIN_ID,
@@ -103,5 +139,82 @@ def test_a_journal_whose_contents_are_still_needed_is_not_written_anew_at_every_
         journal.close()
         _, records = Journal.open(tmp_path / "journal", disk=HastyDisk())
         assert lonely(journal, records).replica.held_batches() == kept
+
+    trio.run(run)
+
+
+def test_a_batch_that_two_members_send_at_once_is_checked_once(tmp_path: Path) -> None:
+    """As when a pull overlaps with the push."""
+
+    async def run() -> None:
+        journal, records = Journal.open(tmp_path / "journal", disk=HastyDisk())
+        driver = lonely(journal, records, size=4)
+        batches = lane_of(1, 20)
+        for batch in batches:
+            for sender in (1, 2, 3):
+                driver.on_message(sender, StreamClass.BATCHES, encode_message(batch.batch))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(driver.run)
+            await until(lambda: len(driver.replica.held_batches()) == len(batches), 5)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            nursery.cancel_scope.cancel()
+        assert driver.checks.checked == len(batches)
+        assert driver.bad_messages == 0
+
+    trio.run(run)
+
+
+def test_a_bad_copy_does_not_keep_a_good_one_out(tmp_path: Path) -> None:
+    """Both have one digest, which covers neither signature nor content."""
+
+    async def run() -> None:
+        journal, records = Journal.open(tmp_path / "journal", disk=HastyDisk())
+        driver = lonely(journal, records, size=4)
+        (good,) = lane_of(1, 1)
+        bad = replace(good.batch, signature=bytes(64))
+        driver.on_message(2, StreamClass.BATCHES, encode_message(bad))
+        driver.on_message(3, StreamClass.BATCHES, encode_message(good.batch))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(driver.run)
+            await until(driver.replica.held_batches, 5)
+            nursery.cancel_scope.cancel()
+        assert driver.bad_messages == 1
+
+    trio.run(run)
+
+
+def test_what_promises_nothing_yet_is_synced_with_what_does(tmp_path: Path) -> None:
+    """Others' batches are on disk when this node says that it has them, and not once for each before."""
+
+    async def run() -> None:
+        clock = StoppedClock()
+        journal, records = CountingJournal.open(tmp_path / "journal", disk=HastyDisk())
+        assert isinstance(journal, CountingJournal)
+        driver = lonely(journal, records, size=4, clock=clock)
+        batches = lane_of(1, 10)
+
+        async def come(batch: CheckedBatch) -> None:
+            held = len(driver.replica.held_batches())
+            driver.on_message(1, StreamClass.BATCHES, encode_message(batch.batch))
+            await until(lambda: len(driver.replica.held_batches()) > held, 5)
+            await trio.testing.wait_all_tasks_blocked(0.005)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(driver.run)
+            await come(batches[0])
+            told = journal.appends
+            assert told > 0, "the first is announced at once"
+            for batch in batches[1:]:
+                await come(batch)
+            assert journal.appends == told
+            clock.move(by_ms=HAVE_INTERVAL_MS)
+            driver.put(driver.replica.on_timer)
+            await until(lambda: journal.appends > told, 5)
+            nursery.cancel_scope.cancel()
+        assert journal.appends == told + 1
+        journal.close()
+        again, records = Journal.open(tmp_path / "journal", disk=HastyDisk())
+        assert len(lonely(again, records, size=4).replica.held_batches()) == len(batches)
+        again.close()
 
     trio.run(run)
