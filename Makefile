@@ -41,9 +41,10 @@ away-long: dev  ## a node that missed 10,000 blocks comes back while the chain g
 soak: dev  ## four nodes under partitions, kills, wrong clocks and full disks; QUORATE_SWARM_S says how long
 	@QUORATE_SWARM_S=$${QUORATE_SWARM_S:-1200} $(BIN)/python -m pytest -s tests/faults/test_swarm.py $(ARGS)
 
-BENCHES = engine language tree store network api consortium
+BENCHES = engine language tree store network api profile
 
 bench: dev  ## every benchmark, one after the other; docs/benchmarks.md explains them
+	@$(BIN)/quorate bench
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m tests.bench.bench_$$name; done
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" $(ARGS)

@@ -11,6 +11,7 @@ import typer
 
 from node.commands import (
     authoring,
+    bench,
     contracts,
     demo,
     dev,
@@ -51,6 +52,7 @@ app.command()(proofs.verify)
 app.add_typer(incident.incident, name="incident")
 app.add_typer(dev.dev, name="dev")
 app.add_typer(demo.demo, name="demo")
+app.command()(bench.bench)
 
 
 def main() -> None:

@@ -77,22 +77,22 @@ class Stage:
 
     def seat(self, actor: Actor) -> Seat:
         """The seat of an actor."""
-        return self.seats[CAST.index(actor)]
+        return next(seat for seat in self.seats if seat.actor == actor)
 
 
-def build(folder: Path, api_port: int | None = None) -> Stage:
-    """Make keys, cards and a genesis that all four signed; of a former demo only the sources stay.
+def build(folder: Path, api_port: int | None = None, cast: Sequence[Actor] = CAST) -> Stage:
+    """Make keys, cards and a genesis that all have signed; of a former demo only the sources stay.
 
     The APIs get the ports from `api_port` on if these are free, else any.
 
     Raises: ConfigurationError where the folder is not a demo's.
     """
     _clear(folder)
-    api_ports = free_ports(len(CAST), api_port)
-    listen_ports = free_ports(len(CAST))
+    api_ports = free_ports(len(cast), api_port)
+    listen_ports = free_ports(len(cast))
     seats = tuple(
         Seat(f"n{number}", actor, folder / f"n{number}-{actor.member}", api_port)
-        for number, (actor, api_port) in enumerate(zip(CAST, api_ports, strict=True), 1)
+        for number, (actor, api_port) in enumerate(zip(cast, api_ports, strict=True), 1)
     )
     for seat, port in zip(seats, listen_ports, strict=True):
         make_home(
@@ -139,7 +139,7 @@ def _clear(folder: Path) -> None:
         )
     elif is_running(folder):
         raise ConfigurationError(f"a demo runs in {folder}; end it with: quorate demo stop --data {folder}")
-    for old in folder.glob("n[0-9]-*"):
+    for old in folder.glob("n[0-9]*-*"):
         shutil.rmtree(old)
     write_json(folder / MARK, {})
     (folder / ".gitignore").write_text("*\n")

@@ -1,0 +1,1 @@
+"""`quorate bench`: that it measures what it says, not how fast that is."""
