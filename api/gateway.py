@@ -120,7 +120,7 @@ class Gateway(Protocol):
         """{items: [{epoch, quorum, validators, boundary | null}], next | null}."""
 
     async def evidence(self) -> Sequence[JsonObject]:
-        """{member, number, epoch, kind, view | null, seq | null, height, time_ms}, by epoch."""
+        """{member, number, epoch, kind, view | null, seq | null, height, time_ms, text}, by epoch."""
 
     async def genesis(self) -> JsonObject: ...
 

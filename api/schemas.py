@@ -316,7 +316,7 @@ class Event(Open):
     time_ms: TimeMs
 
 
-Role = Literal["validator", "observer", "suspended", "left"]
+Role = Literal["validator", "observer", "left"]
 
 
 class Member(Open):
@@ -327,8 +327,13 @@ class Member(Open):
     title: str
     role: Role = Field(
         description="validator: its node votes in the present epoch. observer: its node follows. "
-        "suspended: its accounts may not act. left: it is no member any more."
+        "left: it is no member any more."
     )
+    standing: Literal["active", "suspended", "left"] = Field(
+        description="suspended: its accounts may not act. Who is suspended, or leaves, validates until the "
+        "epoch ends."
+    )
+    text: str = Field(description="Where it stands, in a sentence.")
     since_height: HeightField = Field(description="Height of the last decision on it; 0: as in genesis.")
     state: Literal["here", "connected", "unreachable"] = Field(description="As this node sees it.")
     reachable: bool = Field(description="This node has a connection with its node, or is it.")

@@ -18,6 +18,8 @@ from node.commands import (
     genesis,
     home,
     incident,
+    member_keys,
+    members,
     nodes,
     proofs,
     transactions,
@@ -31,6 +33,8 @@ app = typer.Typer(
     See it at work: `quorate demo`. Write and try contracts on one node: `quorate dev`.
 
     Found a chain with partners: `quorate init`, `quorate genesis`, `quorate start`.
+
+    Join one that runs, or take somebody in: `quorate member`.
     """,
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -40,6 +44,9 @@ app = typer.Typer(
 app.command()(home.init)
 app.add_typer(home.keys, name="keys")
 app.add_typer(genesis.genesis, name="genesis")
+members.member.command()(member_keys.rotate)
+members.member.command()(member_keys.adopt)
+app.add_typer(members.member, name="member")
 app.command()(nodes.start)
 app.command()(nodes.status)
 app.add_typer(nodes.config, name="config")

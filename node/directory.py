@@ -70,7 +70,7 @@ class Directory:
         return [Peer(m.number, m.network_key, m.address) for m in self.members if self.is_connected(m)]
 
     def role_of(self, number: int) -> str:
-        """validator, observer, suspended, left, or stranger where nobody has the number.
+        """validator, observer or left; stranger where nobody has the number.
 
         Who leaves or is suspended stays a validator until the epoch ends.
         """
@@ -79,7 +79,7 @@ class Directory:
             return "stranger"
         if number in self.committee.numbers:
             return "validator"
-        return "observer" if member.standing is Standing.ACTIVE else str(member.standing)
+        return "left" if member.standing is Standing.LEFT else "observer"
 
 
 def read_directory(engine: Engine, view: View) -> Directory:

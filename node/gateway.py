@@ -22,14 +22,14 @@ from consensus.types import MemberNumber
 from contracts.engine import Engine
 from node.bridge import Bridge
 from node.clock import Clock
-from node.directory import Directory, read_evidence
+from node.directory import Directory
 from node.driver import Driver, Submission
+from node.epochs_view import epochs_json
 from node.events import EventLog
 from node.executor import ExecutedBlock
 from node.forwarding import Forwarder
 from node.genesis import SignedGenesis
 from node.look import Look
-from node.member_views import epochs_json, evidence_json, member_json
 from node.membership import Membership
 from node.network import Network
 from node.peer_clocks import PeerClocks
@@ -297,24 +297,19 @@ class NodeGateway(Reader):
         )
 
     async def members(self) -> JsonObject:
-        node = await self.node()
-        peers = {peer["member"]: peer for peer in node["peers"]}
-        peers[self._membership.name] = {"height": self.height, "here": True}
-        directory = self._membership.directory
+        peers = {peer["member"]: peer for peer in (await self.node())["peers"]}
+        peers[self._membership.name] = {"state": "here", "connected": True, "height": self.height}
         return {
-            "epoch": directory.committee.epoch,
-            "items": [member_json(directory, member, peers.get(member.id)) for member in directory.members],
+            "epoch": self._membership.directory.committee.epoch,
+            "items": [
+                member | _seen(peers.get(member["id"]))
+                for member in self._look(lambda view: self._engine.list_members(view.state))
+            ],
         }
 
     async def epochs(self) -> JsonObject:
-        directory = self._membership.directory
-        with self._store.snapshot() as view:
-            return epochs_json(view, directory, self._genesis.committee)
-
-    async def evidence(self) -> Sequence[JsonObject]:
-        names = self._membership.directory.names
-        with self._store.snapshot() as view:
-            return [evidence_json(found, names) for found in read_evidence(view.state)]
+        directory, first = self._membership.directory, self._genesis.committee
+        return self._look(lambda view: epochs_json(view, directory, first))
 
     async def genesis(self) -> JsonObject:
         signatures = {member: signature.hex() for member, signature in self._signatures.items()}
@@ -348,6 +343,17 @@ def _submitted(transaction: Transaction, state: TransactionState) -> Transaction
             "this member's lane is as far ahead of the last final block as it may be; post it again soon",
         )
     return TransactionStatus(transaction.id.hex(), state)
+
+
+def _seen(peer: JsonObject | None) -> JsonObject:
+    """A member's node as seen from here, by its entry among the peers, if it is in the network at all."""
+    connected = peer is not None and peer["connected"]
+    state = "connected" if connected else "unreachable"
+    return {
+        "state": state if peer is None else peer.get("state", state),
+        "reachable": connected,
+        "height": None if peer is None else peer["height"],
+    }
 
 
 def _peers(look: Look, directory: Directory) -> list[JsonObject]:

@@ -253,6 +253,9 @@ class Reader:
             raise Refused(404, "unknown_account", f"there is no account {account!r}")
         return found
 
+    async def evidence(self) -> Sequence[JsonObject]:
+        return self._look(lambda view: self._engine.list_evidence(view.state))
+
     async def contracts(self, after: str | None, limit: int) -> Sequence[JsonObject]:
         return self._look(lambda view: self._engine.list_codes(view.state, after, limit))
 

@@ -98,25 +98,31 @@ def _stop_with(error: BaseException) -> int:
 
 
 def _own_name(config: NodeConfig, genesis: Genesis) -> str:
-    """Which member's node this is: by its keys in the genesis, else by its own card.
-
-    The chain may know keys that are in neither: it is asked once the ledger is open.
-    """
+    """Which member's node this is, by its keys in the genesis, else by its own card."""
     keys = config.keystore()
+    for role in (Role.NETWORK, Role.VALIDATOR):
+        founder = genesis.member_of_key(keys.public(role))
+        if founder is not None:
+            return founder.id
     card = _own_card(config)
-    for role in (Role.VALIDATOR, Role.NETWORK):
-        own = keys.public(role)
-        if genesis.member_of_key(own) is None and (card is None or own not in card.keys):
-            raise ConfigurationError(
-                f"the {role} key in {config.keys_dir} belongs to no member of {config.genesis_path}, nor to "
-                f"the {CARD_FILE} here: is this the right data folder?"
-            )
-    founder = genesis.member_of_key(keys.public(Role.NETWORK)) or genesis.member_of_key(
-        keys.public(Role.VALIDATOR)
-    )
-    if founder is not None:
-        return founder.id
     return "newcomer" if card is None else card.id
+
+
+def _check_keys(config: NodeConfig, genesis: Genesis, directory: Directory) -> None:
+    """Notice the wrong folder: a node's keys are in the genesis, in the state, or in the card beside them.
+
+    Raises: ConfigurationError.
+    """
+    card = _own_card(config)
+    known = {key for member in genesis.members for key in member.card.keys}
+    known |= {key for member in directory.members for key in (member.validator_key, member.network_key)}
+    known |= set(() if card is None else card.keys)
+    for role in (Role.VALIDATOR, Role.NETWORK):
+        if config.keystore().public(role) not in known:
+            raise ConfigurationError(
+                f"the {role} key in {config.keys_dir} belongs to no member of {config.genesis_path}, to none that "
+                f"came later, and is not in {CARD_FILE} here: is this the right data folder?"
+            )
 
 
 def _own_card(config: NodeConfig) -> Card | None:
@@ -317,6 +323,7 @@ class _Node:
             self.names.update(directory.names)
             return directory
 
+        _check_keys(self.config, self.genesis, read())
         return Membership(read, self.config.keystore().public(Role.NETWORK), self.name)
 
     def _engine(self) -> Engine:

@@ -365,6 +365,8 @@ class MemoryGateway:
             "number": number,
             "title": title,
             "role": "validator",
+            "standing": "active",
+            "text": f"{name} validates.",
             "since_height": 0,
             "validator_key": self.keys[name][0],
             "state": "here" if number == 0 else "connected" if reachable else "unreachable",

@@ -1,4 +1,4 @@
-"""Members, epochs and evidence as the API tells them."""
+"""Who validated when, as the API tells it."""
 
 from __future__ import annotations
 
@@ -6,27 +6,8 @@ from collections.abc import Mapping
 
 from api.gateway import JsonObject
 from consensus.committee import Committee
-from node.directory import Directory, Listed, Proven
+from node.directory import Directory
 from node.store import View
-
-
-def member_json(directory: Directory, member: Listed, peer: JsonObject | None) -> JsonObject:
-    """A member, and how its node is seen from here, if it is in the network at all."""
-    here = peer is not None and peer.get("here", False)
-    connected = here or (peer is not None and peer["connected"])
-    return {
-        "id": member.id,
-        "number": member.number,
-        "title": member.title,
-        "role": directory.role_of(member.number),
-        "since_height": member.since_height,
-        "state": "here" if here else "connected" if connected else "unreachable",
-        "reachable": connected,
-        "height": None if peer is None else peer["height"],
-        "address": member.address,
-        "validator_key": member.validator_key.hex(),
-        "network_key": member.network_key.hex(),
-    }
 
 
 def epochs_json(view: View, directory: Directory, first: Committee) -> JsonObject:
@@ -58,19 +39,4 @@ def _epoch_json(committee: Committee, names: Mapping[int, str]) -> JsonObject:
             }
             for validator in committee.validators
         ],
-    }
-
-
-def evidence_json(found: Proven, names: Mapping[int, str]) -> JsonObject:
-    """What the chain proves against a member."""
-    evidence = found.evidence
-    return {
-        "member": names.get(found.member),
-        "number": found.member,
-        "epoch": found.epoch,
-        "kind": evidence.kind,
-        "view": evidence.view,
-        "seq": evidence.seq,
-        "height": evidence.height,
-        "time_ms": evidence.time_ms,
     }

@@ -1,0 +1,37 @@
+"""An observer's node follows the chain, answers like any other, and has its clients' transactions ordered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api.client import ApiProblem
+from tests.membership.growing import CURRENCY, SETTLE_S, growing, role
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_what_is_posted_to_an_observer_is_ordered_by_a_validator(tmp_path: Path) -> None:
+    with growing(tmp_path, 1) as chain:
+        alpha = chain["alpha"]
+        chain.open_currency(alpha, 1_000)
+        bravo = chain.admit("bravo", by=alpha)
+        assert bravo.await_height(alpha.height(), SETTLE_S)
+        assert role(bravo, "bravo") == role(alpha, "bravo") == "observer"
+        paid = alpha.act(CURRENCY, "transfer", {"to": "bravo", "amount": "100"})
+        assert bravo.await_height(paid.height or 0, SETTLE_S)
+
+        back = bravo.act(CURRENCY, "transfer", {"to": "alpha", "amount": "25"})
+        assert (back.state, back.outcome) == ("committed", "ok")
+        assert alpha.await_height(back.height or 0, SETTLE_S)
+        assert (alpha.balance(CURRENCY), bravo.balance(CURRENCY)) == (925, 75)
+
+        alpha.process.stop()  # the only validator
+        with pytest.raises(ApiProblem) as refused:
+            bravo.act(CURRENCY, "transfer", {"to": "alpha", "amount": "1"})
+        assert refused.value.code == "no_validator"
+        chain.start(alpha)
+        again = bravo.act(CURRENCY, "transfer", {"to": "alpha", "amount": "1"})
+        assert again.state == "committed"
+        chain.assert_equal_execution()
