@@ -52,6 +52,10 @@ class Membership:
         """What it is on this chain now; see `Directory.role`."""
         return self.directory.role_of(self.number)
 
+    def peers(self) -> list[Peer]:
+        """Whom the network connects: all whose nodes are in it, without this one."""
+        return [peer for peer in self.directory.peers() if peer.network_key != self._network_key]
+
     def _own_number(self) -> int:
         me = self.directory.of_network_key(self._network_key)
         return NO_NUMBER if me is None else me.number
@@ -108,7 +112,7 @@ class Membership:
 
     def _update(self, network: Network) -> None:
         now_s = trio.current_time()
-        listed = {peer.member: peer for peer in self.directory.peers()}
+        listed = {peer.member: peer for peer in self.peers()}
         for number in self._listed.keys() - listed.keys():
             self._parting.setdefault(number, (self._listed[number], now_s + PARTING_S))
         self._parting = {

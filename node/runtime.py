@@ -120,8 +120,8 @@ def _check_keys(config: NodeConfig, genesis: Genesis, directory: Directory) -> N
     for role in (Role.VALIDATOR, Role.NETWORK):
         if config.keystore().public(role) not in known:
             raise ConfigurationError(
-                f"the {role} key in {config.keys_dir} belongs to no member of {config.genesis_path}, to none that "
-                f"came later, and is not in {CARD_FILE} here: is this the right data folder?"
+                f"the {role} key in {config.keys_dir} belongs to no member of {config.genesis_path}, to none "
+                f"that came later, and is not in {CARD_FILE} here: is this the right data folder?"
             )
 
 
@@ -235,7 +235,7 @@ class _Node:
             seed=keys.private(Role.NETWORK).seed,
             listen=config.listen,
             me=membership.number,
-            peers=membership.directory.peers(),
+            peers=membership.peers(),
             on_message=driver.on_message,
             on_request=Services(
                 {

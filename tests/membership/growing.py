@@ -20,7 +20,7 @@ from node.home import CARD_FILE, make_home
 from node.keystore import Role
 from node.members import parse_card
 from node.ports import free_ports
-from tests.consortium.load import CURRENCY
+from tests.consortium.four import CURRENCY
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
@@ -137,9 +137,8 @@ class Growing:
         source = (ROOT / "contracts" / "library" / "token.py").read_text()
         done = issuer.act("contracts", "deploy", {"source": source}, deploy_gas(source))
         assert done.receipt is not None
-        create = {
-            "code": done.receipt["results"][0], "name": CURRENCY, "terms": {"issuer": issuer.name}, "sign": True,
-        }  # fmt: skip
+        code, terms = done.receipt["results"][0], {"issuer": issuer.name}
+        create = {"code": code, "name": CURRENCY, "terms": terms, "sign": True}
         issuer.act_all(
             [
                 Call("contracts", "create", create),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 import pytest
 
-from api.client import ApiProblem
-from tests.membership.growing import CURRENCY, SETTLE_S, growing, role
+from tests.consortium.four import CURRENCY
+from tests.consortium.load import signed_transfers
+from tests.membership.growing import SETTLE_S, growing, role
 
 
 @pytest.mark.slow
@@ -28,10 +30,10 @@ def test_what_is_posted_to_an_observer_is_ordered_by_a_validator(tmp_path: Path)
         assert (alpha.balance(CURRENCY), bravo.balance(CURRENCY)) == (925, 75)
 
         alpha.process.stop()  # the only validator
-        with pytest.raises(ApiProblem) as refused:
-            bravo.act(CURRENCY, "transfer", {"to": "alpha", "amount": "1"})
-        assert refused.value.code == "no_validator"
+        (transfer,) = signed_transfers(bravo, chain.chain, "alpha", 1)
+        refused = httpx.post(f"{bravo.seat.api_url}/v1/transactions", json=transfer)
+        assert (refused.status_code, refused.json()["code"]) == (503, "no_validator")
+        assert refused.headers["Retry-After"]
         chain.start(alpha)
-        again = bravo.act(CURRENCY, "transfer", {"to": "alpha", "amount": "1"})
-        assert again.state == "committed"
+        assert bravo.client.submit(transfer, until="committed", timeout_s=SETTLE_S).state == "committed"
         chain.assert_equal_execution()

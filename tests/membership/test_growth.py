@@ -1,0 +1,76 @@
+"""From one validator to several under load, and back: real nodes, real epochs, one chain."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from consensus.keys import verify_ed25519
+from node.demo.partner import Partner
+from node.genesis import load_genesis
+from node.proof import verify_proof
+from tests.consortium.four import CURRENCY
+from tests.consortium.load import Load
+from tests.membership.growing import NAMES, Growing, growing, role, validators
+from tests.proofs.standalone import STANDALONE
+
+MINTED = 10_000_000
+
+
+def grow(chain: Growing, name: str, by: Partner) -> Partner:
+    """Another organisation joins, and validates."""
+    newcomer = chain.admit(name, by)
+    chain.promote(newcomer, by)
+    assert role(newcomer, name) == "validator"
+    return newcomer
+
+
+def check_proof(chain: Growing, partner: Partner, folder: Path) -> int:
+    """Its node's proof of a balance, checked with the genesis alone, by us and by a stranger; its epoch."""
+    key = f"balance/alpha/{CURRENCY}".encode()
+    proof = partner.client.get(f"/v1/proof/{key.hex()}")
+    agreed = load_genesis(chain.genesis_path)
+    proven = verify_proof(
+        proof,
+        chain=agreed.chain,
+        genesis_hash=agreed.hash,
+        committee=agreed.committee,
+        verifier=verify_ed25519,
+    )
+    assert proven.key == key
+    file = folder / f"proof-{partner.name}.json"
+    file.write_text(json.dumps(proof))
+    command = [sys.executable, "-I", str(STANDALONE), str(file), str(chain.genesis_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    return 1 + len(proof.get("lineage", ()))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_one_node_grows_to_four_under_load(tmp_path: Path) -> None:
+    with growing(tmp_path, 1) as chain:
+        alpha = chain["alpha"]
+        chain.open_currency(alpha, MINTED)
+        assert check_proof(chain, alpha, tmp_path) == 1
+        load = Load(alpha, chain.chain, "alpha", pause_s=0.2)
+        load.start()
+        try:
+            for name in NAMES[1:4]:
+                grow(chain, name, by=alpha)
+        finally:
+            load.stop()
+        assert validators(alpha) == list(NAMES[:4])
+        assert len(load.acknowledged) > 20
+        chain.assert_equal_execution()
+        for identifier in load.acknowledged:
+            assert alpha.client.get(f"/v1/transactions/{identifier}")["state"] == "committed"
+        assert check_proof(chain, chain["delta"], tmp_path) == 4
+
+        alpha.process.kill()  # now the others are enough
+        chain["bravo"].act("members", "set_address", {"address": "/ip4/127.0.0.1/tcp/4999"})
+        chain.assert_equal_execution()
