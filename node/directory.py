@@ -69,18 +69,6 @@ class Directory:
         """Whom the network connects."""
         return [Peer(m.number, m.network_key, m.address) for m in self.members if self.is_connected(m)]
 
-    def role_of(self, number: int) -> str:
-        """validator, observer or left; stranger where nobody has the number.
-
-        Who leaves or is suspended stays a validator until the epoch ends.
-        """
-        member = self.member(number)
-        if member is None:
-            return "stranger"
-        if number in self.committee.numbers:
-            return "validator"
-        return "left" if member.standing is Standing.LEFT else "observer"
-
 
 def read_directory(engine: Engine, view: View) -> Directory:
     """Raises: StateCorruption."""

@@ -22,7 +22,6 @@ from consensus.types import MemberNumber
 from contracts.engine import Engine
 from node.bridge import Bridge
 from node.clock import Clock
-from node.directory import Directory
 from node.driver import Driver, Submission
 from node.epochs_view import epochs_json
 from node.events import EventLog
@@ -265,13 +264,13 @@ class NodeGateway(Reader):
         disk_free_bytes = shutil.disk_usage(self._data_dir).free
         status = {
             "member": self._membership.name,
-            "role": self._membership.role,
+            "role": self._membership.role_of(self._membership.number),
             "version": node_version(),
             "chain": self.chain,
             **self.tip(),
             "clock_ms": self._clock.now().wall_ms,
             "consensus": look.consensus,
-            "peers": _peers(look, self._membership.directory),
+            "peers": _peers(look, self._membership.role_of),
             "disk_free_bytes": disk_free_bytes,
         }
         return tell(look, disk_free_bytes), status
@@ -300,9 +299,9 @@ class NodeGateway(Reader):
         peers = {peer["member"]: peer for peer in (await self.node())["peers"]}
         peers[self._membership.name] = {"state": "here", "connected": True, "height": self.height}
         return {
-            "epoch": self._membership.directory.committee.epoch,
+            "epoch": self._membership.committee.epoch,
             "items": [
-                member | _seen(peers.get(member["id"]))
+                member | {"role": self._membership.role_of(member["number"])} | _seen(peers.get(member["id"]))
                 for member in self._look(lambda view: self._engine.list_members(view.state))
             ],
         }
@@ -356,12 +355,12 @@ def _seen(peer: JsonObject | None) -> JsonObject:
     }
 
 
-def _peers(look: Look, directory: Directory) -> list[JsonObject]:
+def _peers(look: Look, role_of: Callable[[MemberNumber], str]) -> list[JsonObject]:
     heights = {peer["member"]: peer["executed_height"] for peer in look.consensus["peers"]}
     return [
         {
             "member": look.name(peer.member),
-            "role": directory.role_of(peer.member),
+            "role": role_of(peer.member),
             "connected": peer.connected,
             "height": heights.get(peer.member),
             "rtt_ms": peer.rtt_ms,

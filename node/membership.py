@@ -27,8 +27,12 @@ class Membership:
     `directory` is replaced as a whole, so any thread may read it.
     """
 
-    def __init__(self, read: Callable[[], Directory], network_key: bytes, name: str) -> None:
+    def __init__(
+        self, read: Callable[[], Directory], committee: Committee, network_key: bytes, name: str
+    ) -> None:
         """`network_key`: this node's, 32 bytes; `name`: its own while the chain does not know it."""
+        self.committee = committee
+        """Who orders now: the state has it from the first block of the epoch on."""
         self._read = read
         self._network_key = network_key
         self._name = name
@@ -39,6 +43,7 @@ class Membership:
         self._changed = trio.Event()
         self._listed: dict[int, Peer] = {}
         self._parting: dict[int, tuple[Peer, float]] = {}
+        self._said: str | None = None
         self._say_part()
 
     @property
@@ -47,10 +52,17 @@ class Membership:
         me = self.directory.member(self.number)
         return self._name if me is None else me.id
 
-    @property
-    def role(self) -> str:
-        """What it is on this chain now; see `Directory.role`."""
-        return self.directory.role_of(self.number)
+    def role_of(self, number: int) -> str:
+        """validator, observer or left; stranger where nobody has the number.
+
+        Who leaves or is suspended stays a validator until the epoch ends.
+        """
+        member = self.directory.member(number)
+        if member is None:
+            return "stranger"
+        if number in self.committee.numbers:
+            return "validator"
+        return "left" if member.standing is Standing.LEFT else "observer"
 
     def peers(self) -> list[Peer]:
         """Whom the network connects: all whose nodes are in it, without this one."""
@@ -62,16 +74,16 @@ class Membership:
 
     def refresh(self) -> None:
         """A block has changed what the state says of members."""
-        before = self.directory.member(self.number)
         self.directory = self._read()
         self._changed.set()
-        if self._own_number() != self.number:
-            self.outdated.set()
-        elif self.directory.member(self.number) != before:
+        if self._own_number() == self.number:
             self._say_part()
+        else:
+            self.outdated.set()
 
     def epoch_began(self, committee: Committee, boundary_height: int) -> None:
         """Another committee orders from here on."""
+        self.committee = committee
         names = self.directory.names
         log.info(
             "epoch began",
@@ -82,24 +94,32 @@ class Membership:
 
     def _say_part(self) -> None:
         """One clear line on what this node is, where that is not simply one of the validators."""
+        part = self._part()
+        if part != self._said:
+            self._said = part
+            if part is not None:
+                log.warning(part)
+
+    def _part(self) -> str | None:
         me = self.directory.member(self.number)
         if me is None:
-            log.warning(
+            return (
                 "no member has this node's network key: it waits until the members admit it, or give its "
                 "member this key"
             )
-        elif me.standing is Standing.LEFT:
-            log.warning(
+        if me.standing is Standing.LEFT:
+            return (
                 f"{me.id} is no longer a member since height {me.since_height}: the others do not talk to "
                 "this node any more; it goes on answering from the blocks it has"
             )
-        elif me.standing is Standing.SUSPENDED:
-            log.warning(
+        if me.standing is Standing.SUSPENDED:
+            return (
                 f"{me.id} is suspended since height {me.since_height}: its accounts may not act, and "
                 "when the epoch ends this node stops voting"
             )
-        elif me.number not in self.directory.committee.numbers:
-            log.info(f"{me.id} is an observer: this node follows, and does not vote")
+        if me.number not in self.directory.committee.numbers:
+            return f"{me.id} is an observer: this node follows, and does not vote"
+        return None
 
     async def run(self, network: Network) -> None:
         """Keep the network's list of members at what the chain says, until cancelled."""

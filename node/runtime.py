@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from api.access import Access
 from api.app import create_app
+from consensus.committee import Committee
 from consensus.effects import Finalise
 from consensus.errors import ConsensusError
 from consensus.keys import verify_ed25519
@@ -187,9 +188,9 @@ class _Node:
         executor = Executor(self._engine(), store, genesis)
         executor.start()
         await trio.to_thread.run_sync(_check_store, store, genesis)
-        membership = self._membership(store)
         anchor = executor.anchor()
-        about = {"chain": genesis.chain, "chain_id": genesis.hash.hex(), "member": self.name}
+        membership = self._membership(store, anchor.committee)
+        about = {"chain": genesis.chain, "chain_id": genesis.hash.hex(), "member": membership.name}
         recorder = Recorder(config.recorder_dir, {**about, "quorate": node_version()})
         stack.callback(recorder.close)
         replica = self._replica(recorder, membership.number, records, anchor, store)
@@ -314,7 +315,7 @@ class _Node:
         log.info("stopped", height=store.height())
         return starts_over
 
-    def _membership(self, store: Store) -> Membership:
+    def _membership(self, store: Store, committee: Committee) -> Membership:
         engine = self._engine()
 
         def read() -> Directory:
@@ -324,7 +325,7 @@ class _Node:
             return directory
 
         _check_keys(self.config, self.genesis, read())
-        return Membership(read, self.config.keystore().public(Role.NETWORK), self.name)
+        return Membership(read, committee, self.config.keystore().public(Role.NETWORK), self.name)
 
     def _engine(self) -> Engine:
         """Execution and reading each have their own, because they run in different threads."""
