@@ -15,6 +15,7 @@ from node.commands import (
     contracts,
     demo,
     dev,
+    doctor,
     genesis,
     home,
     incident,
@@ -23,6 +24,8 @@ from node.commands import (
     nodes,
     proofs,
     transactions,
+    verify,
+    why,
 )
 from node.errors import CommandFailed, ConfigurationError
 
@@ -55,7 +58,9 @@ app.command()(transactions.account)
 authoring.add_to(contracts.contract)
 app.add_typer(contracts.contract, name="contract")
 app.command()(proofs.proof)
-app.command()(proofs.verify)
+app.command()(verify.verify)
+app.command()(why.why)
+app.command()(doctor.doctor)
 app.add_typer(incident.incident, name="incident")
 app.add_typer(dev.dev, name="dev")
 app.add_typer(demo.demo, name="demo")

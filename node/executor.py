@@ -23,7 +23,7 @@ from consensus.transactions import Transaction
 from consensus.types import Batch, Digest
 from contracts.engine import BlockInput, Engine, Outcome
 from contracts.epochs import READY_LAG_MAX, Accused
-from contracts.receipts import Event, ExecLink
+from contracts.receipts import Event, ExecLink, Receipt
 from node.directory import committee_of, concerns_members, read_evidence
 from node.driver import Driver
 from node.genesis import Genesis
@@ -173,7 +173,7 @@ def _commit(
     block: Finalise | None = None,
     batches: Sequence[tuple[Digest, Batch, Sequence[Transaction]]] = (),
 ) -> BlockCommit:
-    placed = list(_places(outcome, batches))
+    placed = list(places(outcome.link.height, outcome.receipts, batches))
     ends_epoch = block is not None and block.block.header.next_set is not None
     return BlockCommit(
         link=outcome.link,
@@ -181,7 +181,7 @@ def _commit(
         next_committee=committee_of(outcome.next_epoch) if ends_epoch and outcome.next_epoch else None,
         batches=tuple((digest, batch) for digest, batch, _ in batches),
         transactions=tuple((transaction.id, place) for transaction, place in placed),
-        mentions=tuple((subject, place.index) for item, place in placed for subject in _subjects(item)),
+        mentions=tuple((subject, place.index) for item, place in placed for subject in subjects(item)),
         receipts=tuple(receipt.encode() for receipt in outcome.receipts),
         events=tuple(event.encode() for event in outcome.events),
         state_writes=outcome.writes,
@@ -195,24 +195,24 @@ def _decides_epoch(event: bytes) -> bool:
     return (decoded.contract, decoded.name) == ("members", "epoch_decided")
 
 
-def _subjects(transaction: Transaction) -> list[str]:
+def subjects(transaction: Transaction) -> list[str]:
     """The accounts that signed and the instances that were called, each once."""
     signers = (account_subject(name) for name in (transaction.sender, *transaction.cosigners))
     called = (contract_subject(call.contract) for call in transaction.calls)
     return sorted({*signers, *called})
 
 
-def _places(
-    outcome: Outcome, batches: Sequence[tuple[Digest, Batch, Sequence[Transaction]]]
+def places(
+    height: int, receipts: Sequence[Receipt], batches: Sequence[tuple[Digest, Batch, Sequence[Transaction]]]
 ) -> Iterator[tuple[Transaction, Place]]:
     """Pair receipts with envelopes: both are in order, and a repeat of what was executed has no receipt."""
-    receipts = [(index, receipt) for index, receipt in enumerate(outcome.receipts) if receipt.is_transaction]
+    of_transactions = [(index, receipt) for index, receipt in enumerate(receipts) if receipt.is_transaction]
     at = 0
     for digest, _, transactions in batches:
         for position, transaction in enumerate(transactions):
-            if at < len(receipts) and receipts[at][1].id == transaction.id:
-                index, receipt = receipts[at]
+            if at < len(of_transactions) and of_transactions[at][1].id == transaction.id:
+                index, receipt = of_transactions[at]
                 at += 1
                 executed = receipt.gas_used > 0  # what was refused before execution has used none
-                yield transaction, Place(outcome.link.height, index, digest, position, executed)
-    ensure(at == len(receipts), "every receipt belongs to a transaction of its block")
+                yield transaction, Place(height, index, digest, position, executed)
+    ensure(at == len(of_transactions), "every receipt belongs to a transaction of its block")

@@ -49,11 +49,16 @@ def verify_integrity(
         return Checked(height, 0, 0, complete=True)
     first = 0 if blocks_max is None else max(0, height + 1 - blocks_max)
     for at in range(first, height + 1):
-        _check_execution(view, at, genesis_hash)
-        if at > 0:
-            _check_block(view, at, genesis_hash)
-    entries, all_entries = _check_state(view, height, entries_max)
+        check_block(view, at, genesis_hash)
+    entries, all_entries = check_state(view, height, entries_max)
     return Checked(height, height + 1 - first, entries, complete=first == 0 and all_entries)
+
+
+def check_block(view: View, height: int, genesis_hash: Digest) -> None:
+    """Whether a block follows the one before, and all it did from its parts. Raises: CorruptionError."""
+    _check_execution(view, height, genesis_hash)
+    if height > 0:
+        _check_ordered(view, height, genesis_hash)
 
 
 def _check_execution(view: View, height: int, genesis_hash: Digest) -> None:
@@ -69,7 +74,7 @@ def _check_execution(view: View, height: int, genesis_hash: Digest) -> None:
         raise _contradiction(height, "its events are not those that it was executed with")
 
 
-def _check_block(view: View, height: int, genesis_hash: Digest) -> None:
+def _check_ordered(view: View, height: int, genesis_hash: Digest) -> None:
     header = view.final_block(height).header
     parent = genesis_hash
     if height > 1:
@@ -88,8 +93,8 @@ def _check_block(view: View, height: int, genesis_hash: Digest) -> None:
             raise _contradiction(height, f"batch {digest.hex()} does not hold what was agreed")
 
 
-def _check_state(view: View, height: int, entries_max: int | None) -> tuple[int, bool]:
-    """How many entries were checked, and whether these are all."""
+def check_state(view: View, height: int, entries_max: int | None) -> tuple[int, bool]:
+    """How many entries were checked, and whether these are all. Raises: StateCorruption."""
     tree = Tree(view.tree, view.link(height).state_root)
     entries = 0
     for key, value in islice(view.state.each(), entries_max):

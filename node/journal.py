@@ -263,6 +263,14 @@ def _segments(names: Sequence[str]) -> list[tuple[int, str]]:
     return sorted((int(match[1]), name) for match, name in matches if match)
 
 
+def newest_segment(folder: Path) -> Segment | None:
+    """What the journal in a folder holds, None where there is none; changes nothing, also beside a node.
+
+    Raises: CorruptionError; JournalFailed where it can not be read.
+    """
+    return _read_newest(Disk(), folder) if folder.is_dir() else None
+
+
 def _read_newest(disk: Disk, folder: Path) -> Segment | None:
     """What the journal holds. A crash while a segment replaces another leaves both: the newer one counts."""
     try:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 import structlog
 import trio
@@ -24,12 +22,13 @@ from consensus.keys import verify_ed25519
 from consensus.replica import Anchor, Replica
 from contracts.engine import Engine
 from contracts.errors import StateCorruption
+from node.announcement import announced, note_end
 from node.bridge import Bridge, HttpServer
 from node.clock import Clock
 from node.code_cache import CodeCache
 from node.config import NodeConfig
 from node.directory import Directory, read_directory
-from node.documents import read_json, write_json
+from node.documents import read_json
 from node.driver import Driver
 from node.errors import ConfigurationError, NodeError
 from node.executor import ExecutedBlock, Executor
@@ -81,21 +80,24 @@ def run_node(config: NodeConfig, *, dev: bool = False) -> int:
         use_all_files()
         trio.run(_Node(config, signed, name, names, levels, dev=dev).run)
     except REASONS_TO_STOP as error:
-        return _stop_with(error)
+        return _stop_with(config, error)
     except BaseExceptionGroup as group:
         expected, unexpected = group.split(REASONS_TO_STOP)
         if expected is None or unexpected is not None:
             raise  # a fault of ours: the traceback is what helps
-        return _stop_with(expected)
+        return _stop_with(config, expected)
+    note_end(config.data_dir, EXIT_OK)
     return EXIT_OK
 
 
-def _stop_with(error: BaseException) -> int:
+def _stop_with(config: NodeConfig, error: BaseException) -> int:
     """Say in one line why the node cannot go on; the exit code."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     StandardError().write(f"quorate: the node stopped: {error}\n")
-    return EXIT_CONFIGURATION if isinstance(error, ConfigurationError | ListenFailed) else EXIT_FAILED
+    code = EXIT_CONFIGURATION if isinstance(error, ConfigurationError | ListenFailed) else EXIT_FAILED
+    note_end(config.data_dir, code, str(error))
+    return code
 
 
 def _own_name(config: NodeConfig, genesis: Genesis) -> str:
@@ -301,7 +303,7 @@ class _Node:
             ops_url = None if ops is None else ops.url
             with (
                 trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
-                _announced(config.node_file, api.url, ops_url, listen),
+                announced(config, api.url, ops_url, listen),
             ):
                 log.info(
                     "node started",
@@ -387,21 +389,6 @@ def _api_server(bridge: Bridge, config: NodeConfig) -> HttpServer:
             f"the API cannot listen on {config.api_host}:{config.api_port} ({error.strerror}): "
             "choose another with --api-port or QUORATE_API_PORT"
         ) from None
-
-
-class _announced:  # noqa: N801 - reads as a phrase
-    """Keeps node.json in the data folder while the node runs."""
-
-    def __init__(self, path: Path, api_url: str, ops_url: str | None, listen: str) -> None:
-        self._path = path
-        self._content = {"pid": os.getpid(), "api_url": api_url, "ops_url": ops_url, "listen": listen}
-
-    def __enter__(self) -> None:
-        write_json(self._path, self._content)
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(FileNotFoundError):
-            self._path.unlink()
 
 
 async def _told_to_stop_or(signals: AsyncIterator[int], outdated: trio.Event) -> bool:

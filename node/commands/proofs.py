@@ -1,4 +1,4 @@
-"""`quorate proof` and `quorate verify`: show somebody, who trusts no node, what the chain says."""
+"""`quorate proof`: show somebody, who trusts no node, what the chain says; and checking what is shown."""
 
 from __future__ import annotations
 
@@ -39,30 +39,15 @@ def proof(
     good(f"{output} proves {key}. Whoever has the genesis can check it: quorate verify {output} --help")
 
 
-def verify(
-    file: Annotated[Path, typer.Argument(help="The proof.")],
-    genesis: Annotated[
-        Path | None, typer.Option(help="The genesis that you trust; by default your data folder's.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(help="What it must be about: text, or hex after 0x.", show_default=False)
-    ] = None,
-    data: DataOption = None,
-) -> None:
-    """Check a proof with nothing but the genesis: no node is asked. Exit code 0 when it is valid, else 1.
-
-    Example:
-
-        quorate verify proof.json --genesis genesis.json --key balance/millworks/euro
-    """
+def check_proof(file: Path, genesis_path: Path, key: str | None) -> None:
+    """Check a proof and say what it shows. Raises: CommandFailed."""
     from consensus.keys import verify_ed25519
     from contracts.errors import ProofError
-    from node.config import data_dir_of
     from node.documents import read_json
     from node.genesis import load_genesis
     from node.proof import verify_proof
 
-    agreed = load_genesis(genesis or data_dir_of(data) / "genesis.json")
+    agreed = load_genesis(genesis_path)
     try:
         proven = verify_proof(
             read_json(file),

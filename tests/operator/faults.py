@@ -1,0 +1,142 @@
+"""Faults that are done to real nodes, and undone: each a context in which it holds."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from node.config import load_config
+from node.demo.partner import Partner, wait_until
+from tests.consortium.four import LEVEL_S, START_S, Consortium
+from tests.docs import stops
+
+EXIT_S = 20.0
+OTHERWISE = """
+import sys
+from node.executor import Executor
+execute = Executor.execute
+def wrong(self, block, batches):
+    key = b"Sbalance/swiftship/euro"
+    row = self._store._source.get(key)
+    if row is not None and batches:
+        self._store._source.put(key, row[:-1] + bytes([row[-1] ^ 1]), sync=True)
+        self._store.state._hot.clear()
+    return execute(self, block, batches)
+Executor.execute = wrong
+from node.cli import main
+main()
+"""
+"""Somebody writes into the ledger while the node runs."""
+WRONG_CLOCK = """
+import sys
+from node.clock import Clock
+keep = Clock.__init__
+def wrong(self):
+    keep(self)
+    self._offset_ms = 3_600_000
+Clock.__init__ = wrong
+from node.cli import main
+main()
+"""
+
+
+@contextmanager
+def killed(consortium: Consortium, *partners: Partner) -> Iterator[None]:
+    """These nodes are gone until the end of the block."""
+    for partner in partners:
+        partner.process.kill()
+    try:
+        yield
+    finally:
+        consortium.start(partners)
+
+
+@contextmanager
+def suspended(*partners: Partner) -> Iterator[None]:
+    """These nodes hang until the end of the block."""
+    for partner in partners:
+        assert partner.process.pid is not None
+        os.kill(partner.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for partner in partners:
+            assert partner.process.pid is not None
+            os.kill(partner.process.pid, signal.SIGCONT)
+
+
+@contextmanager
+def patched(consortium: Consortium, partner: Partner, code: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The partner's node runs with `code` instead; it runs as usual again at the end of the block."""
+    partner.process.stop()
+    command = [sys.executable, "-P", "-c", code, "start", "--data", str(partner.seat.home)]
+    with partner.process.log_path.open("ab") as log, subprocess.Popen(command, stderr=log) as process:
+        try:
+            assert wait_until(lambda: partner.height() >= 0 or process.poll() is not None, START_S)
+            yield process
+        finally:
+            process.terminate()
+    consortium.start([partner])
+
+
+@contextmanager
+def full_disk(consortium: Consortium, partner: Partner, source: Partner) -> Iterator[None]:
+    """The system lets no file of the node grow further; the node has stopped. Started again at the end."""
+    pid = partner.process.pid
+    assert pid is not None
+    files = (partner.seat.home / "journal").glob("segment-*")
+    room = max(file.stat().st_size for file in files) + 2_000
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (room, room))
+    for amount in range(1, 100):
+        consortium.transfer(source, "coopbank", amount)
+        if not partner.process.is_running():
+            break
+    assert partner.process.wait(EXIT_S) == 1
+    yield
+    consortium.start([partner])
+
+
+@contextmanager
+def damaged_journal(consortium: Consortium, partner: Partner) -> Iterator[None]:
+    """A bit of the journal is another; the node does not start. The right file is put back at the end."""
+    partner.process.stop()
+    config = load_config(partner.seat.home, environ={}).config
+    kept = partner.seat.home.with_name("kept-journal")
+    shutil.copytree(config.journal_dir, kept)
+    stops.damage_journal(config)
+    partner.process.start()
+    assert partner.process.wait(EXIT_S) == 1
+    yield
+    shutil.rmtree(config.journal_dir)
+    kept.rename(config.journal_dir)
+    consortium.start([partner])
+
+
+@contextmanager
+def lost_journal(consortium: Consortium, partner: Partner) -> Iterator[None]:
+    """The journal is not where it was."""
+    partner.process.stop()
+    config = load_config(partner.seat.home, environ={}).config
+    kept = config.journal_dir.rename(partner.seat.home.with_name("lost-journal"))
+    partner.process.start()
+    assert wait_until(lambda: not partner.process.is_running() or partner.process.is_ready(), START_S)
+    yield
+    partner.process.stop()
+    if config.journal_dir.exists():
+        shutil.rmtree(config.journal_dir)
+    kept.rename(config.journal_dir)
+    consortium.start([partner])
+
+
+def all_level(consortium: Consortium) -> bool:
+    """Whether all four are at one height soon."""
+    return wait_until(lambda: len({partner.height() for partner in consortium.partners}) == 1, LEVEL_S)
+
+
+__all__ = ["OTHERWISE", "WRONG_CLOCK", "ExitStack", "all_level"]
