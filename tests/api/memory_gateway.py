@@ -579,7 +579,9 @@ def _named(name: str, type_name: str, value: Any) -> JsonObject:
 
 
 def _instance(name: str, **known: Any) -> JsonObject:
-    empty: JsonObject = {key: [] for key in ("signatures", "facts", "fields", "balances", "rules", "handlers")}
+    empty: JsonObject = {
+        key: [] for key in ("signatures", "facts", "fields", "balances", "rules", "handlers")
+    }
     return {"name": name, "code": CODE, "status": "active", "phase": "active", **empty, **known}
 
 
