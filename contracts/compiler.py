@@ -52,6 +52,7 @@ def compile_contract(source: str | bytes) -> CompiledContract:
         handlers=declared.handler_specs(),
         interfaces=tuple(declared.interfaces.values()),
         events=tuple(declared.events.values()),
+        migration=declared.migration_spec(),
         is_currency=checked.mints,
         code=compile(
             generate(checked.methods, checked.rules), FILE_NAME, "exec", dont_inherit=True, optimize=0

@@ -4,7 +4,7 @@ Everything a block does follows from the state before it and the block itself, s
 the same bytes. A contract's failure is a receipt. Any other exception is a fault of ours or of this
 machine: it leaves here as it is and must stop the node, which has then stored nothing of the block.
 
-In a block, evidence comes first, then due timers, then the transactions in their order.
+In a block, evidence comes first, then due upgrades and timers, then the transactions in their order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from contracts.errors import Revert
 from contracts.execution import Run
 from contracts.gas import ROW, GasMeter, bytes_gas
 from contracts.genesis import write_genesis
-from contracts.layout import AUX_FIRING
+from contracts.layout import AUX_FIRING, VALUE
 from contracts.listening import Task, queue_events, tasks
 from contracts.merkle import EMPTY, PageCache, Tree, Write
 from contracts.program import Value
@@ -46,6 +46,7 @@ from contracts.receipts import (
 )
 from contracts.replay import Executed
 from contracts.state import NO_ROWS, LedgerReader, StateReader
+from contracts.system.upgrading import UPGRADE_GAS_MAX, UPGRADES, carry_out_upgrade, due_upgrades
 from contracts.triggers import TIMER_REST_MS, due_timers, next_wakeup_ms, settle
 from contracts.views.reader import Views
 
@@ -55,6 +56,8 @@ CALL_GAS = 500
 """Gas of each call of a transaction, beside what it does."""
 QUERY_GAS_MAX = 5_000_000
 """Gas of one query from outside."""
+
+_UPGRADE_TAG = b"quorate/upgrade/1\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class Engine(Views):
         execution = self._block(ledger.state, ledger.aux, block.height, block.time_ms)
         execution.begin(block)
         if block.run_timers:
+            execution.run_upgrades()
             execution.run_timers()
             execution.deliver_events()
         for transaction in block.transactions:
@@ -201,6 +205,24 @@ class _BlockExecution:
                       ("view", accused.view), ("seq", accused.seq))  # fmt: skip
             self.events.append(Event(block.height, len(self.events), "members", "evidence", fields, None))
         self.context.overlay.commit()
+
+    def run_upgrades(self) -> None:
+        """Carry out the upgrades that are due; where one can not be done, the instance keeps its code."""
+        for key, number, instance in due_upgrades(self.context.overlay, self.context.height):
+            self.context.overlay.put(key, None, VALUE, UPGRADES)
+            self.context.overlay.commit()
+            run = Run(self.context, GasMeter(UPGRADE_GAS_MAX))
+            subject = sha256(_UPGRADE_TAG + key).digest()
+            timer = Timer(instance, self.context.time_ms)
+            work = partial(_upgrade, run, number)
+            receipt = self._attempt(run, UPGRADE_GAS_MAX, subject, work, timer=timer)
+            if receipt.status is Status.FAILED:
+                reason = f"{receipt.code}: {receipt.text}"
+                fields = (("instance", instance), ("proposal", number), ("reason", reason))
+                self.events.append(
+                    Event(self.context.height, len(self.events), "contracts", "upgrade_failed", fields, None)
+                )
+            self.context.overlay.commit()
 
     def run_timers(self) -> None:
         """Run what is due; a timer whose rule fails is disarmed.
@@ -356,6 +378,12 @@ def _wake(run: Run, instance: str) -> tuple[Value, ...]:
 
 def _tell(run: Run, task: Task) -> tuple[Value, ...]:
     run.tell(task)
+    settle(run, rest_ms=TIMER_REST_MS)
+    return ()
+
+
+def _upgrade(run: Run, number: int) -> tuple[Value, ...]:
+    carry_out_upgrade(run, number)
     settle(run, rest_ms=TIMER_REST_MS)
     return ()
 

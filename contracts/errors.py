@@ -39,7 +39,8 @@ class Revert(ExecutionError):
 
     `code` is one of: require, unauthorised, phase, unknown, arguments, funds, overflow, index, key,
     division, size, schema, fact, exists, gas, allocation, depth, rules, currency, readonly,
-    contract_error. (A receipt may also say expired, expiry_too_far or unauthorised: not executed at all.)
+    contract_error, paused. (A receipt may also say expired, expiry_too_far or unauthorised: then it was
+    not executed at all.)
     `consumes_all` says that the whole gas limit is used (out of gas and runtime faults), not only
     what ran.
     """

@@ -28,6 +28,7 @@ from contracts.receipts import EVENTS_MAX, FIRINGS_MAX, Firing, Read
 from contracts.runtime_host import QueryHost, RuleHost, RuntimeHost
 from contracts.state import Form, T
 from contracts.system import SYSTEM
+from contracts.system.pausing import pause_text
 from contracts.values import Call as KeptCall
 
 DEPTH_MAX = 8
@@ -207,6 +208,10 @@ class Run:
         spec = contract.actions.get(action)
         if spec is None:
             raise _unknown(name, "action", action, contract.actions)
+        if not spec.is_exit and instance.is_paused(self.context.time_ms):
+            exits = [each.name for each in contract.actions.values() if each.is_exit]
+            open_ = f"; open are {', '.join(exits)}" if exits else ""
+            raise _refusal("paused", f"{pause_text(self.context, name)}{open_}")
         if spec.phases and instance.phase not in spec.phases:
             wanted = " or ".join(spec.phases)
             raise _refusal("phase", f"{name} is in phase {instance.phase}; {action} needs phase {wanted}")

@@ -48,6 +48,7 @@ __all__ = [
     "days_started",
     "emit",
     "fact",
+    "migrate",
     "muldiv",
     "now",
     "on",
@@ -483,8 +484,11 @@ class Record:
         dataclass(frozen=True, kw_only=True)(cls)
 
 
-def term(*, signs: bool = False, default: object = None) -> Any:
-    """A term: given when an instance is created and fixed from then on; `signs` marks who must agree."""
+def term(*, signs: bool = False, guards: bool = False, default: object = None) -> Any:
+    """A term: given when an instance is created and fixed from then on.
+
+    `signs` marks who must agree, `guards` who may pause the instance for a while.
+    """
     return default
 
 
@@ -513,11 +517,26 @@ def table() -> Any:
 def action(method: Method, /) -> Method: ...
 @overload
 def action(
-    *, by: str | tuple[str, ...] = (), phase: str | tuple[str, ...] = ()
+    *, by: str | tuple[str, ...] = (), phase: str | tuple[str, ...] = (), exit: bool = False
 ) -> Callable[[Method], Method]: ...
-def action(method: Any = None, /, *, by: object = (), phase: object = ()) -> Any:
-    """An action: what the accounts in the terms `by` may do (anyone, when empty) in the phases named."""
+def action(
+    method: Any = None,
+    /,
+    *,
+    by: object = (),
+    phase: object = (),
+    exit: bool = False,  # noqa: A002 - the word that authors write
+) -> Any:
+    """An action: what the accounts in the terms `by` may do (anyone, when empty) in the phases named.
+
+    One that is an `exit` may be called while the instance is paused.
+    """
     return method if method is not None else _as_it_is
+
+
+def migrate(method: Method, /) -> Method:
+    """What is done once when an instance takes this code; parameters are variables of the older code."""
+    return method
 
 
 def query(method: Method, /) -> Method:

@@ -112,7 +112,10 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A contract with terms. `signed` are the accounts that signed, sorted; `wake_ms` is its next timer."""
+    """A contract with terms. `signed` are the accounts that signed, sorted; `wake_ms` is its next timer.
+
+    `version` counts from 1 and grows with each upgrade; before `paused_until_ms` only exits are open.
+    """
 
     code: str
     creator: str
@@ -123,6 +126,32 @@ class Instance:
     phase: str
     wake_ms: int | None
     signed: tuple[str, ...]
+    version: int = 1
+    paused_until_ms: int | None = None
+
+    def is_paused(self, time_ms: int) -> bool:
+        """True while only exits are open."""
+        return self.paused_until_ms is not None and time_ms < self.paused_until_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The last pause of an instance; a new one is possible some time after its end."""
+
+    by: str
+    reason: str
+    since_ms: int
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What an instance ran before an upgrade, until when, and which proposal ended it."""
+
+    code: str
+    terms_hash: bytes
+    until_height: int
+    proposal: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +226,13 @@ INSTANCE = form(
         phase=_NAME,
         wake_ms=optional(_MS),
         signed=sequence(_NAME, SIGNERS_MAX),
+        version=uint(),
+        paused_until_ms=optional(_MS),
     )
+)
+PAUSE = form(record(Pause, by=_NAME, reason=text(4 * PURPOSE_LENGTH_MAX), since_ms=_MS, until_ms=_MS))
+VERSION = form(
+    record(Version, code=text(CODE_ID_LENGTH), terms_hash=DIGEST, until_height=uint(), proposal=uint())
 )
 FACT = form(record(Fact, value=VALUE_FIELD, by=_NAME, time_ms=_MS))
 BUCKET = form(record(Bucket, count=uint(), running_hash=DIGEST))
@@ -246,6 +281,21 @@ def code_key(code: str) -> bytes:
 def instance_key(instance: str) -> bytes:
     """Holds an INSTANCE."""
     return INSTANCES + instance.encode()
+
+
+def pause_key(instance: str) -> bytes:
+    """Holds a PAUSE."""
+    return b"pause/" + instance.encode()
+
+
+def versions_of(instance: str) -> bytes:
+    """What the keys of an instance's earlier versions begin with, before their number as u32."""
+    return f"version/{instance}/".encode()
+
+
+def version_key(instance: str, version: int) -> bytes:
+    """Holds a VERSION."""
+    return versions_of(instance) + version.to_bytes(4, "big")
 
 
 def terms_key(instance: str) -> bytes:

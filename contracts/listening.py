@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from consensus.errors import ensure
 from contracts.context import Context
 from contracts.errors import Revert, StateCorruption
-from contracts.gas import SCAN_ITEM
+from contracts.gas import SCAN_ITEM, WRITE
 from contracts.language.limits import DEFINITIONS_MAX
 from contracts.layout import VALUE, InstanceStatus
 from contracts.program import HandlerSpec, plain
@@ -72,6 +72,14 @@ def listen(run: Run, name: str) -> None:
         wanted.setdefault(emitter, []).append(handler.event)
     for emitter, events in wanted.items():
         _listen_to(run, name, emitter, events)
+
+
+def unlisten(run: Run, name: str) -> None:
+    """Let an instance listen to nobody; what was emitted and not told to it yet is told to it no more."""
+    contract, terms = run.contract(name), run.context.terms(name)
+    for emitter in sorted({terms[handler.term] for handler in contract.handlers.values()}):
+        run.meter.spend(WRITE)
+        run.context.overlay.put(listener_key(emitter, name), None, LISTENER, listeners_to(emitter))
 
 
 def _check_event(run: Run, emitter: str, handler: HandlerSpec) -> None:
@@ -191,7 +199,7 @@ def _heard(context: Context, emitter: str) -> Heard:
 def _handler(context: Context, name: str, emitter: str, event: str) -> HandlerSpec | None:
     """What an instance does on an event, if it does anything now."""
     instance = context.instance(name)
-    if instance.status != InstanceStatus.ACTIVE:
+    if instance.status != InstanceStatus.ACTIVE or instance.is_paused(context.time_ms):
         return None
     terms = context.terms(name)
     for handler in context.contract(instance.code).handlers.values():

@@ -46,13 +46,15 @@ def plain(spec: TypeSpec) -> TypeSpec:
 
 @dataclass(frozen=True, slots=True)
 class TermSpec:
-    """A term: fixed at creation; `signs` marks a party that must sign before the instance is active."""
+    """A term: fixed at creation; `signs` marks a party that must sign before the instance is active,
+    `guards` one that may pause it."""
 
     name: str
     type: TypeSpec
     signs: bool
     has_default: bool
     default: Value
+    guards: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class ActionSpec:
     text: str
     """The docstring's first line, or the name in words."""
     line: int
+    is_exit: bool = False
+    """True where it may be called while the instance is paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,19 @@ class InterfaceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class MigrationSpec:
+    """What is done once, when an instance of older code takes this code.
+
+    `parameters` name variables of the older code with their types there; a table comes as a dict.
+    """
+
+    name: str
+    parameters: tuple[ParameterSpec, ...]
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class EventSpec:
     """A kind of event that the contract emits, with its fields."""
 
@@ -232,6 +249,7 @@ class Program(Protocol):
     handlers: tuple[HandlerSpec, ...]
     interfaces: tuple[InterfaceSpec, ...]
     events: tuple[EventSpec, ...]
+    migration: MigrationSpec | None
     is_currency: bool
     """True where the contract may mint: the instance's name is then a currency."""
 
@@ -246,6 +264,9 @@ class Program(Protocol):
 
     def run_query(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
         """Run a query; the host refuses writes. Raises: Revert."""
+
+    def run_migration(self, host: Host, arguments: Sequence[Value]) -> None:
+        """Run the migration, which there must be. Raises: Revert."""
 
     def inspect_rule(self, name: str, host: Host) -> RuleState:
         """Evaluate a rule's conditions without effect."""

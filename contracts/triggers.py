@@ -54,9 +54,12 @@ def settle(run: Run, *, rest_ms: int = 1) -> None:
 
 def _settle_instance(run: Run, name: str, rest_ms: int) -> None:
     context = run.context
-    contract = context.contract(context.instance(name).code)
+    instance = context.instance(name)
+    contract = context.contract(instance.code)
     if not contract.program.rules:
-        return  # and no timer was ever set
+        return  # and no timer is set
+    if instance.is_paused(context.time_ms):
+        return  # and its timer is set to the end of the pause
     fired = True
     wake_ms: int | None = None
     while fired:

@@ -18,6 +18,7 @@ _KINDS: dict[str, Any] = {
         program.FieldSpec,
         program.HandlerSpec,
         program.InterfaceSpec,
+        program.MigrationSpec,
         program.ParameterSpec,
         program.Part,
         program.QuerySpec,

@@ -22,6 +22,10 @@ class Caller:
 
 
 _REFUSED = {
+    (
+        "migrate",
+        SIGNERS,
+    ): "a migration is carried out by the chain: there is no sender(), no take and no move",
     ("query", WRITES): "a query changes nothing: make it an @action, or leave the change out",
     ("query", SIGNERS): "a query has no sender: give it a parameter",
     (

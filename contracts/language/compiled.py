@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
+from consensus.errors import ensure
 from contracts.errors import Revert
 from contracts.gas import ENTRY
 from contracts.host import Host
@@ -20,6 +21,7 @@ from contracts.program import (
     FieldSpec,
     HandlerSpec,
     InterfaceSpec,
+    MigrationSpec,
     QuerySpec,
     RuleSpec,
     RuleState,
@@ -77,6 +79,7 @@ class CompiledContract:
     handlers: tuple[HandlerSpec, ...]
     interfaces: tuple[InterfaceSpec, ...]
     events: tuple[EventSpec, ...]
+    migration: MigrationSpec | None
     is_currency: bool
     code: CodeType = field(repr=False, compare=False)
     _functions: dict[str, Callable[..., Any]] = field(
@@ -111,6 +114,11 @@ class CompiledContract:
                 self._call(f"b_{name}_{index}", host)
                 return index
         return None
+
+    def run_migration(self, host: Host, arguments: Sequence[Value]) -> None:
+        spec = self.migration
+        ensure(spec is not None, f"{self.name} has no migration")
+        self._enter(f"f_{spec.name if spec else ''}", host, arguments)
 
     def inspect_rule(self, name: str, host: Host) -> RuleState:
         rule = self._rules[name]

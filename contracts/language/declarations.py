@@ -15,6 +15,7 @@ from contracts.program import (
     FieldSpec,
     HandlerSpec,
     InterfaceSpec,
+    MigrationSpec,
     ParameterSpec,
     QuerySpec,
     TermSpec,
@@ -27,7 +28,7 @@ NO_PHASES = ("active",)
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A method as others see it; `kind` is action, query, rule, on or private.
+    """A method as others see it; `kind` is action, query, rule, on, migrate or private.
 
     `on` is the term and the event that it waits for, where there is one.
     """
@@ -40,6 +41,7 @@ class Signature:
     phases: tuple[str, ...]
     node: syntax.Function
     on: tuple[str, str] = ("", "")
+    is_exit: bool = False
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ class Declarations:
 
     def action_specs(self) -> tuple[ActionSpec, ...]:
         return tuple(
-            ActionSpec(m.name, m.by, m.phases, m.parameters, first_line(m.node), m.node.place.line)
+            ActionSpec(m.name, m.by, m.phases, m.parameters, first_line(m.node), m.node.place.line, m.is_exit)
             for m in self.of_kind("action")
         )
 
@@ -76,6 +78,11 @@ class Declarations:
             HandlerSpec(m.name, *m.on, m.phases, m.parameters, first_line(m.node), m.node.place.line)
             for m in self.of_kind("on")
         )
+
+    def migration_spec(self) -> MigrationSpec | None:
+        for m in self.of_kind("migrate"):
+            return MigrationSpec(m.name, m.parameters, first_line(m.node), m.node.place.line)
+        return None
 
     def of_kind(self, kind: str) -> tuple[Signature, ...]:
         return tuple(method for method in self.methods.values() if method.kind == kind)

@@ -78,19 +78,16 @@ class MemberReader(Reader):
 
     def _term(self, name: str, annotation: syntax.Expression, node: syntax.Call) -> TermSpec:
         spec = self.annotations.read(annotation)
-        named = self.named_arguments(node, "term", ("signs", "default"))
-        signs = named.get("signs")
-        if signs and not (isinstance(signs, syntax.Literal) and type(signs.value) is bool):
-            self.problems.add(signs.place, "`signs` is True or False")
-        signing = isinstance(signs, syntax.Literal) and signs.value is True
-        if signing and spec not in SIGNERS:
-            self.problems.add(annotation.place, "only a Party or a list[Party] can sign")
+        named = self.named_arguments(node, "term", ("signs", "guards", "default"))
+        signing, guards = self.flag(named, "signs"), self.flag(named, "guards")
+        if (signing or guards) and spec not in SIGNERS:
+            self.problems.add(annotation.place, "only a Party or a list[Party] can sign or guard")
         default = named.get("default")
         if default is None:
-            return TermSpec(name, spec, signing, False, None)
+            return TermSpec(name, spec, signing, False, None, guards)
         if spec == PERCENT and isinstance(default, syntax.Literal):
-            return TermSpec(name, spec, signing, True, self.constants.percent(default)[1])
-        return TermSpec(name, spec, signing, True, self.constants.value_of(default, spec))
+            return TermSpec(name, spec, signing, True, self.constants.percent(default)[1], guards)
+        return TermSpec(name, spec, signing, True, self.constants.value_of(default, spec), guards)
 
     def _fact(self, name: str, annotation: syntax.Expression, node: syntax.Call) -> FactSpec:
         spec = self.annotations.scalar(annotation)

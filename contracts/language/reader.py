@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from contracts.language import syntax
 from contracts.language.annotations import Annotations
@@ -48,6 +49,15 @@ class Reader:
                 known = ", ".join(allowed) or "none"
                 self.problems.add(value.place, f"`{what}` has no argument `{name}`; it has: {known}")
         return dict(node.named)
+
+    def flag(self, named: Mapping[str, syntax.Expression], name: str) -> bool:
+        """An argument that is True or False; False where it is not given."""
+        node = named.get(name)
+        if node is None:
+            return False
+        if not (isinstance(node, syntax.Literal) and type(node.value) is bool):
+            self.problems.add(node.place, f"`{name}` is True or False")
+        return isinstance(node, syntax.Literal) and node.value is True
 
     def text(self, node: syntax.Expression) -> str:
         """A text as written."""

@@ -12,7 +12,13 @@ from contracts.language.types import NONE
 from contracts.language.vocabulary import DECORATORS, ENGINE_ACTIONS
 from contracts.program import InterfaceSpec, ParameterSpec, QuerySpec
 
-_ARGUMENTS = {"action": ("by", "phase"), "rule": ("phase",), "query": (), "on": ("phase",)}
+_ARGUMENTS = {
+    "action": ("by", "phase", "exit"),
+    "rule": ("phase",),
+    "query": (),
+    "on": ("phase",),
+    "migrate": (),
+}
 _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
@@ -66,11 +72,13 @@ class SignatureReader(Reader):
             self.problems.add(node.place, f"`{node.name}` is how oracles report facts: choose another name")
         if kind == "rule" and parameters:
             self.problems.add(node.place, "a rule fires by itself: it has no parameters but self")
-        if kind in ("action", "rule", "on") and returns != NONE:
+        if kind == "migrate" and any(m.kind == kind for m in self.declared.methods.values()):
+            self.problems.add(node.place, "a contract has one @migrate: do all of it there")
+        if kind in ("action", "rule", "on", "migrate") and returns != NONE:
             self.problems.add(node.place, f"this {kind} returns nothing: emit an event, or offer a @query")
         if kind == "query" and returns == NONE:
             self.problems.add(node.place, "say what the query returns, as in `-> int`")
-        return Signature(node.name, kind, parameters, returns, by, phases, node, on)
+        return Signature(node.name, kind, parameters, returns, by, phases, node, on, self.flag(named, "exit"))
 
     def _decorator(self, node: syntax.Function) -> tuple[str, dict[str, syntax.Expression], tuple[str, str]]:
         no_event = ("", "")
@@ -91,6 +99,8 @@ class SignatureReader(Reader):
             return called.name, {}, no_event
         if called.name == "query":
             self.problems.add(decorator.place, "write @query alone: anyone may ask, in every phase")
+        if called.name == "migrate":
+            self.problems.add(decorator.place, "write @migrate alone: it is done once, by the chain")
         return called.name, self.named_arguments(decorator, called.name, _ARGUMENTS[called.name]), no_event
 
     def _on(self, node: syntax.Expression) -> tuple[str, dict[str, syntax.Expression], tuple[str, str]]:

@@ -20,7 +20,7 @@ UNITS: dict[str, tuple[TypeSpec, int]] = {
     "HALF_EVEN": (ROUNDING, HALF_EVEN),
 }
 """Constants that every contract knows."""
-DECORATORS = ("action", "query", "rule", "on")
+DECORATORS = ("action", "query", "rule", "on", "migrate")
 DECLARATIONS = ("term", "phases", "fact", "table")
 BASES = ("Contract", "Event", "Interface", "Record")
 FORMS = ("emit", "reported", "range", "replace")

@@ -10,14 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from consensus.transactions import Json, canonical_json, is_name
-from contracts.arguments import checked_copy, from_json, to_json
-from contracts.context import parties
-from contracts.encoding import size_bytes
-from contracts.facts import check_quorums
+from consensus.transactions import Json, is_name
 from contracts.layout import (
     INSTANCE,
     SIGNERS_MAX,
@@ -28,47 +23,39 @@ from contracts.layout import (
     terms_key,
 )
 from contracts.listening import listen
-from contracts.program import Value
 from contracts.programs import LoadedContract
 from contracts.state import Overlay
 from contracts.system.actions import SYSTEM_NAMES, SystemAction, SystemContract, refusal, text_argument
 from contracts.system.code_approval import approve_code, deploy, propose_content, usable
 from contracts.system.decisions import Ballot, Content, Deciding, propose
+from contracts.system.pausing import PAUSING
 from contracts.system.policy import code_ballot
+from contracts.system.terms import checked_terms, signing_parties, terms_hash
+from contracts.system.upgrading import check_outcome, schedule, upgrade_ballot, upgrade_content
 
 if TYPE_CHECKING:
     from contracts.execution import Run
 
-TERMS_BYTES_MAX = 32 * 1024
-"""All terms of one instance, as `contracts.encoding.size_bytes` counts."""
-
 _NAME = "contracts"
-_TERMS_PREFIX = b"quorate-terms-v1\n"
-
-
-def terms_hash(contract: LoadedContract, terms: Mapping[str, Value]) -> bytes:
-    """What parties sign, 32 bytes: SHA-256 over the canonical JSON of the code's hash and all terms."""
-    values = {name: to_json(terms[name], spec.type) for name, spec in contract.terms.items()}
-    document = {"code": contract.program.code_hash.hex(), "terms": values}
-    return sha256(_TERMS_PREFIX + canonical_json(document)).digest()
-
-
-def signing_parties(contract: LoadedContract, terms: Mapping[str, Value]) -> list[str]:
-    """The accounts that must sign, sorted."""
-    signing = [spec.name for spec in contract.terms.values() if spec.signs]
-    return sorted({party for term in signing for party in parties(terms[term])})
 
 
 def _propose_code(run: Run, arguments: Mapping[str, Json]) -> int:
     return propose(run, DECIDING, propose_content(run, arguments), arguments)
 
 
+def _propose_upgrade(run: Run, arguments: Mapping[str, Json]) -> int:
+    return propose(run, DECIDING, upgrade_content(run, arguments), arguments)
+
+
 def _carry_out(run: Run, number: int, content: Content) -> None:
-    approve_code(run, content)
+    if content["kind"] == "code":
+        approve_code(run, content)
+    else:
+        schedule(run, number, content)
 
 
 def _ballot(overlay: Overlay, content: Content) -> Ballot:
-    return code_ballot(overlay)
+    return code_ballot(overlay) if content["kind"] == "code" else upgrade_ballot(overlay, content)
 
 
 def _create(run: Run, arguments: Mapping[str, Json]) -> str:
@@ -79,7 +66,7 @@ def _create(run: Run, arguments: Mapping[str, Json]) -> str:
     usable(run, code)
     _check_new_name(run, name)
     contract = run.code(code)
-    terms = _terms(run, contract, arguments["terms"])
+    terms = checked_terms(run, contract, arguments["terms"])
     parties = signing_parties(contract, terms)
     if len(parties) > SIGNERS_MAX:
         raise refusal("size", f"{len(parties)} parties would have to sign, at most {SIGNERS_MAX} may")
@@ -180,32 +167,9 @@ def _member_of_name(run: Run, name: str) -> str | None:
     return None
 
 
-def _terms(run: Run, contract: LoadedContract, given: Json) -> dict[str, Value]:
-    """The terms with their types; those not given take their defaults."""
-    if type(given) is not dict:
-        raise refusal("arguments", "terms must be an object")
-    unknown = sorted(given.keys() - contract.terms.keys())
-    missing = [
-        spec.name for spec in contract.terms.values() if spec.name not in given and not spec.has_default
-    ]
-    if unknown or missing:
-        problem = f"has no terms {', '.join(unknown)}" if unknown else f"needs the terms {', '.join(missing)}"
-        raise refusal("arguments", f"{contract.program.name} {problem}")
-    terms = {
-        name: from_json(spec.type, given[name], f"terms.{name}", run)
-        if name in given
-        else checked_copy(spec.type, spec.default, f"terms.{name}", run)
-        for name, spec in contract.terms.items()
-    }
-    check_quorums(contract, terms)
-    run.check_interfaces(contract, terms)
-    size = size_bytes(terms)
-    if size > TERMS_BYTES_MAX:
-        raise refusal("size", f"the terms have {size} bytes, at most {TERMS_BYTES_MAX} are allowed")
-    return terms
-
-
-DECIDING = Deciding(contract=_NAME, ballot=_ballot, carry_out=_carry_out)
+DECIDING = Deciding(
+    contract=_NAME, ballot=_ballot, carry_out=_carry_out, check=check_outcome, beside=("outcome",)
+)
 CONTRACTS = SystemContract(
     name=_NAME,
     text="Code, agreements made from it, and who signed them.",
@@ -217,7 +181,14 @@ CONTRACTS = SystemContract(
             _propose_code,
             ("activate_height", "reason", "expires_ms"),
         ),
+        "propose_upgrade": SystemAction(
+            "propose other code for an instance",
+            ("instance", "code", "from_height", "height", "outcome"),
+            _propose_upgrade,
+            ("terms", "activate_height", "reason", "expires_ms"),
+        ),
         **DECIDING.actions(),
+        **PAUSING,
         "create": SystemAction(
             "propose an agreement: code with terms", ("code", "name", "terms"), _create, ("sign",)
         ),

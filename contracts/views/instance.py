@@ -13,7 +13,7 @@ from contracts.gas import GasMeter
 from contracts.layout import FACT, RAW, Instance, InstanceStatus, fact_key, field_key, table_of
 from contracts.program import FieldSpec
 from contracts.programs import LoadedContract
-from contracts.system.registry import signing_parties
+from contracts.system.terms import signing_parties
 from contracts.views import code
 from contracts.views.why import handler_now, rule_now
 

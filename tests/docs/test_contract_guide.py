@@ -11,7 +11,7 @@ from consensus.transactions import BODY_BYTES_MAX, CALLS_MAX, GAS_LIMIT_DEFAULT,
 from contracts import engine, gas, layout, receipts, runtime_host, values
 from contracts.compiler import compile_contract
 from contracts.language import limits
-from contracts.system import registry
+from contracts.system import terms
 from tests.docs.conftest import DEV, Workshop
 from tests.docs.pages import ROOT, Shell, commands
 
@@ -24,7 +24,7 @@ LIMITS = {
     "`str`, `bytes`": (values.TEXT_BYTES_MAX,),
     "`list`, `dict`": (values.ITEMS_MAX,),
     "Stored value; key of a table": (runtime_host.VALUE_BYTES_MAX // KIB, runtime_host.KEY_BYTES_MAX),
-    "Terms of an instance; parties that sign": (registry.TERMS_BYTES_MAX // KIB, layout.SIGNERS_MAX),
+    "Terms of an instance; parties that sign": (terms.TERMS_BYTES_MAX // KIB, layout.SIGNERS_MAX),
     "Events of a transaction; one event": (receipts.EVENTS_MAX, runtime_host.EVENT_BYTES_MAX // KIB),
     "Firings in a transaction": (receipts.FIRINGS_MAX,),
     "Methods that call methods": (limits.CALL_DEPTH_MAX,),

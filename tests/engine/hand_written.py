@@ -53,6 +53,7 @@ class HandWritten:
         self.events = ()
         self.handlers = ()
         self.interfaces = ()
+        self.migration = None
         self.is_currency = True
         self.actions = tuple(
             ActionSpec(name, (), (), _parameters(signature), name, 1)
@@ -77,6 +78,9 @@ class HandWritten:
 
     def run_query(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
         return self._queries[name][2](host, arguments)
+
+    def run_migration(self, host: Host, arguments: Sequence[Value]) -> None:
+        raise AssertionError(f"{self.name} has no migration")
 
     def inspect_rule(self, name: str, host: Host) -> RuleState:
         return RuleState(name, True, (BranchState("true", None),), None)

@@ -52,6 +52,7 @@ TRUSTED = {
     "contracts.genesis": "the body of a genesis that was checked",
     "contracts.replay": "keys of its own making",
     "contracts.system.decisions": "keys and JSON of its own making",
+    "contracts.system.upgrading": "keys of its own making",
     "node.demo.story": "an answer of a node that the demo has started",
     "node.fingerprint": "a hash",
     "node.gateway": "an id that the route's pattern has checked",
