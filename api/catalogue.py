@@ -113,7 +113,7 @@ _READING = (
     Problem(
         "unknown_contract", 404, "No such contract code",
         "No source with this code id was deployed.",
-        "GET /v1/contracts lists what was. The id is the first 32 hex digits of the source's SHA-256.",
+        "GET /v1/contracts lists what was. The id is the source's SHA-256.",
     ),
     Problem(
         "unknown_proposal", 404, "No such proposal",

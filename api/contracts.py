@@ -17,7 +17,7 @@ QUERY_BYTES_MAX = 64 * 1024
 """Body of a query, in bytes."""
 
 Code = Annotated[
-    str, Path(pattern="^[0-9a-f]{32}$", description="The source's SHA-256, its first 16 bytes, hex.")
+    str, Path(pattern="^[0-9a-f]{64}$", description="The source's SHA-256, hex.")
 ]
 QueryName = Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,63}$", description="A query of the contract.")]
 _QUERY_PROBLEMS = problems(

@@ -164,7 +164,7 @@ class AccountSummary(Open):
 class ContractSummary(Open):
     """Deployed contract code."""
 
-    code: str = Field(description="First 32 hex digits of the source's SHA-256.")
+    code: str = Field(description="The source's SHA-256.")
     name: str
     text: str = Field(description="What the author says of it.")
     author: str

@@ -47,7 +47,9 @@ class Parameters:
     timers_per_block_max: int = 256
     """Due timers run in one block; the rest waits for the next."""
     timer_gas_max: int = 1_000_000
-    """Gas of one timer's firing."""
+    """Gas of one timer's firing, and of what one listener does on an event."""
+    execution_version: int = 1
+    """Version of the contract language, its prices and the engine, until the members switch to another."""
 
     def __post_init__(self) -> None:
         """Refuse values that would let an honest node make what others must refuse. Raises: ValueError."""

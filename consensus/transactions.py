@@ -48,6 +48,9 @@ GAS_LIMIT_DEFAULT = 100_000
 GAS_LIMIT_MAX = 20_000_000
 """Gas that one transaction may ask for."""
 
+SIGNATURE_GAS = 4_000
+"""Gas of one signature on a transaction: what checking it costs every node, whatever the transaction does."""
+
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*\Z")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _KEY = re.compile(r"[a-z0-9_]{1,64}\Z")
@@ -195,6 +198,9 @@ def _build(envelope: bytes, parts: _Envelope, value: Any, chain: str) -> Transac
         salt=value["salt"],
         signatures=parts.signatures,
     )
+    if transaction.gas_limit < (needed := SIGNATURE_GAS * len(parts.signatures)):
+        text = f"gas_limit is {transaction.gas_limit}; checking {len(keys)} signatures alone takes {needed}"
+        raise InvalidTransaction("gas_limit", text)
     signers = (transaction.sender, *transaction.cosigners)
     if len(set(signers)) != len(signers) or list(transaction.cosigners) != sorted(transaction.cosigners):
         raise _malformed("transaction.cosigners", "must be sorted, without repetition and without the sender")

@@ -19,7 +19,7 @@ from typing import Any
 from consensus.errors import ensure
 from consensus.merkle_list import list_root
 from consensus.parameters import Parameters
-from consensus.transactions import Json, Transaction, canonical_json
+from consensus.transactions import SIGNATURE_GAS, Json, Transaction, canonical_json
 from contracts.arguments import time_text, to_json
 from contracts.context import Context
 from contracts.epochs import Accused, NextEpoch, current_epoch, enter_epoch, next_epoch, record_evidence
@@ -48,6 +48,7 @@ from contracts.replay import Executed
 from contracts.state import NO_ROWS, LedgerReader, StateReader
 from contracts.system.upgrading import UPGRADE_GAS_MAX, UPGRADES, carry_out_upgrade, due_upgrades
 from contracts.triggers import TIMER_REST_MS, due_timers, next_wakeup_ms, settle
+from contracts.versions import check_version, version_at
 from contracts.views.reader import Views
 
 TRANSACTION_GAS = 2_000
@@ -113,6 +114,7 @@ class Engine(Views):
         parameters: Parameters,
         code_cache: CodeCache | None = None,
     ) -> None:
+        check_version(parameters.execution_version, f"chain {chain}")
         super().__init__(Programs(code_cache))
         self.chain = chain
         self._parameters = parameters
@@ -129,10 +131,12 @@ class Engine(Views):
     def execute(self, ledger: LedgerReader, block: BlockInput, previous: ExecLink) -> Outcome:
         """Execute the block after `previous`, whose state `ledger` reads.
 
-        Raises: StateCorruption, InvariantError and whatever else goes wrong: the node must stop.
+        Raises: UnsupportedVersion, StateCorruption, InvariantError and whatever else goes wrong: then the
+        node must stop.
         """
         ensure(block.height == previous.height + 1, f"block {block.height} can not follow {previous.height}")
         execution = self._block(ledger.state, ledger.aux, block.height, block.time_ms)
+        check_version(version_at(execution.context.overlay, block.height), f"height {block.height}")
         execution.begin(block)
         if block.run_timers:
             execution.run_upgrades()
@@ -141,6 +145,10 @@ class Engine(Views):
         for transaction in block.transactions:
             execution.run_transaction(transaction)
         return execution.finish(Tree(ledger.tree, previous.state_root, self._pages), previous)
+
+    def check_version(self, state: StateReader, height: int) -> None:
+        """Raises: UnsupportedVersion where this node can not execute the block of a height."""
+        check_version(version_at(self.context(state).overlay, height), f"height {height}")
 
     def simulate(
         self, state: StateReader, transaction: Transaction, height: int, time_ms: int
@@ -287,7 +295,8 @@ class _BlockExecution:
             self._executed.add(transaction.id, transaction.expires_ms)
 
     def _perform_calls(self, run: Run, transaction: Transaction) -> tuple[Value, ...]:
-        run.meter.spend(TRANSACTION_GAS + bytes_gas(len(transaction.body)))
+        signatures = SIGNATURE_GAS * len(transaction.signatures)
+        run.meter.spend(TRANSACTION_GAS + signatures + bytes_gas(len(transaction.body)))
         results = []
         for call in transaction.calls:
             run.meter.spend(CALL_GAS)

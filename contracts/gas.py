@@ -38,7 +38,7 @@ PRODUCT = 20
 """A power, or a product that may be twice as long as an int."""
 HASH = 40
 """One SHA-256, beside its bytes."""
-SIGNATURE = 8_000
+SIGNATURE = 4_000
 """One Ed25519 signature that a contract checks, beside the bytes of the message."""
 CALENDAR = 40
 """An operation on the calendar, or on a Decimal that has to be rounded."""

@@ -20,6 +20,7 @@ from contracts.layout import (
 )
 from contracts.register import put_member
 from contracts.state import Overlay
+from contracts.versions import write_first_version
 
 
 def write_genesis(overlay: Overlay, body: Mapping[str, Any], genesis_hash: bytes) -> None:
@@ -29,6 +30,7 @@ def write_genesis(overlay: Overlay, body: Mapping[str, Any], genesis_hash: bytes
     """
     overlay.put(CHAIN_KEY, Chain(body["name"], genesis_hash, body["time_ms"]), CHAIN)
     overlay.put(PARAMETERS_KEY, dict(body["parameters"]), VALUE)
+    write_first_version(overlay, body["parameters"]["execution_version"])
     validators = ((each["number"], bytes.fromhex(each["validator_key"])) for each in body["members"])
     overlay.put(EPOCH_KEY, NextEpoch(FIRST_EPOCH, tuple(validators)), EPOCH)
     for member in body["members"]:

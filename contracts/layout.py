@@ -20,8 +20,8 @@ from contracts.state import Form
 
 T = TypeVar("T")
 
-CODE_ID_LENGTH = 32
-"""Hex digits of a code id: the first half of the SHA-256 of the source."""
+CODE_ID_LENGTH = 64
+"""Hex digits of a code id, the whole SHA-256 of the source: who creates and signs is bound to that source."""
 KEYS_MAX = 16
 """Keys that may act for one account."""
 SIGNERS_MAX = 64

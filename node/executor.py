@@ -63,10 +63,14 @@ class Executor:
         return self._genesis.parameters
 
     def start(self) -> None:
-        """Write genesis into an empty store; else go on from the last block. Raises: StateCorruption."""
+        """Write genesis into an empty store; else go on from the last block.
+
+        Raises: StateCorruption, UnsupportedVersion.
+        """
         if self._store.height() < 0:
             self._commit_genesis()
         height = self._store.height()
+        self._engine.check_version(self._store.state, height + 1)
         for recent in range(max(0, height - READY_LAG_MAX + 1), height + 1):
             self._remember(self._store.link(recent))
 

@@ -21,7 +21,7 @@ from consensus.errors import ConsensusError
 from consensus.keys import verify_ed25519
 from consensus.replica import Anchor, Replica
 from contracts.engine import Engine
-from contracts.errors import StateCorruption
+from contracts.errors import StateCorruption, UnsupportedVersion
 from node.announcement import announced, note_end
 from node.bridge import Bridge, HttpServer
 from node.clock import Clock
@@ -60,7 +60,7 @@ from node.sync_server import BlockServer
 log = structlog.get_logger("node")
 
 EXIT_OK, EXIT_FAILED, EXIT_CONFIGURATION = 0, 1, 2
-REASONS_TO_STOP = (NodeError, ConsensusError, StateCorruption, ListenFailed)
+REASONS_TO_STOP = (NodeError, ConsensusError, StateCorruption, UnsupportedVersion, ListenFailed)
 """What a node may stop for and tells its operator in one line; anything else is a fault of ours."""
 FINALISED_QUEUE_BLOCKS = 256
 """Final blocks that may wait for execution; ordering slows down long before, by exec_lag_max."""
@@ -95,7 +95,8 @@ def _stop_with(config: NodeConfig, error: BaseException) -> int:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     StandardError().write(f"quorate: the node stopped: {error}\n")
-    code = EXIT_CONFIGURATION if isinstance(error, ConfigurationError | ListenFailed) else EXIT_FAILED
+    by_operator = isinstance(error, ConfigurationError | UnsupportedVersion | ListenFailed)
+    code = EXIT_CONFIGURATION if by_operator else EXIT_FAILED
     note_end(config.data_dir, code, str(error))
     return code
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from consensus.transactions import INTEGER_MAX, Json
 from contracts.errors import ContractError
-from contracts.layout import CODE, CODE_ID_LENGTH, PURPOSE_LENGTH_MAX, Code, code_key
+from contracts.layout import CODE, PURPOSE_LENGTH_MAX, Code, code_key
 from contracts.system.actions import refusal, text_argument
 from contracts.system.decisions import Content
 from contracts.system.policy import Approval, policy_of
@@ -30,8 +30,8 @@ _NAME = "contracts"
 
 
 def code_id(source: str) -> str:
-    """The name of deployed code: the first 32 hex digits of the SHA-256 of its source."""
-    return sha256(source.encode()).hexdigest()[:CODE_ID_LENGTH]
+    """The name of deployed code: the SHA-256 of its source in hex."""
+    return sha256(source.encode()).hexdigest()
 
 
 def deploy(run: Run, arguments: Mapping[str, Json]) -> str:

@@ -318,7 +318,7 @@ def deploy_gas(source: str) -> int:
 
 
 def _is_code(text: str) -> bool:
-    return Path(text).is_file() or (len(text) == 32 and all(digit in "0123456789abcdef" for digit in text))
+    return Path(text).is_file() or (len(text) == 64 and all(digit in "0123456789abcdef" for digit in text))
 
 
 def _code_id(text: str) -> str:

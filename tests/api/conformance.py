@@ -77,7 +77,7 @@ def check_answers(base_url: str) -> set[str]:
             ("/v1/blocks/{height}", {"height": 2**53 - 1}),
             ("/v1/transactions/{transaction}", {"transaction": "00" * 32}),
             ("/v1/accounts/{account}", {"account": "no-such-account"}),
-            ("/v1/contracts/{code}", {"code": "00" * 16}),
+            ("/v1/contracts/{code}", {"code": "00" * 32}),
             ("/v1/proposals/{proposal}", {"proposal": 2**53 - 1}),
             ("/v1/instances/{name}", {"name": "no-such-instance"}),
             ("/v1/instances/{name}/query/{query}", {"name": "no-such-instance", "query": "none"}),

@@ -30,7 +30,7 @@ from consensus.transactions import (
 GENESIS_TIME_MS = 1_767_225_600_000
 BLOCK_INTERVAL_MS = 500
 EXPIRY_MS_MAX = 15 * 60 * 1000
-CODE = "0f" * 16
+CODE = "0f" * 32
 MEMBERS = (
     ("greenfarm", "Greenfarm Ltd"),
     ("bolt", "Bolt Logistics"),

@@ -60,10 +60,10 @@ def test_a_contracts_refusal_is_an_outcome_and_a_wrong_key_an_error(node: Client
 
 def test_several_accounts_sign_one_transaction(node: Client) -> None:
     bolt = Account("bolt", signer_of("bolt"))
-    status = node.send(GREENFARM, _transfer(), cosigners=[bolt], gas_limit=500)
+    status = node.send(GREENFARM, _transfer(), cosigners=[bolt], gas_limit=50_000)
     found = node.get(f"/v1/transactions/{status.id}")
     assert len(found["signatures"]) == 2
-    assert (found["transaction"]["cosigners"], found["transaction"]["gas_limit"]) == (["bolt"], 500)
+    assert (found["transaction"]["cosigners"], found["transaction"]["gas_limit"]) == (["bolt"], 50_000)
 
 
 def test_waiting_goes_on_over_several_requests(

@@ -83,7 +83,7 @@ async def test_a_block_is_not_sent_twice(
     [
         ("/v1/blocks/77", "unknown_block"),
         ("/v1/accounts/nobody", "unknown_account"),
-        (f"/v1/contracts/{'00' * 16}", "unknown_contract"),
+        (f"/v1/contracts/{'00' * 32}", "unknown_contract"),
         ("/v1/instances/none", "unknown_instance"),
         ("/v1/instances/none/query/balance", "unknown_instance"),
         ("/v1/instances/euro/query/none", "unknown_query"),

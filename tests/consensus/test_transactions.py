@@ -12,6 +12,7 @@ from consensus import transactions
 from consensus.errors import InvalidTransaction
 from consensus.keys import Ed25519Signer, verify_ed25519
 from consensus.transactions import (
+    SIGNATURE_GAS,
     canonical_json,
     envelope_from_json,
     is_name,
@@ -80,11 +81,11 @@ class TestCanonicalJson:
 
 class TestParsing:
     def test_a_transaction_is_read_as_it_was_written(self) -> None:
-        parsed = parse_transaction(envelope(body(cosigners=["bolt"], gas_limit=7)), CHAIN)
+        parsed = parse_transaction(envelope(body(cosigners=["bolt"], gas_limit=SIGNATURE_GAS)), CHAIN)
         assert (parsed.sender, parsed.cosigners, parsed.gas_limit, parsed.salt) == (
             "acme",
             ("bolt",),
-            7,
+            SIGNATURE_GAS,
             "s1",
         )
         assert (parsed.calls[0].contract, parsed.calls[0].action) == ("acme.escrow", "fund")
@@ -195,6 +196,21 @@ class TestLimits:
     def test_gas(self) -> None:
         parse_transaction(envelope(body(gas_limit=transactions.GAS_LIMIT_MAX)), CHAIN)
         assert refused(envelope(body(gas_limit=transactions.GAS_LIMIT_MAX + 1))) == "malformed_transaction"
+
+    @pytest.mark.parametrize("count", [1, 2, transactions.SIGNATURES_MAX])
+    def test_gas_covers_the_checking_of_the_signatures(self, count: int) -> None:
+        """Whatever a transaction does, every node checks its signatures: so its limit pays for them."""
+        enough = count * SIGNATURE_GAS
+        signers = [Ed25519Signer(bytes([number]) * 32) for number in range(count)]
+        for gas_limit, code in ((enough, None), (enough - 1, "gas_limit")):
+            data = canonical_json(body(gas_limit=gas_limit))
+            signed = make_envelope(
+                data, [(signer.public_key, signer.sign(signed_bytes(data))) for signer in signers]
+            )
+            if code is None:
+                assert parse_transaction(signed, CHAIN).gas_limit == enough
+            else:
+                assert refused(signed) == code
 
     def test_salt(self) -> None:
         parse_transaction(envelope(body(salt="x" * transactions.SALT_LENGTH_MAX)), CHAIN)

@@ -47,7 +47,7 @@ def statuses(chain: Chain, name: str) -> tuple[str, list[str]]:
 
 def test_code_is_named_by_its_source(chain: Chain) -> None:
     code = chain.deploy(TOKEN)
-    assert code == sha256(TOKEN.encode()).hexdigest()[:32]
+    assert code == sha256(TOKEN.encode()).hexdigest()
     view = chain.engine.describe_code(chain.ledger.state, code)
     assert view is not None
     assert (view["name"], view["author"], view["source"]) == ("Token", "bank", TOKEN)

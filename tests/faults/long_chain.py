@@ -80,7 +80,7 @@ class LongChain:
     def _opening(self) -> list[Transaction]:
         """The token, and money for each partner."""
         bank = self._partners[0]
-        code = sha256(self._source.encode()).hexdigest()[:32]
+        code = sha256(self._source.encode()).hexdigest()
         create: dict[str, Any] = {
             "code": code,
             "name": CURRENCY,
