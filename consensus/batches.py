@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from consensus.errors import ConsensusError, InvalidMessage, InvalidTransaction
+from consensus.errors import InvalidMessage, InvalidTransaction
 from consensus.keys import Signer, Verifier
 from consensus.merkle_list import list_root
 from consensus.messages import batch_digest, batch_payload
@@ -22,8 +22,8 @@ class InvalidBatch(InvalidMessage):
     """A batch that its author signed and no honest validator would: the author's fault for good."""
 
 
-class SupersededBatch(ConsensusError):
-    """A batch under a key that was replaced: it comes too late, and nobody is to blame."""
+class UnknownSigner(InvalidMessage):
+    """A batch under another key than its author has in this epoch: forged, or of another epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +103,19 @@ def check_batch(
     chain_id: bytes,
     chain: str,
     key: bytes,
-    former_key: bytes | None = None,
     verifier: Verifier,
     parameters: Parameters,
 ) -> CheckedBatch:
     """Check all of a batch that arrived: limits, its author's signature, and every transaction in itself.
 
-    `key` is the validator key (32 bytes) of the lane's owner, `former_key` that of the epoch before.
-    Raises: InvalidMessage (the sender's fault), InvalidBatch (the author's: it signed this), SupersededBatch.
+    `key` is the validator key (32 bytes) of the lane's owner.
+    Raises: UnknownSigner, InvalidBatch (the author's fault: it signed this), InvalidMessage (the sender's).
     """
     header = batch.header
     place = f"batch {header.seq} of lane {header.lane}"
     payload = batch_payload(chain_id, header)
     if not verifier(key, payload, batch.signature):
-        if former_key not in (None, key) and verifier(former_key or key, payload, batch.signature):
-            raise SupersededBatch(f"{place}: signed with a key that was replaced")
-        raise InvalidMessage(f"{place}: not signed by its author")
+        raise UnknownSigner(f"{place}: not signed by its author")
     if (
         header.count > parameters.batch_count_max
         or header.size_bytes > parameters.batch_bytes_max

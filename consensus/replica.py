@@ -186,9 +186,10 @@ class Replica:
         """The key (32 bytes) that signs this lane; None where it is no validator's: drop the batch."""
         return self._state.committee.key_of(lane)
 
-    def former_key(self, lane: MemberNumber) -> bytes | None:
-        """The key (32 bytes) that this lane had in the epoch before, where that is known."""
-        return None if self._state.former is None else self._state.former.key_of(lane)
+    def is_in_step(self, member: MemberNumber) -> bool:
+        """Whether a member did not speak of another epoch last; else it may know other keys than this node."""
+        peer = self._standing.peers.get(member)
+        return peer is None or peer.epoch in (0, self._state.committee.epoch)
 
     @property
     def final_height(self) -> int:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import trio
 
-from consensus.batches import CheckedBatch, InvalidBatch, SupersededBatch, check_batch
+from consensus.batches import CheckedBatch, InvalidBatch, UnknownSigner, check_batch
 from consensus.errors import InvalidMessage
 from consensus.keys import Verifier
 from consensus.messages import Message, batch_digest, decode_message
@@ -131,7 +131,7 @@ class BatchChecks:
             done.set()
 
         try:
-            checked = await self._check(batch)
+            checked = await self._check(member, batch)
         except InvalidMessage:
             end()
             raise
@@ -140,30 +140,28 @@ class BatchChecks:
         else:
             self._receiver.put_batch(member, checked, end)
 
-    async def _check(self, batch: Batch) -> CheckedBatch | None:
-        """None for one that does not matter any more. Raises: InvalidMessage."""
-        lane = batch.header.lane
-        key, former_key = self._replica.lane_key(lane), self._replica.former_key(lane)
+    async def _check(self, member: MemberNumber, batch: Batch) -> CheckedBatch | None:
+        """None for one that may be right in another epoch. Raises: InvalidMessage."""
+        key = self._replica.lane_key(batch.header.lane)
         if key is None:
-            return None  # its author votes no more; whoever sent it may not know that yet
+            return None  # its author is no validator here and now
         self.checked += 1
         try:
-            return await trio.to_thread.run_sync(
-                self._check_in_thread, batch, key, former_key, limiter=self._threads
-            )
-        except SupersededBatch:
+            return await trio.to_thread.run_sync(self._check_in_thread, batch, key, limiter=self._threads)
+        except UnknownSigner:
+            if self._replica.is_in_step(member):
+                raise
             return None
         except InvalidBatch:
             self._receiver.put_invalid(batch)
             raise
 
-    def _check_in_thread(self, batch: Batch, key: bytes, former_key: bytes | None) -> CheckedBatch:
+    def _check_in_thread(self, batch: Batch, key: bytes) -> CheckedBatch:
         return check_batch(
             batch,
             chain_id=self._chain_id,
             chain=self._chain,
             key=key,
-            former_key=former_key,
             verifier=self._verifier,
             parameters=self._parameters,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from consensus.committee import Committee
@@ -10,7 +10,7 @@ from consensus.effects import Finalise
 from consensus.parameters import Parameters
 from consensus.replica import Anchor
 from consensus.transactions import Transaction
-from consensus.types import Batch, Digest, FinalBlock
+from consensus.types import Batch, Digest, FinalBlock, MemberNumber
 from node.simulator.chance import Chance
 
 Ordered = Sequence[tuple[Digest, Batch, tuple[Transaction, ...]]]
@@ -46,7 +46,15 @@ class Ledger(Protocol):
     def settled(self, identifier: Digest) -> bool:
         """Whether a transaction has been executed, or came too late."""
 
-    def anchor(self, committee: Committee) -> Anchor:
+    @property
+    def next_committee(self) -> Committee | None:
+        """The decided successor of the last block's epoch, if there is one."""
+
+    @property
+    def keys(self) -> Mapping[MemberNumber, int]:
+        """Which of its keys each member has that ever was a validator; see `node.simulator.membership`."""
+
+    def anchor(self) -> Anchor:
         """What a replica is told when it starts."""
 
 

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 from consensus.committee import Committee
 from consensus.effects import Acknowledged, Finalise, Report, ReportKind
+from consensus.evidence import Accusation
 from consensus.messages import Message
-from consensus.records import decode_record, encode_record
+from consensus.records import Succession, decode_record, encode_record
 from consensus.types import Batch, Certificate, Digest, Proposal, Status, Vote, VoteKind
 from node.simulator.swarm import Swarm
 
 if TYPE_CHECKING:
     from node.simulator.machine import Machine
 
+CERTIFICATE_KIND, SUCCESSION_KIND = 4, 5
+"""Second byte of such a record."""
 N, S, F = VoteKind.NOTARISE, VoteKind.SKIP, VoteKind.FINALISE
 
 
@@ -29,13 +32,15 @@ class Checks:
         self.reports: list[tuple[int, Report]] = []
         """(member that says it, what it says)."""
         self._swarm = swarm
-        self._committee = committee
+        self.committees = {committee.epoch: committee}
+        self._on_chain: dict[tuple[int, int], int] = {}
+        """(epoch, member) to the height whose evidence accuses it."""
         self._blocks: dict[int, tuple[Digest | None, tuple[Digest, ...]]] = {}
         self._headers: dict[int, object] = {}
         self._hashes: dict[int, Digest] = {}
         self._ordered: dict[Digest, int] = {}
-        self._certified: dict[tuple[VoteKind, int], Digest | None] = {}
-        self._votes: dict[tuple[int, int, VoteKind], Digest | None] = {}
+        self._certified: dict[tuple[VoteKind, int, int], Digest | None] = {}
+        self._votes: dict[tuple[int, int, int, VoteKind], Digest | None] = {}
         self._acknowledged: dict[Digest, str] = {}
         self._final_views: dict[str, int] = {}
 
@@ -44,21 +49,39 @@ class Checks:
         if not machine.honest:
             return
         for data in records:
-            if data[1] != 4:  # certificates alone are looked at
+            if data[1] not in (CERTIFICATE_KIND, SUCCESSION_KIND):
                 continue
-            certificate = decode_record(data)
-            if isinstance(certificate, Certificate):
-                self._on_certificate(machine, certificate)
+            record = decode_record(data)
+            if isinstance(record, Certificate):
+                self._on_certificate(machine, record)
+            elif isinstance(record, Succession):
+                self._on_epoch(machine, record.committee)
 
     def _on_certificate(self, machine: Machine, certificate: Certificate) -> None:
-        kind, view, digest = certificate.kind, certificate.view, certificate.digest
-        if self._certified.setdefault((kind, view), digest) != digest:
+        kind, epoch, view, digest = certificate.kind, certificate.epoch, certificate.view, certificate.digest
+        self._check_quorum(machine, certificate)
+        if self._certified.setdefault((kind, epoch, view), digest) != digest:
             raise Failed(f"view {view} has two {kind.name} certificates for different headers")
-        if (F, view) in self._certified and (S, view) in self._certified:
+        if (F, epoch, view) in self._certified and (S, epoch, view) in self._certified:
             raise Failed(f"view {view} is both final and skipped")
-        final = self._certified.get((F, view))
-        if final is not None and self._certified.get((N, view), final) != final:
+        final = self._certified.get((F, epoch, view))
+        if final is not None and self._certified.get((N, epoch, view), final) != final:
             raise Failed(f"view {view} has another final header than a notarised one")
+
+    def _check_quorum(self, machine: Machine, certificate: Certificate) -> None:
+        """It counts with the committee of its own epoch."""
+        committee = self.committees.get(certificate.epoch)
+        if committee is None:
+            raise Failed(f"{machine.name} has a certificate of epoch {certificate.epoch}, which nobody began")
+        voters = [voter for voter, _ in certificate.votes]
+        if len(voters) < committee.quorum or not set(voters) <= set(committee.numbers):
+            epoch, numbers = committee.epoch, committee.numbers
+            raise Failed(f"{machine.name} takes {voters} for a quorum of epoch {epoch}: {numbers}")
+
+    def _on_epoch(self, machine: Machine, committee: Committee) -> None:
+        """It begins with the same committee everywhere."""
+        if self.committees.setdefault(committee.epoch, committee) != committee:
+            raise Failed(f"{machine.name} begins epoch {committee.epoch} with another committee")
 
     def on_send(self, machine: Machine, message: Message) -> None:
         if not machine.honest:
@@ -78,10 +101,10 @@ class Checks:
                 pass
 
     def _on_vote(self, machine: Machine, vote: Vote) -> None:
-        key = (vote.voter, vote.view, vote.kind)
-        if self._votes.setdefault(key, vote.digest) != vote.digest:
+        place = vote.voter, vote.epoch, vote.view
+        if self._votes.setdefault((*place, vote.kind), vote.digest) != vote.digest:
             raise Failed(f"{machine.name} votes {vote.kind.name} twice in view {vote.view}")
-        if (vote.voter, vote.view, S) in self._votes and (vote.voter, vote.view, F) in self._votes:
+        if (*place, S) in self._votes and (*place, F) in self._votes:
             raise Failed(f"{machine.name} votes both SKIP and FINALISE in view {vote.view}")
         self._check_durable(machine, vote)
 
@@ -92,6 +115,10 @@ class Checks:
             return
         missing = [] if encode_record(vote) in durable else ["the vote"]
         state = replica._state
+        if vote.epoch != state.committee.epoch:
+            return  # begun meanwhile, in the same turn
+        if not machine.knows_durably(state.committee):
+            missing.append("the committee of its epoch")
         if vote.digest is not None and vote.view > state.certificates.final_view:
             header = state.chain.get(vote.digest)
             if header is None or encode_record(header) not in durable:
@@ -117,11 +144,20 @@ class Checks:
         header = finalised.block.header
         if self._headers.setdefault(header.height, header) != header:
             raise Failed(f"FORK: {machine.name} finalises another block at height {header.height}")
+        for accusation in finalised.accusations:
+            self._on_accusation(machine, accusation, header.height)
         for digest in finalised.batches:
             if self._ordered.setdefault(digest, header.height) != header.height:
                 raise Failed(f"a batch is ordered at heights {self._ordered[digest]} and {header.height}")
         if len(set(finalised.batches)) != len(finalised.batches):
             raise Failed(f"height {header.height} orders a batch twice")
+
+    def _on_accusation(self, machine: Machine, accusation: Accusation, height: int) -> None:
+        if accusation.member not in self._swarm.byzantine:
+            raise Failed(f"evidence on the chain accuses the honest {accusation.member}: {accusation.kind}")
+        if self._on_chain.setdefault((accusation.epoch, accusation.member), height) != height:
+            raise Failed(f"member {accusation.member} is accused twice in epoch {accusation.epoch}")
+        machine.world.count(f"on the chain: {accusation.kind}")
 
     def on_executed(self, machine: Machine, height: int, exec_hash: Digest) -> None:
         if not machine.honest or machine.ledger.corrupt_from is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 
-from consensus.committee import Committee
+from consensus.committee import Committee, encode_committee
 from consensus.effects import Finalise
 from consensus.replica import Anchor
 from consensus.rules import lag_allows_content
@@ -16,18 +16,32 @@ from consensus.transactions import (
     parse_transaction,
     signed_bytes,
 )
-from consensus.types import Batch, Digest, FinalBlock
+from consensus.types import Batch, Digest, FinalBlock, MemberNumber
 from node.simulator.application import Ledger, Ordered
 from node.simulator.chance import Chance
+from node.simulator.checks import Failed
 from node.simulator.genesis import CHAIN, CHAIN_ID, EXEC_HASH, PARAMETERS, WALL_START_MS
 from node.simulator.keys import scheme
+from node.simulator.membership import Keys, Membership
 from node.simulator.swarm import Swarm
+
+LIFE_MS = 1_000_000_000
+"""Transactions do not expire within a run."""
 
 
 @dataclass
 class CountingLedger:
-    """An executor and its store: counts every transaction once, and keeps timers that transactions set."""
+    """An executor and its store: counts every transaction once, keeps timers that transactions set, and
+    decides on committees."""
 
+    membership: Membership
+    committee: Committee = field(init=False)
+    """Of the epoch after the last block."""
+    validators: Keys = field(init=False)
+    keys: dict[MemberNumber, int] = field(init=False)
+    next_validators: tuple[int, Keys] | None = None
+    """The height that decided who follows, and who."""
+    accused: set[MemberNumber] = field(default_factory=set)
     hashes: list[Digest] = field(default_factory=lambda: [EXEC_HASH])
     blocks: dict[int, tuple[FinalBlock, tuple[Batch, ...]]] = field(default_factory=dict)
     batches: dict[Digest, Batch] = field(default_factory=dict)
@@ -36,6 +50,11 @@ class CountingLedger:
     changed_height: int = 0
     corrupt_from: int | None = None
 
+    def __post_init__(self) -> None:
+        self.committee = self.membership.first
+        self.validators = dict.fromkeys(self.committee.numbers, 0)
+        self.keys = dict(self.validators)
+
     @property
     def height(self) -> int:
         return len(self.hashes) - 1
@@ -43,6 +62,17 @@ class CountingLedger:
     @property
     def next_wakeup_ms(self) -> int | None:
         return min(self.timers, default=None)
+
+    @property
+    def next_committee(self) -> Committee | None:
+        decided = self._decided()
+        return None if decided is None else decided[1]
+
+    def _decided(self) -> tuple[int, Committee] | None:
+        if self.next_validators is None:
+            return None
+        height, keys = self.next_validators
+        return height, self.membership.committee(self.committee.epoch + 1, keys)
 
     def restart(self) -> None:
         """All of it is stored."""
@@ -73,6 +103,13 @@ class CountingLedger:
             self.timers.remove(time)
         self.executed.update((identifier, header.height) for identifier in fresh)
         content = b"".join(fresh) + b"".join(time.to_bytes(8, "big") for time in due)
+        if fresh and self.next_validators is None and header.next_set is None:
+            following = self.membership.decide(
+                header.height, self.committee.epoch, self.validators, self.keys
+            )
+            if following is not None:
+                self.next_validators = header.height, following
+                content += b"next" + encode_committee(self.next_committee or self.committee)
         if self.corrupt_from is not None and header.height >= self.corrupt_from:
             content += b"nonsense"
         exec_hash = sha256(self.hashes[-1] + header.height.to_bytes(8, "big") + content).digest()
@@ -80,16 +117,35 @@ class CountingLedger:
         self.blocks[header.height] = finalised.block, tuple(batch for _, batch, _ in ordered)
         self.batches.update((digest, batch) for digest, batch, _ in ordered)
         changed = bool(fresh or due)
+        self.accused.update(accusation.member for accusation in finalised.accusations)
+        if header.next_set is not None:
+            self._begin_epoch()
         if changed:
             self.changed_height = header.height
         return exec_hash, changed
 
-    def anchor(self, committee: Committee) -> Anchor:
+    def _begin_epoch(self) -> None:
+        decided, self.next_validators = self._decided(), self.next_validators
+        if decided is None or self.next_validators is None:
+            raise Failed("an epoch ends that nobody decided to end")
+        self.committee, self.validators = decided[1], self.next_validators[1]
+        self.keys.update(self.validators)
+        self.next_validators, self.accused = None, set()
+
+    def anchor(self) -> Anchor:
         height = self.height
         block = self.blocks[height][0] if height else None
         first = block.header.exec_height if block else 0
         hashes = tuple((h, self.hashes[h]) for h in range(first, height + 1))
-        return Anchor(block, hashes, self.changed_height, self.next_wakeup_ms, committee)
+        return Anchor(
+            block,
+            hashes,
+            self.changed_height,
+            self.next_wakeup_ms,
+            self.committee,
+            self._decided(),
+            tuple(sorted(self.accused)),
+        )
 
 
 class Counting:
@@ -103,10 +159,11 @@ class Counting:
         self.parameters = swarm.parameters
         self._ed25519 = swarm.ed25519
         self._timers = swarm.timers
+        self._membership = Membership(swarm)
         self._salt = 0
 
     def ledger(self) -> CountingLedger:
-        return CountingLedger()
+        return CountingLedger(self._membership)
 
     def prelude(self, wall_ms: int) -> list[Transaction]:
         return []
@@ -130,7 +187,7 @@ def _transaction(ed25519: bool, salt: int, args: tuple[tuple[str, int], ...]) ->
         "chain": CHAIN,
         "sender": "client",
         "calls": [{"contract": "counter", "action": "add", "args": dict(args)}],
-        "expires_ms": WALL_START_MS,
+        "expires_ms": WALL_START_MS + LIFE_MS,
         "salt": str(salt),
     }
     body = canonical_json(fields)

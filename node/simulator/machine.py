@@ -7,13 +7,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from consensus.batches import open_batch
+from consensus.batches import InvalidBatch, UnknownSigner, open_batch
+from consensus.committee import Committee
 from consensus.effects import (
     Acknowledged,
     Available,
     Broadcast,
     Effect,
+    EpochBegan,
     Finalise,
+    HandOver,
     Persist,
     Report,
     Send,
@@ -21,14 +24,15 @@ from consensus.effects import (
     SyncNeeded,
 )
 from consensus.errors import CorruptionError, InvalidMessage
-from consensus.messages import Message, batch_digest
-from consensus.records import encode_record
+from consensus.keys import Signer
+from consensus.messages import Message, batch_digest, batch_payload
+from consensus.records import Succession, decode_record, encode_record
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
 from consensus.types import Batch, FinalBlock, LaneTip
 from node.journal import JournalFailed
 from node.simulator.byzantine import BEHAVIOURS, Behaviour
-from node.simulator.checks import Failed
+from node.simulator.checks import SUCCESSION_KIND, Failed
 from node.simulator.disk import ERRORS, Disk, refused
 from node.simulator.genesis import WALL_START_MS
 
@@ -37,6 +41,9 @@ if TYPE_CHECKING:
 
 SYNC_BLOCKS = 8
 """Blocks in one answer of the simulated catch-up."""
+KEY_CHANGE_MS_MAX = 2_000
+"""Within this time an operator starts the node with its new key."""
+HAND_OVER_AGAIN_MS = 1_000
 JOURNAL_BYTES_MAX = 512 * 1024
 """As in the driver, only smaller: a longer journal is replaced by what is still needed."""
 
@@ -95,6 +102,8 @@ class Machine:
         self._timer = 0
         """Counts SetTimer effects: the last one alone is in force."""
         self._behaviour: Behaviour | None = None
+        self._key = 0
+        """Which of its keys it has; see `node.simulator.membership`."""
 
     @property
     def name(self) -> str:
@@ -104,10 +113,19 @@ class Machine:
     def honest(self) -> bool:
         return self.number not in self.world.swarm.byzantine
 
+    @property
+    def observes(self) -> bool:
+        """Whether it runs and is no validator."""
+        return self.replica is not None and not self.replica.is_validator
+
+    @property
+    def is_validator(self) -> bool:
+        return self.replica is not None and self.replica.is_validator
+
     def describe(self) -> str:
         if self.replica is None:
             return f"{self.name} down"
-        progress = self.replica._state.certificates.progress
+        progress = self.replica._state.progress
         return f"{self.name} at {progress}, executed {self.ledger.height}: {self.replica._voting.waiting_for}"
 
     def has_durably(self, batch: Batch) -> bool:
@@ -117,10 +135,17 @@ class Machine:
             or self.ledger.batch(batch_digest(self.world.application.chain_id, batch.header)) == batch
         )
 
+    def knows_durably(self, committee: Committee) -> bool:
+        """Whether a committee is in the store, or in the journal with the boundary that begins its epoch."""
+        if self.ledger.anchor().committee.epoch >= committee.epoch:
+            return True
+        records = (decode_record(data) for data in self.disk.durable if data[1] == SUCCESSION_KIND)
+        return any(isinstance(record, Succession) and record.committee == committee for record in records)
+
     # -- life ---------------------------------------------------------------------------------------
     def now(self) -> Now:
         skews = self.world.swarm.skews_ms
-        skew_ms = skews[self.number] if skews else 0
+        skew_ms = skews[self.number] if self.number < len(skews) else 0
         return Now(WALL_START_MS + self.world.now_ms + skew_ms, self.world.now_ms - self._mono_start_ms)
 
     def start(self) -> None:
@@ -136,20 +161,18 @@ class Machine:
                 chain_id=world.application.chain_id,
                 chain=world.application.chain,
                 me=self.number,
-                signer=world.signers[self.number],
+                signer=self._signer(),
                 verifier=world.verifier,
                 parameters=world.application.parameters,
                 genesis_time_ms=world.application.genesis_time_ms,
                 batch_source=self.ledger.batch,
                 records=records,
-                anchor=self.ledger.anchor(world.committee),
+                anchor=self.ledger.anchor(),
                 now=self.now(),
             )
             behaviour = dict(world.swarm.behaviours).get(self.number)
             if behaviour is not None:
-                self._behaviour = BEHAVIOURS[behaviour](
-                    self.replica, world.signers[self.number], world.chance
-                )
+                self._behaviour = BEHAVIOURS[behaviour](self.replica, self._signer(), world.chance)
             self._perform(self.replica.effects())
         except (Crash, JournalFailed):
             self._die()
@@ -160,6 +183,11 @@ class Machine:
             self.stop()
         else:
             self.connect_all()
+
+    def _signer(self) -> Signer:
+        """The newest key that this member knows to be its own."""
+        self._key = max(self._key, self.ledger.keys.get(self.number, 0))
+        return self.world.membership.signer(self.number, self._key)
 
     def _open_journal(self) -> list[bytes]:
         world = self.world
@@ -172,7 +200,7 @@ class Machine:
             raise DamageFound from error
 
     def connect_all(self) -> None:
-        for other in self.world.committee.numbers:
+        for other in self.world.membership.numbers:
             if other != self.number:
                 self.tick(partial(self._connect, other))
 
@@ -289,15 +317,37 @@ class Machine:
             )
 
     def _receive_batch(self, replica: Replica, sender: int, batch: Batch, now: Now) -> None:
-        if replica.expects(batch.header):
-            self._blaming(sender, lambda: replica.on_batch(sender, self.world.check_batch(batch), now))
+        key = replica.lane_key(batch.header.lane)
+        if key is None or not replica.expects(batch.header):
+            return
+        try:
+            checked = self.world.check_batch(batch, key)
+        except UnknownSigner as error:
+            if replica.is_in_step(sender) and not self._is_of_another_epoch(batch):
+                self._blame(sender, error)
+        except InvalidMessage as error:
+            if isinstance(error, InvalidBatch):
+                replica.on_invalid_batch(batch, now)
+            self._blame(sender, error)
+        else:
+            self._blaming(sender, lambda: replica.on_batch(sender, checked, now))
+
+    def _is_of_another_epoch(self, batch: Batch) -> bool:
+        """Whether its author signed it, with a key that is news here: the word of that is on its way."""
+        world, lane = self.world, batch.header.lane
+        payload = batch_payload(world.application.chain_id, batch.header)
+        signed = partial(world.verifier, message=payload, signature=batch.signature)
+        return world.membership.version(lane, lambda key: signed(public_key=key)) is not None
 
     def _blaming(self, sender: int, action: Callable[[], object]) -> None:
         try:
             action()
         except InvalidMessage as error:
-            if sender not in self.world.swarm.byzantine:
-                raise Failed(f"{self.name} blames the honest {sender}: {error}") from error
+            self._blame(sender, error)
+
+    def _blame(self, sender: int, error: InvalidMessage) -> None:
+        if sender not in self.world.swarm.byzantine:
+            raise Failed(f"{self.name} blames the honest {sender}: {error}") from error
 
     def submit(self, transactions: list[Transaction]) -> bool:
         """Whether at least one was taken."""
@@ -326,13 +376,13 @@ class Machine:
         if promises:
             self._point()
 
-    def _perform_one(self, effect: Effect) -> None:
+    def _perform_one(self, effect: Effect) -> None:  # noqa: C901 - one line for each kind
         world = self.world
         match effect:
             case Send():
                 self._send(effect.to, effect.message)
             case Broadcast():
-                for other in world.committee.numbers:
+                for other in world.membership.numbers:
                     if other != self.number:
                         self._send(other, effect.message)
             case SetTimer():
@@ -341,6 +391,12 @@ class Machine:
                 world.checks.on_finalise(self, effect)
                 self._executing.append(effect)
                 self._plan_execution()
+            case EpochBegan():
+                world.count("epoch")
+                self._change_key(effect.committee)
+            case HandOver():
+                world.count("hand-over")
+                self._hand_over(effect.transactions)
             case Available():
                 self.available.append(effect.tip)
             case Acknowledged():
@@ -365,6 +421,34 @@ class Machine:
     def _fire(self, timer: int) -> None:
         if timer == self._timer:
             self.tick(lambda replica, now: replica.on_timer(now))
+
+    # -- membership ---------------------------------------------------------------------------------
+    def _change_key(self, committee: Committee) -> None:
+        """Where the members gave this one another key, its operator starts it with that."""
+        key, world = committee.key_of(self.number), self.world
+        if key is None or key == self._signer().public_key:
+            return
+        self._key = world.membership.version(self.number, key.__eq__) or 0
+        world.after(world.chance.between(1, KEY_CHANGE_MS_MAX), self._alive(self._restart))
+
+    def _restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def _hand_over(self, transactions: tuple[Transaction, ...]) -> None:
+        """Give them to some validator, again and again until they are executed."""
+        world = self.world
+        waiting = tuple(one for one in transactions if not self.ledger.settled(one.id))
+        able = [machine for machine in world.honest if machine.is_validator]
+        if waiting and able:
+            target = world.chance.pick(able)
+            world.carry(self, target, partial(self._give_over, target, waiting))
+        if waiting:
+            world.after(HAND_OVER_AGAIN_MS, self._alive(partial(self._hand_over, waiting)))
+
+    @staticmethod
+    def _give_over(target: Machine, transactions: tuple[Transaction, ...]) -> None:
+        target.submit(list(transactions))
 
     # -- execution ----------------------------------------------------------------------------------
     def _plan_execution(self) -> None:
@@ -393,7 +477,10 @@ class Machine:
         self._busy = False
         self._executing.popleft()
         height, wakeup_ms = finalised.block.header.height, self.ledger.next_wakeup_ms
-        self.tick(lambda replica, now: replica.on_executed(height, exec_hash, changed, wakeup_ms, None, now))
+        following = self.ledger.next_committee
+        self.tick(
+            lambda replica, now: replica.on_executed(height, exec_hash, changed, wakeup_ms, following, now)
+        )
         self._plan_execution()
 
     # -- catch-up -----------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,7 @@ from consensus.transactions import (
     parse_transaction,
     signed_bytes,
 )
-from consensus.types import Batch, Digest, FinalBlock
+from consensus.types import Batch, Digest, FinalBlock, MemberNumber
 from contracts.encoding import decode_value
 from contracts.engine import Engine
 from node.executor import Executor
@@ -90,7 +90,16 @@ class RealLedger:
     def settled(self, identifier: Digest) -> bool:
         return self.store.place(identifier) is not None
 
-    def anchor(self, committee: Committee) -> Anchor:
+    @property
+    def next_committee(self) -> Committee | None:
+        decided = self._executor.anchor().next_committee
+        return None if decided is None else decided[1]
+
+    @property
+    def keys(self) -> Mapping[MemberNumber, int]:
+        return {}
+
+    def anchor(self) -> Anchor:
         return self._executor.anchor()
 
 

@@ -6,7 +6,17 @@ from consensus.parameters import Parameters
 from node.simulator.chance import Chance
 from node.simulator.genesis import PARAMETERS
 
-BEHAVIOURS = ("withhold", "old-parent", "forge", "misdate", "pick-and-choose", "wrong-execution")
+WRONG_CLOCK_MS = 3_600_000
+BEHAVIOURS = (
+    "withhold",
+    "old-parent",
+    "forge",
+    "misdate",
+    "pick-and-choose",
+    "wrong-execution",
+    "bad-batch",
+    "slander",
+)
 
 
 @dataclass(frozen=True)
@@ -54,11 +64,24 @@ class Swarm:
     """Message delays after the healing; a long one needs timers that grow."""
     timers: bool = False
     """Some transactions set contract timers."""
+    change: float = 0.0
+    """Probability that a block with transactions decides a change of the committee."""
+    candidates: int = 0
+    """Members that are no validators at the start."""
+    plan: tuple[tuple[int, tuple[tuple[int, int], ...]], ...] = ()
+    """What each epoch decides in place of chance: from which height on, and who follows, as (number, key)."""
     parameters: Parameters = field(default=PARAMETERS)
 
     @property
     def byzantine(self) -> tuple[int, ...]:
         return tuple(sorted({*self.twins, *(member for member, _ in self.behaviours)}))
+
+    @property
+    def faulty(self) -> tuple[int, ...]:
+        """Members that lie, have a wrong clock, or lose their journal."""
+        wrong = {number for number, skew_ms in enumerate(self.skews_ms) if abs(skew_ms) >= WRONG_CLOCK_MS}
+        damaged = set() if self.damaged is None else {self.damaged}
+        return tuple(sorted({*self.byzantine, *wrong, *damaged}))
 
 
 def draw(seed: int, *, ed25519: bool = False) -> Swarm:
@@ -71,7 +94,9 @@ def draw(seed: int, *, ed25519: bool = False) -> Swarm:
     behaviours = tuple((liar, chance.pick(BEHAVIOURS)) for liar in sorted(liars) if liar not in twins)
     wrong_clocks = chance.some(range(size), faults - len(liars)) if chance.happens(0.3) else []
     skews = tuple(
-        chance.pick([-3_600_000, 3_600_000]) if number in wrong_clocks else chance.between(-200, 200)
+        chance.pick([-WRONG_CLOCK_MS, WRONG_CLOCK_MS])
+        if number in wrong_clocks
+        else chance.between(-200, 200)
         for number in range(size)
     )
     honest = [number for number in range(size) if number not in liars and number not in wrong_clocks]
@@ -105,6 +130,8 @@ def draw(seed: int, *, ed25519: bool = False) -> Swarm:
         healed_delay_ms=chance.pick([(1, 50), (1, 50), (1, 50), (700, 1_500)]),
         timers=chance.happens(0.3),
     )
+    if chance.happens(0.4):
+        swarm = replace(swarm, change=chance.pick([0.1, 0.5]), candidates=chance.between(0, 3))
     if chance.happens(0.04):
         return replace(
             swarm, size=1, twins=(), behaviours=(), skews_ms=(0,), slow=None, pause=None, damaged=None

@@ -7,8 +7,6 @@ from functools import partial
 from hashlib import sha256
 
 from consensus.batches import CheckedBatch, check_batch
-from consensus.committee import Committee, Validator
-from consensus.keys import Signer
 from consensus.messages import Message, decode_message, encode_message
 from consensus.transactions import (
     Transaction,
@@ -21,6 +19,7 @@ from node.simulator.counting import Counting
 from node.simulator.genesis import WALL_START_MS
 from node.simulator.keys import scheme
 from node.simulator.machine import Crashes, Machine, NoCrashes
+from node.simulator.membership import Membership
 from node.simulator.swarm import Swarm
 
 HEAL_LIMIT_MS = 400_000
@@ -48,14 +47,12 @@ class World:
         self._serial = 0
         self._trace = sha256()
         self.crashes = crashes or (RandomCrashes(self) if swarm.crash else NoCrashes())
-        make_signer, self.verifier = scheme(swarm.ed25519)
-        self.signers: list[Signer] = [make_signer(sha256(b"%d" % n).digest()) for n in range(swarm.size)]
-        validators = tuple(Validator(n, self.signers[n].public_key) for n in range(swarm.size))
-        self.committee = Committee(1, validators)
-        self.checks = Checks(swarm, self.committee)
+        _, self.verifier = scheme(swarm.ed25519)
+        self.membership = Membership(swarm)
+        self.checks = Checks(swarm, self.membership.first)
         self.machines = [
             Machine(self, number, twin)
-            for number in range(swarm.size)
+            for number in self.membership.numbers
             for twin in range(2 if number in swarm.twins else 1)
         ]
         self._sides = dict.fromkeys(self.machines, 0)
@@ -121,19 +118,19 @@ class World:
                 delay_ms *= 10
             self.after(delay_ms, deliver)
 
-    def check_batch(self, batch: Batch) -> CheckedBatch:
-        """As a driver does in a thread; the result is shared, as it depends on the batch alone."""
-        key = batch.signature + batch.header.root
-        if key not in self._checked:
-            self._checked[key] = check_batch(
+    def check_batch(self, batch: Batch, key: bytes) -> CheckedBatch:
+        """As a driver does in a thread; the result is shared, as it depends on the arguments alone."""
+        place = batch.signature + batch.header.root + key
+        if place not in self._checked:
+            self._checked[place] = check_batch(
                 batch,
                 chain_id=self.application.chain_id,
                 chain=self.application.chain,
-                key=self.signers[batch.header.lane].public_key,
+                key=key,
                 verifier=self.verifier,
                 parameters=self.application.parameters,
             )
-        return self._checked[key]
+        return self._checked[place]
 
     # -- faults -------------------------------------------------------------------------------------
     def _repartition(self) -> None:
@@ -159,7 +156,7 @@ class World:
     def _black_out(self) -> None:
         """More than f lose power at once."""
         self.count("blackout")
-        for machine in self.chance.some(self.machines, self.committee.faults_max + 1):
+        for machine in self.chance.some(self.machines, self.membership.first.faults_max + 1):
             machine.kill()
 
     def heal(self) -> None:
@@ -231,11 +228,10 @@ class World:
         self.run_until(self._begun_ms + self.swarm.heal_at_ms)
         self.heal()
         healed_ms = self.now_ms
-        probes = [self.transaction() for _ in self.honest]
-        waiting = dict(zip(self.honest, probes, strict=True))
+        waiting = {machine: self.transaction() for machine in self.honest}
 
         def well() -> bool:
-            for machine in [m for m in waiting if m.submit([waiting[m]])]:
+            for machine in [m for m in waiting if m.observes or m.submit([waiting[m]])]:
                 del waiting[machine]
             return not waiting and self.checks.all_committed(self.honest)
 

@@ -7,7 +7,6 @@ from consensus.delivery import AHEAD_MAX
 from consensus.errors import CorruptionError
 from consensus.records import decode_record, encode_record
 from consensus.types import Batch, Certificate, Digest, Header, Vote, VoteKind
-from node.simulator.counting import CountingLedger
 from node.simulator.disk import Disk
 from node.simulator.machine import Crashes, Machine
 from tests.consensus.cluster import Cluster
@@ -117,7 +116,7 @@ class TestRestart:
             cluster.commit()
         height = cluster[0].ledger.height
         cluster[0].stop()
-        cluster[0].ledger = CountingLedger()
+        cluster[0].ledger = cluster.world.application.ledger()
         walks: list[Digest] = []
         path = Chain.path
 

@@ -229,7 +229,9 @@ class TestDivergence:
         cluster[0].ledger.corrupt_from = 1_000  # its alarm is no false one: the others are said to disagree
         for peer in (1, 2):
             assert "stopped" not in cluster.why(0)
-            signature = cluster.world.signers[peer].sign(executed_payload(CHAIN_ID, height, digest("x")))
+            signature = cluster.world.membership.signer(peer, 0).sign(
+                executed_payload(CHAIN_ID, height, digest("x"))
+            )
             status = Status(1, 1, 0, ExecutedTip(peer, height, digest("x"), signature), ())
             cluster[0].receive(peer, status)
         assert ("stopped" in cluster.why(0)) == (height == 1)

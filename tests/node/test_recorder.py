@@ -134,7 +134,7 @@ def test_a_recording_names_nothing_but_values(thing: object) -> None:
 
 READERS = {
     *("me", "is_validator", "final_height", "snapshot_records", "expects", "transactions", "held_batches"),
-    *("batch", "status_snapshot", "why", "committee", "lane_key", "former_key"),
+    *("batch", "status_snapshot", "why", "committee", "lane_key", "is_in_step"),
 }
 """Public parts of a replica that only tell what it knows; all others must be recorded."""
 

@@ -3,11 +3,13 @@
 Twins (two processes with one key) are in `node.simulator.world`, because they take no change at all.
 """
 
+from node.simulator.byzantine.bad_batch import BadBatch
 from node.simulator.byzantine.behaviour import Behaviour
 from node.simulator.byzantine.forge import Forge
 from node.simulator.byzantine.misdate import Misdate
 from node.simulator.byzantine.old_parent import OldParent
 from node.simulator.byzantine.pick_and_choose import PickAndChoose
+from node.simulator.byzantine.slander import Slander
 from node.simulator.byzantine.withhold import Withhold
 from node.simulator.byzantine.wrong_execution import WrongExecution
 
@@ -18,6 +20,8 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
     "misdate": Misdate,
     "pick-and-choose": PickAndChoose,
     "wrong-execution": WrongExecution,
+    "bad-batch": BadBatch,
+    "slander": Slander,
 }
 
 __all__ = ["BEHAVIOURS", "Behaviour"]
