@@ -187,7 +187,7 @@ class Replica:
         return self._state.committee.key_of(lane)
 
     def is_in_step(self, member: MemberNumber) -> bool:
-        """Whether a member did not speak of another epoch last; else it may know other keys than this node."""
+        """Whether a member did not speak of another epoch last; else it may know other keys than we do."""
         peer = self._standing.peers.get(member)
         return peer is None or peer.epoch in (0, self._state.committee.epoch)
 
