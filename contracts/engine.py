@@ -46,7 +46,16 @@ from contracts.receipts import (
 )
 from contracts.replay import Executed
 from contracts.state import NO_ROWS, LedgerReader, StateReader
-from contracts.system.upgrading import UPGRADE_GAS_MAX, UPGRADES, carry_out_upgrade, due_upgrades
+from contracts.system.upgrading import (
+    TRIAL_RECEIPT,
+    UPGRADE_GAS_MAX,
+    UPGRADES,
+    Trial,
+    begin_trial,
+    carry_out_trial,
+    carry_out_upgrade,
+    due_upgrades,
+)
 from contracts.triggers import TIMER_REST_MS, due_timers, next_wakeup_ms, settle
 from contracts.versions import check_version, version_at
 from contracts.views.reader import Views
@@ -128,8 +137,10 @@ class Engine(Views):
         start = ExecLink(-1, genesis_hash, EMPTY, EMPTY, EMPTY)
         return block.finish(Tree(NO_ROWS, EMPTY, self._pages), start)
 
-    def execute(self, ledger: LedgerReader, block: BlockInput, previous: ExecLink) -> Outcome:
-        """Execute the block after `previous`, whose state `ledger` reads.
+    def execute(
+        self, ledger: LedgerReader, block: BlockInput, previous: ExecLink, trial: Trial | None = None
+    ) -> Outcome:
+        """Execute the block after `previous`, whose state `ledger` reads; a rehearsal begins it with `trial`.
 
         Raises: UnsupportedVersion, StateCorruption, InvariantError and whatever else goes wrong: then the
         node must stop.
@@ -138,6 +149,8 @@ class Engine(Views):
         execution = self._block(ledger.state, ledger.aux, block.height, block.time_ms)
         check_version(version_at(execution.context.overlay, block.height), f"height {block.height}")
         execution.begin(block)
+        if trial is not None:
+            execution.try_upgrade(trial)
         if block.run_timers:
             execution.run_upgrades()
             execution.run_timers()
@@ -219,11 +232,8 @@ class _BlockExecution:
         for key, number, instance in due_upgrades(self.context.overlay, self.context.height):
             self.context.overlay.put(key, None, VALUE, UPGRADES)
             self.context.overlay.commit()
-            run = Run(self.context, GasMeter(UPGRADE_GAS_MAX))
             subject = sha256(_UPGRADE_TAG + key).digest()
-            timer = Timer(instance, self.context.time_ms)
-            work = partial(_upgrade, run, number)
-            receipt = self._attempt(run, UPGRADE_GAS_MAX, subject, work, timer=timer)
+            receipt = self._upgrade(instance, subject, partial(carry_out_upgrade, number=number))
             if receipt.status is Status.FAILED:
                 reason = f"{receipt.code}: {receipt.text}"
                 fields = (("instance", instance), ("proposal", number), ("reason", reason))
@@ -231,6 +241,23 @@ class _BlockExecution:
                     Event(self.context.height, len(self.events), "contracts", "upgrade_failed", fields, None)
                 )
             self.context.overlay.commit()
+
+    def try_upgrade(self, trial: Trial) -> None:
+        """Let an instance take code, whether it is deployed or not, as a rehearsal asks for."""
+        begin_trial(self.context, trial)
+        self._upgrade(trial.instance, TRIAL_RECEIPT, partial(carry_out_trial, trial=trial))
+        self.context.overlay.commit()
+
+    def _upgrade(self, instance: str, subject: bytes, upgrade: Callable[[Run], None]) -> Receipt:
+        run = Run(self.context, GasMeter(UPGRADE_GAS_MAX))
+
+        def work() -> tuple[Value, ...]:
+            upgrade(run)
+            settle(run, rest_ms=TIMER_REST_MS)
+            return ()
+
+        timer = Timer(instance, self.context.time_ms)
+        return self._attempt(run, UPGRADE_GAS_MAX, subject, work, timer=timer)
 
     def run_timers(self) -> None:
         """Run what is due; a timer whose rule fails is disarmed.
@@ -387,12 +414,6 @@ def _wake(run: Run, instance: str) -> tuple[Value, ...]:
 
 def _tell(run: Run, task: Task) -> tuple[Value, ...]:
     run.tell(task)
-    settle(run, rest_ms=TIMER_REST_MS)
-    return ()
-
-
-def _upgrade(run: Run, number: int) -> tuple[Value, ...]:
-    carry_out_upgrade(run, number)
     settle(run, rest_ms=TIMER_REST_MS)
     return ()
 

@@ -11,16 +11,18 @@ before the block after the last approval.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from consensus.codec import DIGEST_BYTES
 from consensus.transactions import INTEGER_MAX, Json, is_name
 from contracts.cards import hex_bytes
+from contracts.context import Context
 from contracts.errors import InvalidCard, Revert
-from contracts.layout import SIGNERS_MAX, VALUE, InstanceStatus
+from contracts.layout import CODE, SIGNERS_MAX, VALUE, Code, InstanceStatus, code_key
 from contracts.state import Overlay
 from contracts.system.actions import refusal, text_argument
-from contracts.system.code_approval import activation, usable
+from contracts.system.code_approval import activation, code_id, usable
 from contracts.system.decisions import Ballot, Content, content_of, find_proposal
 from contracts.system.terms import checked_terms, signing_parties, terms_hash
 from contracts.upgrade import check_storage, merged_terms, perform_upgrade
@@ -34,6 +36,17 @@ UPGRADE_GAS_MAX = 20_000_000
 """Gas of one upgrade with its migration, which nobody pays."""
 
 UPGRADES = b"upgrade/"
+TRIAL_RECEIPT = bytes(32)
+"""Id of the receipt of a rehearsed upgrade; no hash is all zeros."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An upgrade to be rehearsed: source that need not be deployed, and terms as JSON that differ."""
+
+    instance: str
+    source: str
+    terms: Mapping[str, Json]
 
 
 def upgrade_content(run: Run, arguments: Mapping[str, Json]) -> Content:
@@ -126,10 +139,27 @@ def carry_out_upgrade(run: Run, number: int) -> None:
     """Do what a proposal says, unless the instance changed since. Raises: Revert."""
     content = _content(run.context.overlay, number)
     _check_unchanged(run, content)
+    _perform(run, content, number)
+
+
+def begin_trial(context: Context, trial: Trial) -> None:
+    """Put the code of a rehearsal where it can be used, as if it had been approved."""
+    code = code_id(trial.source)
+    record = context.code(code) or Code(trial.source, "", context.height, context.time_ms)
+    context.overlay.put(code_key(code), replace(record, active_height=context.height), CODE)
+    context.overlay.commit()
+
+
+def carry_out_trial(run: Run, trial: Trial) -> None:
+    """The upgrade that a rehearsal is about. Raises: Revert."""
+    content = {"instance": trial.instance, "code": code_id(trial.source), "terms": dict(trial.terms)}
+    _perform(run, content, 0)
+
+
+def _perform(run: Run, content: Content, number: int) -> None:
     hashed, _ = prepare(run, content)
-    name, code = content["instance"], content["code"]
     terms = _terms(run, content)
-    perform_upgrade(run, name, code, terms, bytes.fromhex(hashed), number)
+    perform_upgrade(run, content["instance"], content["code"], terms, bytes.fromhex(hashed), number)
 
 
 def prepare(run: Run, content: Content) -> tuple[str, list[str]]:
