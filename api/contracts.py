@@ -52,6 +52,19 @@ async def contract(node: Node, code: Code) -> Response:
 
 
 @router.get(
+    "/v1/contracts/{code}/schema",
+    response_model=dict[str, Any],
+    summary="JSON Schemas of what it takes and gives",
+    responses=problems("unknown_contract", "invalid_parameter"),
+)
+async def contract_schema(node: Node, code: Code) -> Response:
+    """JSON Schema 2020-12: `$defs` has `terms`, `action.NAME`, `fact.NAME`, `query.NAME`, `answer.NAME`,
+    `event.NAME`. Whatever its schema refuses, the contract refuses too.
+    """
+    return Json(await node.contract_schema(code))
+
+
+@router.get(
     "/v1/instances",
     response_model=schemas.Page[schemas.InstanceSummary],
     summary="Instances of contracts",

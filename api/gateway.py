@@ -155,6 +155,9 @@ class Gateway(Protocol):
     async def contract(self, code: str) -> JsonObject:
         """With source, terms, actions, rules, queries."""
 
+    async def contract_schema(self, code: str) -> JsonObject:
+        """JSON Schemas of its terms, actions, facts, queries and events, as `$defs`."""
+
     async def instances(self, after: str | None, limit: int) -> Sequence[JsonObject]: ...
 
     async def instance(self, name: str) -> JsonObject:

@@ -265,6 +265,12 @@ class Reader:
             raise Refused(404, "unknown_contract", f"no contract code {code!r} is deployed")
         return found
 
+    async def contract_schema(self, code: str) -> JsonObject:
+        found = self._look(lambda view: self._engine.describe_schema(view.state, code))
+        if found is None:
+            raise Refused(404, "unknown_contract", f"no contract code {code!r} is deployed")
+        return found
+
     async def instances(self, after: str | None, limit: int) -> Sequence[JsonObject]:
         return self._look(lambda view: self._engine.list_instances(view.state, after, limit))
 

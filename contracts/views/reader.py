@@ -23,6 +23,7 @@ from contracts.layout import (
 from contracts.program import Program
 from contracts.programs import LoadedContract, Programs
 from contracts.receipts import Event, Receipt
+from contracts.schema import schema_of
 from contracts.state import Form, Overlay, StateReader, T
 from contracts.system.decisions import find_proposal, open_proposals
 from contracts.values import escrow_account
@@ -119,6 +120,11 @@ class Views:
         """Deployed code with its source and what it declares; None where there is none of this id."""
         record = self.context(state).code(code)
         return None if record is None else code_view.description(code, record, self._program(record))
+
+    def describe_schema(self, state: StateReader, code: str) -> JsonObject | None:
+        """JSON Schemas of what deployed code takes and gives; None where there is none of this id."""
+        record = self.context(state).code(code)
+        return None if record is None else schema_of(code, self._program(record))
 
     def list_instances(self, state: StateReader, after: str | None, limit: int) -> list[JsonObject]:
         """Instances sorted by name, those strictly after `after`."""

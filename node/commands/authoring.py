@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from node.commands.console import DataOption, NodeOption, good, say
+from node.commands.console import DataOption, NodeOption, good, say, say_json
 from node.commands.contracts import FileArgument
 from node.commands.session import connect
 from node.commands.sources import is_sheet, mistakes, read_source, read_text, say_problems, source_of
@@ -110,6 +110,22 @@ def source(file: FileArgument) -> None:
         quorate contract source loan.yaml
     """
     say(read_source(file).rstrip("\n"))
+
+
+def schema(file: FileArgument) -> None:
+    """Print JSON Schemas of a contract's terms, actions, facts, queries and events, for integrators.
+
+    Example:
+
+        quorate contract schema delivery_or_penalty.py > schema.json
+    """
+    from contracts.compiler import compile_contract
+    from contracts.schema import schema_of
+    from contracts.system.code_approval import code_id
+
+    text = read_source(file)
+    _check_source(file, text)
+    say_json(schema_of(code_id(text), compile_contract(text)))
 
 
 def run_tests(
@@ -259,5 +275,6 @@ def add_to(group: typer.Typer) -> None:
     group.command("explain")(explain)
     group.command("sheet")(sheet)
     group.command("source")(source)
+    group.command("schema")(schema)
     group.command("test")(run_tests)
     group.command("simulate")(simulate)

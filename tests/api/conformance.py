@@ -67,6 +67,7 @@ def check_answers(base_url: str) -> set[str]:
             get("/v1/accounts/{account}", account=account["id"])
         for contract in get("/v1/contracts")["items"]:
             get("/v1/contracts/{code}", code=contract["code"])
+            get("/v1/contracts/{code}/schema", code=contract["code"])
         for instance in get("/v1/instances")["items"]:
             get("/v1/instances/{name}", name=instance["name"])
         for proposal in get("/v1/proposals")["items"]:
@@ -78,6 +79,7 @@ def check_answers(base_url: str) -> set[str]:
             ("/v1/transactions/{transaction}", {"transaction": "00" * 32}),
             ("/v1/accounts/{account}", {"account": "no-such-account"}),
             ("/v1/contracts/{code}", {"code": "00" * 32}),
+            ("/v1/contracts/{code}/schema", {"code": "00" * 32}),
             ("/v1/proposals/{proposal}", {"proposal": 2**53 - 1}),
             ("/v1/instances/{name}", {"name": "no-such-instance"}),
             ("/v1/instances/{name}/query/{query}", {"name": "no-such-instance", "query": "none"}),

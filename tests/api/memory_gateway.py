@@ -26,6 +26,9 @@ from consensus.transactions import (
     transaction_id,
     verify,
 )
+from contracts.compiler import compile_contract
+from contracts.schema import schema_of
+from tests.engine.chain import DELIVERY
 
 GENESIS_TIME_MS = 1_767_225_600_000
 BLOCK_INTERVAL_MS = 500
@@ -458,6 +461,10 @@ class MemoryGateway:
         if code != CODE:
             raise Refused(404, "unknown_contract", f"no code has the id {code}")
         return {**(await self.contracts(None, 1))[0], "source": "class DeliveryOrPenalty(Contract): ...\n"}
+
+    async def contract_schema(self, code: str) -> JsonObject:
+        await self.contract(code)
+        return schema_of(code, compile_contract(DELIVERY))
 
     async def instances(self, after: str | None, limit: int) -> Sequence[JsonObject]:
         keys = ("name", "code", "contract", "status", "phase")

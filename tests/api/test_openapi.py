@@ -28,8 +28,8 @@ HTTP_METHODS = {"get", "post"}
 EXPECTED = {
     "/v1/transactions", "/v1/transactions:batch", "/v1/transactions/explain", "/v1/transactions/simulate",
     "/v1/transactions/{transaction}", "/v1/blocks", "/v1/blocks/{height}", "/v1/accounts",
-    "/v1/accounts/{account}", "/v1/contracts", "/v1/contracts/{code}", "/v1/instances",
-    "/v1/instances/{name}", "/v1/proposals", "/v1/proposals/{proposal}",
+    "/v1/accounts/{account}", "/v1/contracts", "/v1/contracts/{code}", "/v1/contracts/{code}/schema",
+    "/v1/instances", "/v1/instances/{name}", "/v1/proposals", "/v1/proposals/{proposal}",
     "/v1/instances/{name}/query/{query}", "/v1/state/{key}", "/v1/proof/{key}", "/v1/events", "/v1/members",
     "/v1/epochs", "/v1/evidence", "/v1/genesis", "/v1/status", "/v1/consensus/why", "/v1/dev/clock",
     "/livez", "/readyz", "/version",

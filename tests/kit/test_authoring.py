@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from contracts.compiler import compile_contract
+from contracts.schema import schema_of
 from contracts.sheets import source_of
+from contracts.system.code_approval import code_id
 from node.commands.scenario import Scenario, StepFailed
 from node.errors import ConfigurationError
 from tests.cli.conftest import shell
@@ -92,6 +95,14 @@ def test_sheet_and_source_go_both_ways(shell: Shell, tmp_path: Path) -> None:
     assert shell.ok("contract", "sheet", dutch) == SHEET.read_text().partition("\n")[2]
     done = shell("contract", "sheet", ROOT / "docs" / "examples" / "consent_decision.py")
     assert (done.code, "no rule sheet: sheets have no word for Table[Party, str]" in done.err) == (1, True)
+
+
+def test_schema_is_that_of_the_code(shell: Shell) -> None:
+    document = json.loads(shell.ok("contract", "schema", SHEET))
+    assert document["title"] == "DeliveryOrPenalty"
+    assert document["$defs"]["action.fund"]["x-by"] == ["buyer"]
+    source = source_of(SHEET.read_text())
+    assert document == json.loads(json.dumps(schema_of(code_id(source), compile_contract(source))))
 
 
 def test_simulate_tells_what_each_step_does(shell: Shell, tmp_path: Path) -> None:
