@@ -38,14 +38,9 @@ class Revert(ExecutionError):
     """Undoes the transaction. `code` is stable and machine readable; `text` is for the person.
 
     `code` is one of: require, unauthorised, phase, unknown, arguments, funds, overflow, index, key,
-<<<<<<< HEAD
-    division, size, schema, fact, exists, gas, allocation, depth, rules, currency, readonly,
+    division, size, fact, exists, none, interface, gas, allocation, depth, rules, currency, readonly,
     contract_error, paused. (A receipt may also say expired, expiry_too_far or unauthorised: then it was
     not executed at all.)
-=======
-    division, size, fact, exists, none, interface, gas, allocation, depth, rules, currency, readonly,
-    contract_error. (A receipt may also say expired, expiry_too_far or unauthorised: not executed at all.)
->>>>>>> 9e089f6 (Signatures are paid for by the gas limit; a chain says which version executes it; code ids are whole hashes)
     `consumes_all` says that the whole gas limit is used (out of gas and runtime faults), not only
     what ran.
     """
