@@ -67,6 +67,5 @@ def next_undelivered(state: State) -> Link | None:
     """The final block after the floor, if its header is known; where it is stuck, a batch is missing."""
     for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.floor_view):
         path = state.chain.path(certificate.digest or NO_DIGEST)
-        if path:
-            return path[0]
+        return path[0] if path else None  # the way to what is final above it leads past the lowest one
     return None

@@ -1,14 +1,19 @@
 """The smaller parts: the tree of headers, fetching, execution claims, timers of a view."""
 
+from types import SimpleNamespace
+from typing import Any
+
 from consensus.catchup import BATCHES_PER_ANSWER, answer_get
+from consensus.certificates import Certificates
 from consensus.chain import GAP_MAX, RECENT_MAX, Chain, Link
+from consensus.delivery import next_undelivered
 from consensus.execution import Claim, Execution
 from consensus.fetching import Fetches, Need
 from consensus.messages import GET_BATCHES_MAX, header_digest
 from consensus.pacemaker import Pacemaker
-from consensus.types import BatchRange, ExecutedTip, Get, Header
+from consensus.types import BatchRange, ExecutedTip, Get, Header, VoteKind
 from tests.consensus.cluster import Cluster
-from tests.consensus.support import CHAIN_ID, GENESIS, child, digest, lane_of
+from tests.consensus.support import CHAIN_ID, GENESIS, certificate, child, digest, lane_of
 
 
 def headers(count: int) -> list[Link]:
@@ -36,6 +41,29 @@ class TestChain:
         chain.advance(links[0])
         assert chain.path(links[2].digest) == links[1:]
         assert chain.path(links[0].digest) == []
+
+    def test_the_next_final_block_is_looked_for_once_however_many_are_final_above_it(self) -> None:
+        """Guards catch-up beside a chain that goes on: each look walked the way to every final block."""
+        links = headers(200)
+        walks = 0
+
+        class Counted(Chain):
+            def path(self, digest: bytes) -> list[Link] | None:
+                nonlocal walks
+                walks += 1
+                return super().path(digest)
+
+        chain = Counted(CHAIN_ID, Link(CHAIN_ID, GENESIS))
+        certificates = Certificates(CHAIN_ID)
+        for link in links[1:]:
+            chain.add(link.header)
+            certificates.add(certificate(VoteKind.FINALISE, link.header.view, link.digest, [0, 1, 2]))
+        state: Any = SimpleNamespace(chain=chain, certificates=certificates, floor_view=0)
+        assert next_undelivered(state) is None, "the first header is missing"
+        assert walks == 1
+        assert chain.wanted() == [links[0].digest]
+        chain.add(links[0].header)
+        assert next_undelivered(state) == links[0]
 
     def test_a_missing_header_is_asked_for_and_only_then_taken(self) -> None:
         links = headers(3)
