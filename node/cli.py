@@ -12,6 +12,7 @@ import typer
 from node.commands import (
     authoring,
     bench,
+    chaos,
     contracts,
     demo,
     dev,
@@ -62,6 +63,7 @@ app.command()(verify.verify)
 app.command()(why.why)
 app.command()(doctor.doctor)
 app.add_typer(incident.incident, name="incident")
+app.command()(chaos.chaos)
 app.add_typer(dev.dev, name="dev")
 app.add_typer(demo.demo, name="demo")
 app.command()(bench.bench)

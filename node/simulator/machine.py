@@ -25,7 +25,7 @@ from consensus.effects import (
 )
 from consensus.errors import CorruptionError, InvalidMessage
 from consensus.keys import Signer
-from consensus.messages import Message, batch_digest, batch_payload
+from consensus.messages import Message, batch_digest, batch_payload, decode_message
 from consensus.records import Succession, decode_record, encode_record
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
@@ -216,14 +216,14 @@ class Machine:
     def _die(self) -> None:
         self.world.count("crash")
         self.stop()
-        if self.world.chance.happens(self.world.swarm.power_loss):
+        if self.world.mishaps.happens(self.world.swarm.power_loss):
             self.lose_power()
         self.world.after(self.world.crashes.down_ms(), self._rise)
 
     def lose_power(self) -> None:
         """What the disk did not sync may be gone."""
         self.world.count("power loss")
-        self.disk.files.lose_power(self.world.chance)
+        self.disk.files.lose_power(self.world.mishaps)
 
     def kill(self) -> None:
         """It loses power now, whatever it does, and is started again after a while."""
@@ -267,9 +267,9 @@ class Machine:
     def _before_disk_operation(self, operation: str) -> None:
         self._point()
         world = self.world
-        if operation in ("write", "sync") and not world.healed and world.chance.happens(world.swarm.disk):
+        if operation in ("write", "sync") and not world.healed and world.mishaps.happens(world.swarm.disk):
             world.count("disk failure")
-            raise refused(world.chance.pick(ERRORS))
+            raise refused(world.mishaps.pick(ERRORS))
 
     # -- inputs -------------------------------------------------------------------------------------
     def tick(self, action: Input) -> None:
@@ -307,7 +307,14 @@ class Machine:
         if waiting:
             self._turn(waiting)
 
-    def receive(self, sender: int, message: Message) -> None:
+    def receive(self, sender: int, word: Message | bytes) -> None:
+        """What came over the network, as a value or encoded."""
+        if isinstance(word, bytes):
+            self._blaming(sender, lambda: self._take(sender, decode_message(word)))
+        else:
+            self._take(sender, word)
+
+    def _take(self, sender: int, message: Message) -> None:
         self.world.trace(self.name, sender, type(message).__name__)
         if isinstance(message, Batch):
             self.tick(lambda replica, now: self._receive_batch(replica, sender, message, now))

@@ -13,6 +13,7 @@ from pathlib import Path
 from consensus.batches import open_batch
 from consensus.committee import Committee
 from consensus.effects import Finalise
+from consensus.evidence import Accusation
 from consensus.replica import Anchor
 from consensus.transactions import (
     GAS_LIMIT_MAX,
@@ -52,6 +53,8 @@ class RealLedger:
         self._genesis = genesis
         self._folder = folder
         self._codes = codes
+        self.accusations: dict[int, tuple[Accusation, ...]] = {}
+        """What was executed of each block's evidence; the store keeps what came of it."""
         self.store = Store.open(folder)
         self._begin()
 
@@ -77,6 +80,7 @@ class RealLedger:
         self._begin()
 
     def commit(self, finalised: Finalise, ordered: Ordered) -> tuple[Digest, bool]:
+        self.accusations[finalised.block.header.height] = finalised.accusations
         outcome = self._executor.execute(finalised, ordered)
         self._next_wakeup_ms = outcome.next_wakeup_ms
         return outcome.link.exec_hash, outcome.changed
@@ -146,12 +150,12 @@ class RealApplication:
         self._codes = MemoryCodes()
         self._salt = 0
         self._folder = tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None)
-        self._ledgers: list[RealLedger] = []
+        self.ledgers: list[RealLedger] = []
 
     def ledger(self) -> RealLedger:
-        folder = Path(self._folder.name) / str(len(self._ledgers))
-        self._ledgers.append(RealLedger(self.genesis, folder, self._codes))
-        return self._ledgers[-1]
+        folder = Path(self._folder.name) / str(len(self.ledgers))
+        self.ledgers.append(RealLedger(self.genesis, folder, self._codes))
+        return self.ledgers[-1]
 
     def transaction(self, chance: Chance, wall_ms: int, **args: int) -> Transaction:
         return self._signed(self._workload.next(chance, wall_ms), wall_ms + chance.pick(LIVES_MS))
@@ -193,7 +197,8 @@ class RealApplication:
                 block, batches = ledger.block(height)
                 opened = [open_batch(batch, self.chain_id, self.chain) for batch in batches]
                 ordered = [(batch.digest, batch.batch, batch.transactions) for batch in opened]
-                again.commit(Finalise(block, tuple(batch.digest for batch in opened)), ordered)
+                digests = tuple(batch.digest for batch in opened)
+                again.commit(Finalise(block, digests, ledger.accusations[height]), ordered)
             for one, other in zip(ledger.store.everything(), again.store.everything(), strict=True):
                 if one != other:
                     raise Failed(f"a replay from genesis differs at the row {one[0]!r}")
@@ -203,7 +208,7 @@ class RealApplication:
 
     def close(self) -> None:
         """Remove what the ledgers stored."""
-        for ledger in self._ledgers:
+        for ledger in self.ledgers:
             ledger.store.close()
         self._folder.cleanup()
 

@@ -16,6 +16,8 @@ BEHAVIOURS = (
     "wrong-execution",
     "bad-batch",
     "slander",
+    "garbage",
+    "cross-epoch",
 )
 
 
@@ -84,23 +86,26 @@ class Swarm:
         return tuple(sorted({*self.byzantine, *wrong, *damaged}))
 
 
-def draw(seed: int, *, ed25519: bool = False) -> Swarm:
-    """The faults of a seed."""
+def draw(seed: int, *, ed25519: bool = False, size: int | None = None, liars: int | None = None) -> Swarm:
+    """The faults of a seed; where a size or a number of liars is given, with that."""
     chance = Chance(seed)
-    size = chance.pick([4, 4, 4, 5, 6, 7])
+    drawn = chance.pick([4, 4, 4, 5, 6, 7])
+    alone = size is None and chance.happens(0.04)
+    size = size or (1 if alone else drawn)
     faults = (size - 1) // 3
-    liars = chance.some(range(size), chance.between(0, faults))
-    twins = tuple(sorted(liar for liar in liars if chance.happens(0.5)))
-    behaviours = tuple((liar, chance.pick(BEHAVIOURS)) for liar in sorted(liars) if liar not in twins)
-    wrong_clocks = chance.some(range(size), faults - len(liars)) if chance.happens(0.3) else []
+    liars_count = chance.between(0, faults)
+    lying = chance.some(range(size), liars_count if liars is None else liars)
+    twins = tuple(sorted(liar for liar in lying if chance.happens(0.5)))
+    behaviours = tuple((liar, chance.pick(BEHAVIOURS)) for liar in sorted(lying) if liar not in twins)
+    wrong_clocks = chance.some(range(size), faults - len(lying)) if chance.happens(0.3) else []
     skews = tuple(
         chance.pick([-WRONG_CLOCK_MS, WRONG_CLOCK_MS])
         if number in wrong_clocks
         else chance.between(-200, 200)
         for number in range(size)
     )
-    honest = [number for number in range(size) if number not in liars and number not in wrong_clocks]
-    spare = len(liars) + len(wrong_clocks) < faults
+    honest = [number for number in range(size) if number not in lying and number not in wrong_clocks]
+    spare = len(lying) + len(wrong_clocks) < faults
     damaged = chance.pick(honest) if spare and chance.happens(0.3) else None
     swarm = Swarm(
         seed=seed,
@@ -132,10 +137,6 @@ def draw(seed: int, *, ed25519: bool = False) -> Swarm:
     )
     if chance.happens(0.4):
         swarm = replace(swarm, change=chance.pick([0.1, 0.5]), candidates=chance.between(0, 3))
-    if chance.happens(0.04):
-        return replace(
-            swarm, size=1, twins=(), behaviours=(), skews_ms=(0,), slow=None, pause=None, damaged=None
-        )
     if chance.happens(0.15):  # crashes alone, many of them
         return replace(swarm, loss=0.0, crash=0.02, partition_every_ms=0, delay_ms=(1, 20))
     return swarm

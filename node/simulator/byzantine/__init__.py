@@ -5,7 +5,9 @@ Twins (two processes with one key) are in `node.simulator.world`, because they t
 
 from node.simulator.byzantine.bad_batch import BadBatch
 from node.simulator.byzantine.behaviour import Behaviour
+from node.simulator.byzantine.cross_epoch import CrossEpoch
 from node.simulator.byzantine.forge import Forge
+from node.simulator.byzantine.garbage import Garbage
 from node.simulator.byzantine.misdate import Misdate
 from node.simulator.byzantine.old_parent import OldParent
 from node.simulator.byzantine.pick_and_choose import PickAndChoose
@@ -22,6 +24,8 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
     "wrong-execution": WrongExecution,
     "bad-batch": BadBatch,
     "slander": Slander,
+    "garbage": Garbage,
+    "cross-epoch": CrossEpoch,
 }
 
 __all__ = ["BEHAVIOURS", "Behaviour"]

@@ -21,8 +21,8 @@ class Behaviour:
         self.signer = signer
         self.chance = chance
 
-    def words(self, to: MemberNumber, message: Message) -> Sequence[Message]:
-        """What really goes out in place of `message`."""
+    def words(self, to: MemberNumber, message: Message) -> Sequence[Message | bytes]:
+        """What really goes out in place of `message`; bytes as they are."""
         raise NotImplementedError
 
     def repropose(self, proposal: Proposal, header: Header) -> Proposal:
