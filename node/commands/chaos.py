@@ -44,7 +44,6 @@ def chaos(
 
         quorate chaos --nodes 7 --byzantine 2 --seed 1 --seeds 20
     """
-    from contracts.errors import ContractError
     from node.simulator.chaos import Plan, faults, run, run_all, shrink
 
     bearable = (nodes - 1) // 3
@@ -56,14 +55,11 @@ def chaos(
     known = faults(Plan(seed, nodes, byzantine).swarm)
     if unknown := sorted(set(kept or ()) - set(known)):
         raise ConfigurationError(f"seed {seed} has no fault {', '.join(unknown)}; it has {', '.join(known)}")
-    try:
-        results = [run(plans[0], sources, say)] if show else run_all(plans, sources)
-        failed: list[Result] = []
-        for result in results:
-            _tell(result)
-            failed += [result] if result.failure is not None else []
-    except ContractError as error:
-        raise ConfigurationError(f"this is no contract: {error}") from None
+    results = [run(plans[0], sources, say)] if show else run_all(plans, sources)
+    failed: list[Result] = []
+    for result in results:
+        _tell(result)
+        failed += [result] if result.failure is not None else []
     if not failed:
         good(f"All held in {len(plans)} of {len(plans)} runs.")
         return
@@ -87,7 +83,14 @@ def _tell(result: Result) -> None:
 
 
 def _source(file: Path) -> str:
+    from contracts.compiler import compile_contract
+    from contracts.errors import ContractError
+
     try:
-        return file.read_text()
+        source = file.read_text()
+        compile_contract(source)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} can not be read: {error}") from None
+    except ContractError as error:
+        raise ConfigurationError(f"{file} is no contract: {error}") from None
+    return source
