@@ -16,7 +16,9 @@ from api.openapi import body_of, problems
 QUERY_BYTES_MAX = 64 * 1024
 """Body of a query, in bytes."""
 
-Code = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The source's SHA-256, hex.")]
+Code = Annotated[
+    str, Path(pattern="^[0-9a-f]{64}$", description="The source's SHA-256, hex.")
+]
 QueryName = Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,63}$", description="A query of the contract.")]
 _QUERY_PROBLEMS = problems(
     "unknown_instance", "unknown_query", "arguments", "invalid_parameter", "malformed_json", "invalid_body",

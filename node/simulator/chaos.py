@@ -75,7 +75,7 @@ class Plan:
     @property
     def swarm(self) -> Swarm:
         """The faults of this run."""
-        full = draw(self.seed, size=self.nodes, liars=self.byzantine)
+        full = draw(self.seed, size=self.nodes, liars=self.byzantine, changes=False)
         if self.end_ms is not None:
             full = replace(full, heal_at_ms=self.end_ms)
         return full if self.only is None else keep(full, self.only)

@@ -86,8 +86,18 @@ class Swarm:
         return tuple(sorted({*self.byzantine, *wrong, *damaged}))
 
 
-def draw(seed: int, *, ed25519: bool = False, size: int | None = None, liars: int | None = None) -> Swarm:
-    """The faults of a seed; where a size or a number of liars is given, with that."""
+def draw(
+    seed: int,
+    *,
+    ed25519: bool = False,
+    size: int | None = None,
+    liars: int | None = None,
+    changes: bool = True,
+) -> Swarm:
+    """The faults of a seed; where a size or a number of liars is given, with that.
+
+    `changes` says whether the committee may change.
+    """
     chance = Chance(seed)
     drawn = chance.pick([4, 4, 4, 5, 6, 7])
     alone = size is None and chance.happens(0.04)
@@ -135,7 +145,7 @@ def draw(seed: int, *, ed25519: bool = False, size: int | None = None, liars: in
         healed_delay_ms=chance.pick([(1, 50), (1, 50), (1, 50), (700, 1_500)]),
         timers=chance.happens(0.3),
     )
-    if chance.happens(0.4):
+    if chance.happens(0.4) and changes:
         swarm = replace(swarm, change=chance.pick([0.1, 0.5]), candidates=chance.between(0, 3))
     if chance.happens(0.15):  # crashes alone, many of them
         return replace(swarm, loss=0.0, crash=0.02, partition_every_ms=0, delay_ms=(1, 20))

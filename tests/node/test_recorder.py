@@ -65,7 +65,7 @@ def test_a_replica_that_does_something_else_is_told(
     recorded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     incident = export(tmp_path / "0", tmp_path / "out")
-    monkeypatch.setattr("consensus.pacemaker.Pacemaker.expired", lambda self, now_ms: False)
+    monkeypatch.setattr("consensus.voting.Voting._vote_to_finalise", lambda self: None)
     assert replay(incident).difference is not None
 
 

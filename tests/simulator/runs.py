@@ -66,7 +66,7 @@ def run_seed(seed: int, *, show: bool = False) -> Outcome:
 
 def run_full(seed: int, *, show: bool = False) -> Outcome:
     """One run of the whole node: contracts, executor and store besides the core."""
-    swarm = draw(seed, ed25519=seed % ED25519_EVERY == 0)
+    swarm = draw(seed, ed25519=seed % ED25519_EVERY == 0, changes=False)
     application = RealApplication(swarm)
     try:
         return _run(World(swarm, application=application), f"--full {seed} {seed + 1}", show=show)
