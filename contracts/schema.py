@@ -2,9 +2,10 @@
 
 A document of `$defs` only, one for each: `terms`, `action.NAME` (its `args`), `fact.NAME` (a value),
 `query.NAME` (its arguments), `answer.NAME`, `event.NAME` (its `fields`). A value is accepted by its schema
-exactly where `contracts.arguments` accepts it, but for three things that a schema cannot say: that an account
-or instance of a name exists, that no key comes twice in a dict written as an array, and the length of text in
-bytes of UTF-8 (`maxLength` counts characters). A number with a fraction or exponent is none in a transaction.
+exactly where `contracts.arguments` accepts it, but for what a schema cannot say: that an account or instance
+of a name exists, that no key comes twice in a dict written as an array, and the length of text and of a
+call's arguments in bytes of UTF-8 (`maxLength` counts characters). A number with a fraction or exponent is
+none in a transaction.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ _SCALARS = {
     "Time": "milliseconds since 1970, or a time in UTC",
     "Span": "milliseconds, or days, hours, minutes or seconds",
     "Percent": "a percentage with at most 4 decimals",
+    "Decimal": "a number with at most 9 decimals",
+    "Call": "a call of an action of an instance, with its arguments",
     "Party": "the name of an account",
     "Oracle": "the name of an account",
     "Instance": "the name of an instance",
@@ -114,6 +117,11 @@ def _object(properties: Schema, required: list[str]) -> Schema:
 
 def _taken(spec: TypeSpec) -> Schema:
     """What is accepted as a value of this type."""
+    if spec.name == "Optional":
+        return {"anyOf": [{"type": "null"}, _taken(spec.items[0])]}
+    if spec.fields:
+        fields = dict(zip(spec.fields, map(_taken, spec.items), strict=True))
+        return _object(fields, list(spec.fields))
     if spec.name == "list":
         return {"type": "array", "items": _taken(spec.items[0]), "maxItems": ITEMS_MAX}
     if spec.name == "dict":
@@ -165,6 +173,19 @@ def _span() -> Schema:
     return {"anyOf": [_integer(-TIME_MS_MAX, TIME_MS_MAX), {"type": "string", "pattern": f"^({units})$"}]}
 
 
+def _decimal() -> Schema:
+    return {"type": "string", "pattern": "^-?[0-9]{1,60}([.][0-9]{1,9})?$"}
+
+
+def _call() -> Schema:
+    parts = {
+        "contract": _name(),
+        "action": {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$"},
+        "args": {"type": "object"},
+    }
+    return _object(parts, list(parts))
+
+
 def _percent() -> Schema:
     whole, rest = divmod(INTEGER_MAX, PERCENT_ONE // 100)
     last = f"{rest:0{_PERCENT_DECIMALS}d}"
@@ -188,6 +209,8 @@ _TAKEN: dict[str, Callable[[], Schema]] = {
     "Time": _time,
     "Span": _span,
     "Percent": _percent,
+    "Decimal": _decimal,
+    "Call": _call,
     "Party": _name,
     "Oracle": _name,
     "Instance": _name,
@@ -233,7 +256,12 @@ def _event(spec: EventSpec) -> Schema:
 
 
 def _given(spec: TypeSpec, *, typed: bool) -> Schema:
-    """What a value of this type is written as; percentages in events are ten-thousandths of a percent."""
+    """What a value of this type is written as; in events, percentages and decimals as whole numbers."""
+    if spec.name == "Optional":
+        return {"anyOf": [{"type": "null"}, _given(spec.items[0], typed=typed)]}
+    if spec.fields:
+        parts = dict(zip(spec.fields, (_given(item, typed=typed) for item in spec.items), strict=True))
+        return _object(parts, list(spec.fields))
     if spec.name == "list":
         return {"type": "array", "items": _given(spec.items[0], typed=typed)}
     if spec.name == "dict":
@@ -247,8 +275,12 @@ def _given(spec: TypeSpec, *, typed: bool) -> Schema:
         return _object({"amount": amount, "currency": _name()}, ["amount", "currency"])
     if spec.name in ("Time", "Span"):
         return {"type": "integer"}
+    if spec.name == "Call":
+        return _call()
+    if spec.name in ("Percent", "Decimal") and typed:
+        return {"type": "string"}
     if spec.name == "Percent":
-        return {"type": "string"} if typed else {"type": "integer"}
-    if spec.name == "int":
+        return {"type": "integer"}
+    if spec.name in ("int", "Decimal"):
         return {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^-?[1-9][0-9]{15,}$"}]}
     return {"type": "boolean"} if spec.name == "bool" else {"type": "string"}

@@ -31,7 +31,7 @@ def transitions(declared: Declarations) -> Iterator[Transition]:
 
 
 def _bodies(method: Signature) -> Iterator[tuple[int | None, syntax.Block]]:
-    if method.kind == "action":
+    if method.kind in ("action", "on"):
         yield None, method.node.body
     elif method.kind == "rule":
         for statement in method.node.body:

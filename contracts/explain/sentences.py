@@ -13,6 +13,7 @@ from contracts.language.types import TIME
 from contracts.program import (
     ActionSpec,
     FactSpec,
+    HandlerSpec,
     ParameterSpec,
     Program,
     RuleSpec,
@@ -44,6 +45,15 @@ _SAYINGS = {
         "{by} reports {fact}, once: {type}{age}",
         "{by} meldt {fact}, eenmaal: {type}{age}",
     ),
+    "equal": (", counted when {quorum} of them say the same", ", telt als {quorum} van hen hetzelfde zeggen"),
+    "median": (
+        ", counted when {quorum} of them have spoken: the middle value",
+        ", telt als {quorum} van hen hebben gesproken: de middelste waarde",
+    ),
+    "guards": (", who may pause it", ", die het kan pauzeren"),
+    "exit": (" (also while it is paused)", " (ook als het gepauzeerd is)"),
+    "hears": ("When {term} tells {event}{phases}: {text}", "Als {term} {event} meldt{phases}: {text}"),
+    "migrates": ("When older code is replaced: {text}", "Als oudere code wordt vervangen: {text}"),
     "rules": ("What happens by itself", "Wat vanzelf gebeurt"),
     "if": ("If {condition}:", "Als {condition}:"),
     "else_if": ("Else, if {condition}:", "Anders, als {condition}:"),
@@ -88,7 +98,12 @@ class Sentences:
         doings = [line for action in program.actions for line in self._action(action)]
         doings += [self._fact(fact) for fact in program.facts]
         yield from self._part("may", doings)
-        yield from self._part("rules", [line for rule in program.rules for line in self._rule(rule)])
+        happening = [line for rule in program.rules for line in self._rule(rule)]
+        happening += [line for handler in program.handlers for line in self._handler(handler)]
+        if program.migration is not None:
+            text = program.migration.text.rstrip(".")
+            happening.append(self.say("migrates", text=f"{program.migration.name}: {text}"))
+        yield from self._part("rules", happening)
         asking = [
             f"{query.name}{self._given(query.parameters)}: {query.text.rstrip('.')}"
             for query in program.queries
@@ -109,6 +124,8 @@ class Sentences:
         text = f"{term.name}: {self._kind(term.type)}"
         if term.signs:
             text += " " + self.language.word(DECLARING, "sign" if term.type.items else "signs")
+        if term.guards:
+            text += self.say("guards")
         if term.has_default:
             shown = self._shown(term.default, term.type)
             text += f", {self.language.word(DECLARING, 'default')} {shown}"
@@ -149,6 +166,8 @@ class Sentences:
         if fact.max_age_ms is not None:
             words = [self.language.word(DECLARING, word) for word in ("age_max", "old")]
             age = f", {words[0]} {self._span(fact.max_age_ms)} {words[1]}"
+        if fact.quorum is not None:
+            age += self.say(fact.agree, quorum=fact.quorum)
         return self.say("reports", by=fact.by, fact=fact.name, type=self._kind(fact.type), age=age)
 
     # ------------------------------------------------------------ what happens
@@ -162,6 +181,7 @@ class Sentences:
 
     def _action(self, action: ActionSpec) -> Iterator[str]:
         doing = f"{action.name}{self._given(action.parameters)}{self._phases(action.phases)}"
+        doing += self.say("exit") if action.is_exit else ""
         yield self.say("does", who=self.who(action), action=doing, text=action.text.rstrip("."))
         body = self.declared.methods[action.name].node.body
         yield from (f"    {line}" for line in self._steps(body))
@@ -172,6 +192,11 @@ class Sentences:
             condition = self._condition(test)
             yield f"    {self.say('else_if' if index else 'if', condition=condition)}"
             yield from (f"      {line}" for line in self._steps(test.body))
+
+    def _handler(self, handler: HandlerSpec) -> Iterator[str]:
+        phases, text = self._phases(handler.phases), f"{handler.name}: {handler.text.rstrip('.')}"
+        yield self.say("hears", term=handler.term, event=handler.event, phases=phases, text=text)
+        yield from (f"    {line}" for line in self._steps(self.declared.methods[handler.name].node.body))
 
     def _tests(self, rule: str) -> Sequence[syntax.Test]:
         body = self.declared.methods[rule].node.body
@@ -221,8 +246,11 @@ class Sentences:
     def transition(self, row: Transition) -> str:
         """What leads from a phase to another: who does it, or the condition that comes true."""
         if row.branch is None:
-            action = next(spec for spec in self.program.actions if spec.name == row.method)
-            return f"{row.method} ({self.who(action)})"
+            for action in self.program.actions:
+                if action.name == row.method:
+                    return f"{row.method} ({self.who(action)})"
+            handler = next(spec for spec in self.program.handlers if spec.name == row.method)
+            return f"{row.method} ({handler.term}: {handler.event})"
         return f"{row.method}: {self._condition(self._tests(row.method)[row.branch])}"
 
     def _table(self, rows: Sequence[Transition], labels: Sequence[str]) -> Iterator[str]:

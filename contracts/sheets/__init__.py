@@ -10,6 +10,7 @@ The same sheet gives the same source in either language, byte for byte. `docs/ru
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from contracts.compiler import compile_contract
 from contracts.errors import ContractError
@@ -70,7 +71,7 @@ def show_sheet(text: str, language: str) -> str:
 
 def show_source(source: str, language: str) -> str:
     """A contract as a sheet. Raises: ContractError; DoesNotFit where the grammar has no words for it."""
-    compile_contract(source)
+    program = compile_contract(source)
     sheet = read_source(source)
     mistakes = Mistakes(BY_CODE["en"], Problems())
     kinds = check_sheet(sheet, mistakes)
@@ -79,9 +80,21 @@ def show_source(source: str, language: str) -> str:
         raise DoesNotFit(problems[0].line, problems[0].text)
     shown = write_sheet(sheet, kinds.moments, BY_CODE[language])
     try:
-        again = compile_sheet(shown).sheet
+        again = compile_sheet(shown)
     except ContractError as error:
         raise DoesNotFit(1, str(error.problems[0])) from None
-    if again != sheet:
+    if again.sheet != sheet or _declares(again.program) != _declares(program):
         raise DoesNotFit(1, "the sheet would say something else")
     return shown
+
+
+def _declares(program: Program) -> tuple[object, ...]:
+    """All that others see of a contract, but for its texts and places."""
+    methods: tuple[Any, ...] = (*program.actions, *program.queries, *program.handlers)
+    outside = [
+        (spec.name, spec.parameters, getattr(spec, "by", ()), getattr(spec, "phases", ())) for spec in methods
+    ]
+    events = [(event.name, event.fields) for event in program.events]
+    rules = [(rule.name, rule.phases, len(rule.branches)) for rule in program.rules]
+    stored = (program.terms, program.fields, program.facts, program.phases)
+    return (program.name, stored, outside, events, rules, program.interfaces, program.migration)

@@ -39,9 +39,22 @@ def read_source(source: str) -> model.Sheet:
     for statement in module:
         if isinstance(statement, syntax.Assign):
             raise _no(statement.place, "a constant has no place in a sheet: make it a term with a default")
+    _refuse_what_has_no_words(declared)
     [contract] = [part for part in module if isinstance(part, syntax.Class) and part.name == declared.name]
     events = [part for part in module if isinstance(part, syntax.Class) and part is not contract]
     return _SourceReader(declared, contract).sheet(events)
+
+
+def _refuse_what_has_no_words(declared: Declarations) -> None:
+    """Sheets know terms, variables, facts, events, actions, rules and questions, and nothing beside."""
+    for name in (*declared.records, *declared.interfaces):
+        raise DoesNotFit(1, f"sheets have no records and no other contracts: {name}")
+    for method in declared.methods.values():
+        if method.kind not in ("action", "rule", "query", "private") or method.is_exit:
+            raise _no(method.node.place, f"sheets have no words for what {method.name} is")
+    for term in declared.terms.values():
+        if term.guards:
+            raise DoesNotFit(1, f"sheets have no words for a guard: {term.name}")
 
 
 def read_condition(node: syntax.Expression, declared: Declarations) -> model.Phrase:
@@ -299,6 +312,8 @@ class _SourceReader(Steps):
     def _fact(self, name: str) -> model.Fact:
         spec, place = self.declared.facts[name], self.places[name].place
         self._type(spec, place)
+        if spec.quorum is not None:
+            raise _no(place, "sheets have facts of one account only")
         node = self._argument(name, "max_age")
         age = None if node is None else self.phrases.value(node)
         if age is not None and not isinstance(age, model.Length):

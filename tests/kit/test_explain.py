@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from contracts.errors import ContractError
 from contracts.explain import Explanation, explain
 from contracts.explain.diagram import draw
 from contracts.explain.phases import Transition
-from contracts.sheets import compile_sheet
+from contracts.sheets import DoesNotFit, compile_sheet, show_source
 
 ROOT = Path(__file__).parents[2]
 DELIVERY = (ROOT / "contracts" / "library" / "delivery_or_penalty.py").read_text()
@@ -59,6 +60,57 @@ def test_delivery_or_penalty_in_dutch() -> None:
         assert line in text.splitlines(), line
 
 
+EVERY_KIND = """from contracts import Contract, Instance, Oracle, Party, action, fact, on, phases
+from contracts import reported, rule, term
+
+class Watch(Contract):
+    keeper: Party = term(signs=True, guards=True)
+    shop: Instance = term()
+    judges: list[Oracle] = term()
+    needed: int = term(default=2)
+    phase = phases("open", "sold", "judged")
+    good: bool = fact(by="judges", quorum="needed")
+    level: int = fact(by="judges", quorum=3, agree="median")
+
+    @on("shop", "Sold", phase="open")
+    def hear(self) -> None:
+        "Note the sale."
+        self.phase = "sold"
+
+    @rule(phase="sold")
+    def judge(self) -> None:
+        if reported(self.good):
+            self.phase = "judged"
+
+    @action(by="keeper", exit=True)
+    def leave(self) -> None:
+        "Go."
+"""
+
+
+def test_what_listens_guards_and_judges_is_told() -> None:
+    text = explain(EVERY_KIND, "en").text.splitlines()
+    for line in (
+        "  keeper: party who signs, who may pause it",
+        "  keeper may leave (also while it is paused): Go",
+        "  judges reports good, once: yes or no, counted when needed of them say the same",
+        "  judges reports level, once: number, counted when 3 of them have spoken: the middle value",
+        "  When shop tells Sold, in phase open: hear: Note the sale",
+        "  open  sold    hear (shop: Sold)",
+        "      If good is reported:",
+    ):
+        assert line in text, line
+    assert "Als shop Sold meldt, in fase open: hear" in explain(EVERY_KIND, "nl").text
+    for kind in ("shop", "good"):
+        assert kind in explain(EVERY_KIND, "nl").text
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+def test_what_sheets_do_not_know_is_no_sheet(language: str) -> None:
+    with pytest.raises(DoesNotFit):
+        show_source(EVERY_KIND, language)
+
+
 def told_phases(told: Explanation) -> set[tuple[str, str, str]]:
     return {(row.source, row.target, row.method) for row in told.transitions}
 
@@ -69,8 +121,8 @@ def test_every_contract_is_told_whole(name: str, language: str) -> None:
     """Nothing that a contract declares is left out, and its picture holds what its table says."""
     told = explain(SOURCES[name], language)
     program = compile_contract(SOURCES[name])
-    parts = (program.terms, program.fields, program.facts, program.actions, program.rules, program.queries)
-    for spec in (spec for specs in parts for spec in specs):
+    parts: list[Any] = [program.terms, program.fields, program.facts, program.actions, program.rules]
+    for spec in (spec for specs in (*parts, program.queries, program.handlers) for spec in specs):
         assert re.search(rf"\b{spec.name}\b", told.text), spec.name
     assert told.text == explain(SOURCES[name], language).text
     if len(program.phases) == 1:

@@ -28,7 +28,27 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     [*(ROOT / "contracts" / "library").glob("[a-z]*.py"), *(ROOT / "docs" / "examples").glob("*.py")]
 )
-TYPES = {str(parameter.type): parameter.type for parameter in PARAMETERS}
+TYPES = {str(parameter.type): parameter.type for parameter in PARAMETERS} | {
+    "Decimal": TypeSpec("Decimal"),
+    "Call": TypeSpec("Call"),
+    "Money | None": TypeSpec("Optional", (TypeSpec("Money"),)),
+}
+
+SCALAR_TYPES = (
+    "int",
+    "bool",
+    "str",
+    "bytes",
+    "Money",
+    "Time",
+    "Span",
+    "Percent",
+    "Decimal",
+    "Call",
+    "Party",
+    "Oracle",
+    "Instance",
+)
 
 EVERYTHING = """from contracts import *
 
@@ -55,7 +75,7 @@ def validator(document: Schema, part: str) -> Any:
 @cache
 def everything(spec: TypeSpec) -> Any:
     """A validator of one argument `x` of a type, from the schema of a contract that takes it."""
-    imports = "Contract, Instance, Money, Oracle, Party, Percent, Span, Time, action"
+    imports = "Call, Contract, Decimal, Instance, Money, Oracle, Party, Percent, Span, Time, action"
     source = EVERYTHING.format(parameters=f"x: {spec}").replace("import *", f"import {imports}")
     return validator(schema_of("00", compile_contract(source)), "action.take_all")
 
@@ -105,6 +125,7 @@ NAMES = st.one_of(
     st.from_regex(r"\A[a-z][a-z0-9._-]{0,8}\Z"),
     st.sampled_from(("a" * 64, "a" * 65, "acme", "Acme", "contract:deal", "a.b", "a..b", "a\n", "")),
 )
+DECIMALS = st.from_regex(r"\A-?[0-9]{1,62}(\.[0-9]{0,10})?\Z")
 HEX = st.one_of(
     st.binary(max_size=8).map(bytes.hex),
     st.sampled_from(("0", "0G", "AB", "ab" * TEXT_BYTES_MAX, "ab" * (TEXT_BYTES_MAX + 1), "ab\n")),
@@ -117,6 +138,10 @@ SCALARS = st.one_of(
 )
 MONEY = st.fixed_dictionaries(
     {"amount": INTEGERS | INTEGER_TEXTS}, optional={"currency": NAMES | st.none(), "more": st.none()}
+)
+CALLS = st.fixed_dictionaries(
+    {"contract": NAMES, "action": NAMES | st.from_regex(r"\A[a-z_0-9]{1,4}\Z")},
+    optional={"args": st.dictionaries(st.sampled_from("ab"), INTEGERS) | st.none(), "x": st.none()},
 )
 ANYTHING = st.recursive(
     SCALARS | MONEY,
@@ -138,7 +163,8 @@ def likely(spec: TypeSpec) -> st.SearchStrategy[Any]:
         )
     return {
         "int": INTEGERS | INTEGER_TEXTS, "bool": st.booleans(), "str": TEXTS, "bytes": HEX, "Money": MONEY,
-        "Time": INTEGERS | TIMES, "Span": INTEGERS | SPANS, "Percent": PERCENTS,
+        "Optional": st.none() | (likely(spec.items[0]) if spec.name == "Optional" else st.nothing()),
+        "Decimal": PERCENTS | DECIMALS, "Call": CALLS, "Time": INTEGERS | TIMES, "Span": INTEGERS | SPANS, "Percent": PERCENTS,
     }.get(spec.name, NAMES)  # fmt: skip
 
 
@@ -163,13 +189,39 @@ def test_a_schema_accepts_what_the_engine_accepts(name: str, data: st.DataObject
         assert everything(spec).is_valid({"x": raw}) == engine_accepts(spec, raw), raw
 
 
+def test_a_record_is_an_object_of_its_fields() -> None:
+    source = """from contracts import Contract, Party, Record, action
+
+class Person(Record):
+    name: Party
+    age: int | None
+
+class Everything(Contract):
+    @action
+    def take_all(self, x: list[Person]) -> None:
+        pass
+"""
+    program = compile_contract(source)
+    schema, spec = (
+        validator(schema_of("00", program), "action.take_all"),
+        program.actions[0].parameters[0].type,
+    )
+    given: list[Any] = [
+        [], [{"name": "acme", "age": 5}], [{"name": "acme", "age": None}], [{"name": "acme"}], [{}],
+        [{"name": "acme", "age": "x"}], [{"name": "acme", "age": 5, "more": 1}], [None],
+    ]  # fmt: skip
+    assert [engine_accepts(spec, raw) for raw in given] == [True] * 3 + [False] * 5
+    for raw in given:
+        assert schema.is_valid({"x": raw}) == engine_accepts(spec, raw), raw
+
+
 @pytest.mark.parametrize("raw", [{}, {"x": 1, "y": 2}, {"y": 1}, [], None])
 def test_all_arguments_and_no_others(raw: Any) -> None:
     assert not everything(TypeSpec("int")).is_valid(raw)
 
 
 def test_a_schema_has_words_for_every_type() -> None:
-    assert {spec.name for spec in TYPES.values()} - {"list", "dict"} == {
+    assert {spec.name for spec in TYPES.values()} - {"list", "dict", "Optional"} == {
         name.removeprefix("type.")
         for name in schema_of("00", compile_contract(DELIVERY))["$defs"]
         if name.startswith("type.")
@@ -181,8 +233,7 @@ def test_the_schema_of_a_contract_names_all_that_it_has(path: Path) -> None:
     program = compile_contract(path.read_text())
     document = schema_of("00", program)
     jsonschema_rs.meta.validate(document)
-    wanted = {"terms"} | {f"type.{name}" for name in ("int", "bool", "str", "bytes", "Money", "Time", "Span",
-                                                     "Percent", "Party", "Oracle", "Instance")}  # fmt: skip
+    wanted = {"terms"} | {f"type.{name}" for name in SCALAR_TYPES}
     for kind, specs in (("action", program.actions), ("fact", program.facts), ("query", program.queries),
                         ("answer", program.queries), ("event", program.events)):  # fmt: skip
         wanted |= {f"{kind}.{spec.name}" for spec in specs}
@@ -217,14 +268,14 @@ def test_what_an_agreement_takes_and_tells_fits_its_schema() -> None:
 
 ANSWERS: dict[str, Any] = {
     "int": 2**70, "bool": True, "str": "x", "bytes": b"\x01", "Money": Money(5, "euro"), "Time": 7, "Span": -7,
-    "Percent": 15_000, "Party": "acme", "list[int]": [1, 2**60], "dict[str, int]": {"b": 1, "a": 2**80},
+    "Percent": 15_000, "Decimal": -5, "Party": "acme", "list[int]": [1, 2**60], "dict[str, int]": {"b": 1, "a": 2**80},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_what_a_query_answers_fits_its_schema(name: str) -> None:
     spec = TYPES.get(name, TypeSpec(name))
-    source = f"""from contracts import Contract, Instance, Money, Oracle, Party, Percent, Span, Time, query, term
+    source = f"""from contracts import Contract, Decimal, Instance, Money, Oracle, Party, Percent, Span, Time, query, term
 
 class Asked(Contract):
     value: {spec} = term()
