@@ -117,8 +117,6 @@ class ReportKind(Enum):
     EQUIVOCATION = "equivocation"
     """A validator signed what no honest one signs; there is evidence."""
     DIVERGED = "diverged"
-    ABSTAINS = "abstains"
-    """This node follows and does not vote, because it does not know what its key signed before."""
     PROGRESS = "progress"
     """A block is final."""
 

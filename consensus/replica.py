@@ -93,10 +93,6 @@ from consensus.why import Why, describe, explain
 
 __all__ = ["Admission", "Anchor", "Now", "Replica"]
 
-ABSTAINS = (
-    "this node does not vote: the journal that says what its validator key signed is lost. "
-    "It follows the others; have the members give it a new key"
-)
 RETRY_AFTER_MS = 1_000
 """What a client is told to wait when the own lane may not grow."""
 
@@ -137,7 +133,7 @@ class Replica:
         `chain_id` is the genesis hash (32 bytes), `chain` its name in transactions; `batch_source` finds
         executed batches in the store, for peers that still need them; `records` come from the journal,
         in order; `anchor` from the store. `abstains`: this key signed before, and the journal that knows what
-        is lost: the replica follows as an observer, whatever the committee says.
+        is lost, or that is not known yet: the replica follows as an observer, whatever the committee says.
         Raises: CorruptionError where the journal contradicts itself or the store.
         """
         self._batch_source = batch_source
@@ -164,8 +160,6 @@ class Replica:
         for vote in self._state.ballot.votes():
             self._voting.count(vote, trusted=True)
         self._batches.hand_over()
-        if abstains:
-            self._out.report(ReportKind.ABSTAINS, me, ABSTAINS)
 
     @property
     def me(self) -> MemberNumber:
@@ -181,6 +175,11 @@ class Replica:
     def is_validator(self) -> bool:
         """Whether this node votes in that epoch; else it observes."""
         return self._state.is_validator
+
+    def take_part(self, now: Now) -> None:
+        """Abstain no more: the key signed nothing before, as the others say."""
+        self._state.abstains = False
+        self._unsettled = now
 
     def lane_key(self, lane: MemberNumber) -> bytes | None:
         """The key (32 bytes) that signs this lane; None where it is no validator's: drop the batch."""

@@ -118,9 +118,11 @@ class Driver:
         on_transactions: TransactionListener,
         on_epoch: Callable[[Committee, int], None] = lambda committee, boundary_height: None,
         on_hand_over: Callable[[Sequence[Transaction]], None] = lambda transactions: None,
+        on_heard: Callable[[Message], None] = lambda message: None,
     ) -> None:
         """`on_epoch` is told the committee that orders from now on, and the height of the block before it;
-        `on_hand_over` gets what this node promised to order and can not any more.
+        `on_hand_over` gets what this node promised to order and can not any more; `on_heard` hears each
+        message of a validator that comes on its stream for votes.
         """
         self.replica = replica
         self.network: Network | None = None
@@ -129,6 +131,7 @@ class Driver:
         self._committee = committee
         self._on_epoch = on_epoch
         self._on_hand_over = on_hand_over
+        self._on_heard = on_heard
         self._pending = pending
         self._finalised = finalised
         self._on_sync_needed = on_sync_needed
@@ -231,6 +234,7 @@ class Driver:
         if isinstance(message, Get) and self._served_to(member).take(0, now.mono_ms / 1000):
             return
         self.seen.heard(message)
+        self._on_heard(message)
         try:
             self.replica.on_message(member, message, now)
         except InvalidMessage as error:

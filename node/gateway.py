@@ -90,8 +90,10 @@ class NodeGateway(Reader):
         catch_up: CatchUp,
         clocks: PeerClocks,
         forwarder: Forwarder,
+        key: Callable[[], str | None],
     ) -> None:
-        """Before anything is served."""
+        """Before anything is served. `key`: why the validator key does not vote, or None."""
+        self._key = key
         self._clocks = clocks
         self._forwarder = forwarder
         self._driver = driver
@@ -288,6 +290,7 @@ class NodeGateway(Reader):
             clocks=self._clocks.offsets(),
             precision_ms=self._parameters.precision_ms,
             progress=self._catch_up.progress,
+            key=self._key(),
             executed_height=self.height,
             waiting_transactions=len(self._pending) + snapshot["waiting_transactions"],
             journal_bytes=driver.journal_bytes,

@@ -105,8 +105,7 @@ class Journal:
             found = _read_newest(disk, folder)
             if bound_id is not None and (found is None or found.journal_id != bound_id):
                 raise JournalLost(
-                    f"journal {folder}: the validator key is bound to journal {bound_id.hex()}, which is not "
-                    "here, and would vote twice without it: put it back, or have the members accept a new key"
+                    f"the validator key is bound to journal {bound_id.hex()}, which is not here ({folder})"
                 )
             recovery = Recovery(found is None, 0 if found is None else found.dropped_bytes)
             found = found or Segment(os.urandom(JOURNAL_ID_BYTES), [], 0)

@@ -93,6 +93,9 @@ class NoJournal:
 
 AnyJournal = Journal | NoJournal
 
+ABANDONED = bytes(JOURNAL_ID_BYTES)
+"""Named in place of a journal once it is known that the key signed before and its journal is lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedJournal:
@@ -110,6 +113,9 @@ def open_journal(config: NodeConfig) -> OpenedJournal:
     """The journal of the validator key. Raises: CorruptionError, JournalFailed, ConfigurationError."""
     binding = Binding(config.keys_dir / BINDING_FILE, config.keystore().public(Role.VALIDATOR))
     bound_id = binding.journal_id()
+    if bound_id == ABANDONED:
+        lost = "it signed before, as the others know, and the journal of that is lost"
+        return OpenedJournal(NoJournal(), [], binding, bound=False, lost=lost)
     try:
         journal, records = Journal.open(config.journal_dir, bound_id)
     except JournalLost as error:

@@ -27,6 +27,8 @@ class Look:
     precision_ms: int
     """How far ahead of a voter's clock a block's time may be."""
     progress: Progress | None
+    key: str | None
+    """Why this node's validator key does not vote, where it must not, or may not yet."""
     executed_height: int
     waiting_transactions: int
     journal_bytes: int

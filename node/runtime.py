@@ -27,7 +27,7 @@ from node.bridge import Bridge, HttpServer
 from node.clock import Clock
 from node.code_cache import CodeCache
 from node.config import NodeConfig
-from node.directory import Directory, read_directory
+from node.directory import NO_NUMBER, Directory, read_directory
 from node.documents import read_json
 from node.driver import Driver
 from node.errors import ConfigurationError, NodeError
@@ -38,8 +38,8 @@ from node.genesis import Genesis, SignedGenesis, load_signed_genesis
 from node.home import CARD_FILE
 from node.http_door import use_all_files
 from node.integrity import START_BLOCKS_MAX, START_ENTRIES_MAX, verify_integrity
-from node.journal import JournalLost
-from node.key_binding import AnyJournal, open_journal
+from node.key_binding import OpenedJournal, open_journal
+from node.key_inquiry import KeyInquiry, KeyRequest, Witness, must_not_vote
 from node.keystore import Role
 from node.logs import Levels, StandardError, set_up_logs
 from node.members import Card, parse_card
@@ -64,6 +64,8 @@ REASONS_TO_STOP = (NodeError, ConsensusError, StateCorruption, UnsupportedVersio
 """What a node may stop for and tells its operator in one line; anything else is a fault of ours."""
 FINALISED_QUEUE_BLOCKS = 256
 """Final blocks that may wait for execution; ordering slows down long before, by exec_lag_max."""
+INQUIRY_S_MAX = 5.0
+"""A node whose key is new asks the others first, and serves clients after that time in any case."""
 SWITCH_INTERVAL_S = 0.001
 """How long a thread keeps the interpreter while another wants it: short, so that votes do not wait."""
 
@@ -168,25 +170,17 @@ class _Node:
             opened = open_journal(self.config)
             stack.callback(opened.journal.close)
             if opened.lost is not None:
-                raise JournalLost(opened.lost)
-            journal, records = opened.journal, opened.records
-            if journal.recovery.dropped_bytes:
+                log.error(f"this node {must_not_vote(opened.lost)}")
+            if opened.journal.recovery.dropped_bytes:
                 log.warning(
-                    "the journal ended in an unfinished write", dropped_bytes=journal.recovery.dropped_bytes
+                    "the journal ended in an unfinished write",
+                    dropped_bytes=opened.journal.recovery.dropped_bytes,
                 )
             store = Store.open(self.config.ledger_dir)
             stack.callback(store.close)
-            if journal.recovery.created and store.height() > 0:
-                raise JournalLost(
-                    f"{self.config.ledger_dir} holds blocks but {self.config.journal_dir} no journal: this "
-                    "validator does not know what it voted; put the journal back, or have the members "
-                    "accept a new key"
-                )
-            if not opened.bound:
-                opened.binding.bind(journal.id)
-            return await self._serve(stack, journal, records, store)
+            return await self._serve(stack, opened, store)
 
-    async def _serve(self, stack: ExitStack, journal: AnyJournal, records: list[bytes], store: Store) -> bool:
+    async def _serve(self, stack: ExitStack, opened: OpenedJournal, store: Store) -> bool:
         config, genesis, keys = self.config, self.genesis, self.config.keystore()
         executor = Executor(self._engine(), store, genesis)
         executor.start()
@@ -196,7 +190,7 @@ class _Node:
         about = {"chain": genesis.chain, "chain_id": genesis.hash.hex(), "member": membership.name}
         recorder = Recorder(config.recorder_dir, {**about, "quorate": node_version()})
         stack.callback(recorder.close)
-        replica = self._replica(recorder, membership.number, records, anchor, store)
+        replica = self._replica(recorder, membership.number, opened, anchor, store)
         bridge, pending = Bridge(), PendingTransactions(membership.number)
         for batch in replica.held_batches():
             pending.track(batch.digest, batch.transactions, batch.header.lane)
@@ -213,10 +207,11 @@ class _Node:
         )
         api = _api_server(bridge, config)
         ops = ops_server(config)
+        witness = Witness(genesis.hash, store)
         finalised, to_execute = trio.open_memory_channel[Finalise](FINALISED_QUEUE_BLOCKS)
         driver = Driver(
             replica=replica,
-            journal=journal,
+            journal=opened.journal,
             clock=self.clock,
             committee=anchor.committee,
             chain_id=genesis.hash,
@@ -229,6 +224,7 @@ class _Node:
             on_transactions=gateway.transactions_changed,
             on_epoch=membership.epoch_began,
             on_hand_over=lambda transactions: forwarder.hand_over(transactions),  # noqa: PLW0108
+            on_heard=witness.heard,
         )
 
         def submit(member: int, body: bytes) -> Awaitable[bytes]:
@@ -245,6 +241,7 @@ class _Node:
                 {
                     Service.BLOCKS: blocks.on_request,
                     Service.SUBMIT: submit,
+                    Service.KEY_INQUIRY: witness.on_request,
                     Service.CLOCK: clock_server(self.clock),
                 }
             ).on_request,
@@ -269,7 +266,10 @@ class _Node:
             chain_id=genesis.hash,
             clock=self.clock,
         )
-        gateway.attach(driver, network, catch_up, clocks, forwarder)
+        inquiry = self._inquiry(opened, driver, network, witness, membership.number)
+        gateway.attach(
+            driver, network, catch_up, clocks, forwarder, partial(_key_sentence, opened, inquiry)
+        )
 
         def block_executed(block: ExecutedBlock) -> None:
             gateway.block_executed(block)
@@ -293,13 +293,17 @@ class _Node:
                     stopping=lambda: self.stopping,
                 )
                 nursery.start_soon(ops.serve, shown)
+            nursery.start_soon(executor.run, to_execute, driver, block_executed)
+            nursery.start_soon(driver.run)
+            if inquiry is not None:
+                nursery.start_soon(inquiry.run)
+                with trio.move_on_after(INQUIRY_S_MAX):  # what is posted meanwhile would find no validator
+                    await inquiry.settled.wait()
             nursery.start_soon(api.serve, app)
             nursery.start_soon(membership.run, network)
             nursery.start_soon(forwarder.run)
             nursery.start_soon(catch_up.run)
             nursery.start_soon(clocks.run)
-            nursery.start_soon(executor.run, to_execute, driver, block_executed)
-            nursery.start_soon(driver.run)
             gc.freeze()  # what start-up made stays; the collector need not look at it again and again
             ops_url = None if ops is None else ops.url
             with (
@@ -338,8 +342,24 @@ class _Node:
             code_cache=CodeCache(self.config.code_cache_dir),
         )
 
+    def _inquiry(
+        self, opened: OpenedJournal, driver: Driver, network: Network, witness: Witness, number: int
+    ) -> KeyInquiry | None:
+        """None where it is known whether the key may vote, or where the chain does not know this node."""
+        if opened.bound or opened.lost is not None or number == NO_NUMBER:
+            return None
+        key = self.config.keystore().public(Role.VALIDATOR)
+        return KeyInquiry(
+            driver=driver,
+            network=network,
+            witness=witness,
+            request=KeyRequest(self.genesis.hash, number, key),
+            binding=opened.binding,
+            journal_id=opened.journal.id,
+        )
+
     def _replica(
-        self, recorder: Recorder, number: int, records: list[bytes], anchor: Anchor, store: Store
+        self, recorder: Recorder, number: int, opened: OpenedJournal, anchor: Anchor, store: Store
     ) -> Replica:
         if self.dev and anchor.block is not None:
             # A clock that was moved before the stop goes on from where it led the chain.
@@ -354,10 +374,18 @@ class _Node:
             parameters=self.genesis.parameters,
             genesis_time_ms=self.genesis.time_ms,
             batch_source=store.batch,
-            records=records,
+            records=opened.records,
             anchor=anchor,
             now=self.clock.now(),
+            abstains=not opened.bound,
         )
+
+
+def _key_sentence(opened: OpenedJournal, inquiry: KeyInquiry | None) -> str | None:
+    """Why the validator key does not vote, or None."""
+    if opened.lost is not None:
+        return must_not_vote(opened.lost)
+    return None if inquiry is None else inquiry.sentence
 
 
 def _check_store(store: Store, genesis: Genesis) -> None:

@@ -65,6 +65,8 @@ def _phase(look: Look, remarks: Mapping[MemberNumber, str], own_ms: int | None) 
         )
     elif own_ms is not None:
         phase = "clock"
+    if look.key is not None:
+        phase, text = "observer", f"this node {look.key}" + ("" if phase == "observer" else f"; {text}")
     if own_ms is not None:
         text = f"this node's clock is {_off(own_ms)} the others': set it right; {text}"
     told = [n for n in sorted(remarks) if look.name(n) not in text]

@@ -226,6 +226,7 @@ class RecordedReplica(Replica):
     on_timer = _recorded("on_timer")
     on_executed = _recorded("on_executed")
     on_synced = _recorded("on_synced")
+    take_part = _recorded("take_part")
 
     def effects(self) -> list[Effect]:
         effects = super().effects()

@@ -93,11 +93,6 @@ def bring_another_chains_ledger(config: NodeConfig) -> None:
     store.close()
 
 
-def lose_journal_and_binding(config: NodeConfig) -> None:
-    shutil.rmtree(config.journal_dir)
-    (config.keys_dir / "validator.journal").unlink()
-
-
 STOPS: dict[str, Callable[[NodeConfig], object]] = {
     "there is no genesis at": lambda config: config.genesis_path.unlink(),
     "is not signed by ...: a chain starts only when every member signed": drop_signatures,
@@ -113,10 +108,6 @@ STOPS: dict[str, Callable[[NodeConfig], object]] = {
     "the API cannot listen on": lambda config: take_port(config.api_port),
     "No space left on device; check the disk": lambda _: mock.patch.object(journal, "Disk", FullDisk).start(),
     "a frame fails its checksum": damage_journal,
-    "the validator key is bound to journal ..., which is not here": lambda config: shutil.rmtree(
-        config.journal_dir
-    ),
-    "holds blocks but ... no journal": lose_journal_and_binding,
     "the database is damaged": damage_ledger,
     "is not what the state root says": change_ledger,
 }

@@ -11,7 +11,8 @@ import trio
 from trio.testing import MockClock
 
 from consensus.errors import DecodeError
-from node import sync_messages, wire
+from node import key_inquiry, sync_messages, wire
+from node.key_inquiry import KeyAnswer, KeyRequest
 from node.network.errors import ConnectFailed, ConnectionLost, ProtocolViolation, StreamEnded
 from node.network.secure import Identity, NegotiationFailed, accept, propose, secure_inbound, secure_outbound
 from node.network.yamux import INBOUND_STREAMS_MAX, Session
@@ -89,6 +90,13 @@ def _answers() -> list[bytes]:
         sync_messages.encode_answer(BlocksAnswer(7, tuple(blocks))),
         sync_messages.encode_answer(BlocksAnswer(2**40, (SyncedBlock(named["FINAL_BLOCK"][-1], ()),))),
     ]
+
+
+def _key_answers() -> list[bytes]:
+    named = values()
+    batches = [None, *((batch.header, batch.signature) for batch in named["BATCH"])]
+    answers = [KeyAnswer(vote, batch) for vote in (None, *named["VOTE"]) for batch in batches]
+    return [key_inquiry.encode_answer(answer) for answer in answers]
 
 
 # ---------------------------------------------------------------- Yamux
@@ -315,6 +323,22 @@ def decoders() -> Sequence[Decoder]:
             cache(_answers),
             (MSGPACK,),
             canonical(sync_messages.encode_answer),
+        ),
+        Decoder(
+            "node.key_inquiry.decode_request",
+            key_inquiry.decode_request,
+            (DecodeError,),
+            lambda: [key_inquiry.encode_request(KeyRequest(bytes(32), 3, bytes(32)))],
+            (MSGPACK,),
+            canonical(key_inquiry.encode_request),
+        ),
+        Decoder(
+            "node.key_inquiry.decode_answer",
+            key_inquiry.decode_answer,
+            (DecodeError,),
+            cache(_key_answers),
+            (MSGPACK,),
+            canonical(key_inquiry.encode_answer),
         ),
         Decoder(
             "node.network.yamux.Session", _yamux, (ProtocolViolation, ConnectionLost), cache(_yamux_samples)
