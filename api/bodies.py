@@ -111,6 +111,20 @@ class QueryBody(Strict):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
+class RehearsalBody(Strict):
+    """Which code an instance would get, and over which blocks that is rehearsed."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"source": "class Token(Contract): ..."}]}
+    )
+    source: str = Field(description="The new code's source; it need not be deployed.")
+    terms: dict[str, Any] = Field(default_factory=dict, description="Terms that are new or change.")
+    from_height: int | None = Field(
+        default=None, ge=0, description="After this block it is upgraded; by default that of its creation."
+    )
+    height: int | None = Field(default=None, ge=0, description="The last block; by default the newest.")
+
+
 class ClockBody(Strict):
     """How far to move a development node's clock forward."""
 

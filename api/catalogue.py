@@ -205,6 +205,16 @@ _ADMISSION = (
         "Ask for less, or do it in several transactions; simulate says how much is needed.",
     ),
     Problem(
+        "rehearsing", 429, "A rehearsal is running",
+        "The node executes the chain's past for somebody else; it does one rehearsal at a time.",
+        "Ask again after as long as Retry-After says.",
+    ),
+    Problem(
+        "too_long_to_rehearse", 422, "The chain's past is too long",
+        "A rehearsal executes every transaction from genesis on twice: there are more than the node allows.",
+        "Rehearse up to an earlier height, which `detail` bounds.",
+    ),
+    Problem(
         "overloaded", 429, "The node has as much as it can order now",
         "This node's transactions are coming faster than the members order them. Nothing was accepted.",
         "Wait for as long as Retry-After says and post the same transaction again.",

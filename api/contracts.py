@@ -12,13 +12,14 @@ from api.errors import ApiError
 from api.gateway import JsonObject
 from api.http import ITEMS_DEFAULT, Cursor, Json, Limit, Name, Node, decode_cursor, page, take_object
 from api.openapi import body_of, problems
+from consensus.transactions import INTEGER_MAX
 
 QUERY_BYTES_MAX = 64 * 1024
 """Body of a query, in bytes."""
+REHEARSAL_BYTES_MAX = 128 * 1024
+"""Body of a rehearsal, in bytes."""
 
-Code = Annotated[
-    str, Path(pattern="^[0-9a-f]{64}$", description="The source's SHA-256, hex.")
-]
+Code = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The source's SHA-256, hex.")]
 QueryName = Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,63}$", description="A query of the contract.")]
 _QUERY_PROBLEMS = problems(
     "unknown_instance", "unknown_query", "arguments", "invalid_parameter", "malformed_json", "invalid_body",
@@ -124,6 +125,49 @@ async def query_with_body(request: Request, node: Node, name: Name, query: Query
     """As with GET; arguments may be money and lists too."""
     body = take_object(await read_json(request, QUERY_BYTES_MAX), set(), {"arguments"})
     return Json(await node.query(name, query, _arguments(body)))
+
+
+@router.get(
+    "/v1/instances/{name}/versions",
+    response_model=schemas.Versions,
+    summary="What an instance runs and ran",
+    responses=problems("unknown_instance", "invalid_parameter"),
+)
+async def versions(node: Node, name: Name) -> Response:
+    """Every upgrade, with the proposal that brought it, and whether the instance is paused."""
+    return Json(await node.versions(name))
+
+
+@router.post(
+    "/v1/instances/{name}/rehearsal",
+    response_model=schemas.RehearsalAnswer,
+    summary="What would other code have done?",
+    openapi_extra=body_of(bodies.RehearsalBody),
+    responses=problems(
+        "unknown_instance", "arguments", "contract_error", "rehearsing", "too_long_to_rehearse", "pruned",
+        "invalid_parameter", "malformed_json", "invalid_body", "unsupported_media_type", "too_large",
+        "origin_refused",
+    ),
+)  # fmt: skip
+async def rehearsal(request: Request, node: Node, name: Name) -> Response:
+    """This node executes the chain's past twice, once with the instance upgraded; nothing is changed.
+
+    Every node that has the same blocks answers with the same `outcome`.
+    """
+    optional = {"terms", "from_height", "height"}
+    body = take_object(await read_json(request, REHEARSAL_BYTES_MAX), {"source"}, optional)
+    source, terms = body["source"], body.get("terms", {})
+    if type(source) is not str or type(terms) is not dict:
+        raise ApiError("invalid_body", "source must be text, and terms an object")
+    heights = [_height(body, each) for each in ("from_height", "height")]
+    return Json(await node.rehearse(name, source, terms, *heights))
+
+
+def _height(body: JsonObject, name: str) -> int | None:
+    value = body.get(name)
+    if value is not None and (type(value) is not int or not 0 <= value <= INTEGER_MAX):
+        raise ApiError("invalid_body", f"{name}: must be a height")
+    return value
 
 
 def _arguments(body: JsonObject) -> dict[str, Any]:

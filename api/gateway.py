@@ -165,6 +165,19 @@ class Gateway(Protocol):
         actions}; a rule comes with what holds now and its next wake-up.
         """
 
+    async def versions(self, name: str) -> JsonObject:
+        """{items: what the instance runs and ran, oldest first, pause: whether and by whom it is paused}."""
+
+    async def rehearse(
+        self,
+        name: str,
+        source: str,
+        terms: Mapping[str, Any],
+        from_height: int | None,
+        height: int | None,
+    ) -> JsonObject:
+        """{outcome, rehearsal}: what would have happened with other code, and the hash of it."""
+
     async def proposals(self) -> Sequence[JsonObject]:
         """What waits for approvals: {proposal, contract, hash, sentence, content, reason, proposer, status,
         expires_ms, approvals, needed, missing, next, ...}, by number."""

@@ -269,6 +269,42 @@ class Instance(InstanceSummary):
     actions: list[Action]
 
 
+class CodeVersion(Open):
+    """What an instance runs, or ran until an upgrade."""
+
+    version: int = Field(ge=1)
+    code: str
+    contract: str
+    terms_hash: Hex32
+    from_height: HeightField
+    until_height: int | None = Field(description="null: it still does.")
+    proposal: int | None = Field(description="The proposal that brought it; null for the first.")
+
+
+class PauseState(Open):
+    """Whether an instance is paused."""
+
+    paused: bool
+    until_ms: int | None
+    text: str | None
+    guardians: list[str] = Field(description="Accounts that may pause it.")
+    again_ms: int | None = Field(description="From when on it may be paused again.")
+
+
+class Versions(Open):
+    """The life of an instance."""
+
+    items: list[CodeVersion] = Field(description="Oldest first; the last runs.")
+    pause: PauseState
+
+
+class RehearsalAnswer(Open):
+    """What would have happened with other code."""
+
+    outcome: Hex32 = Field(description="The hash that approvals of the upgrade name.")
+    rehearsal: dict[str, Any] = Field(description="What it is the hash of; `sentences` says it in words.")
+
+
 class QueryAnswer(Open):
     """A query's value and the height that it was computed at."""
 

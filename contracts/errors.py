@@ -38,9 +38,9 @@ class Revert(ExecutionError):
     """Undoes the transaction. `code` is stable and machine readable; `text` is for the person.
 
     `code` is one of: require, unauthorised, phase, unknown, arguments, funds, overflow, index, key,
-    division, size, fact, exists, none, interface, gas, allocation, depth, rules, currency, readonly,
-    contract_error, paused. (A receipt may also say expired, expiry_too_far or unauthorised: then it was
-    not executed at all.)
+    division, size, schema, fact, exists, none, interface, gas, allocation, depth, rules, currency,
+    readonly, contract_error, paused. (A receipt may also say expired, expiry_too_far or unauthorised: then
+    it was not executed at all.)
     `consumes_all` says that the whole gas limit is used (out of gas and runtime faults), not only
     what ran.
     """

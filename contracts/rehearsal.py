@@ -58,6 +58,10 @@ def rehearse(
     differences = _Differences(trial.instance)
     last: BlockInput | None = None
     for block in blocks:
+        ensure(
+            block.exec_hashes[-1:] in ((), ((as_it_was.height, as_it_was.exec_hash),)),
+            f"block {block.height} is executed again on what was executed before",
+        )
         first = trial if block.height == from_height + 1 else None
         differences.compare(block, as_it_was.execute(block), upgraded.execute(block, first), as_it_was)
         last = block
@@ -91,6 +95,10 @@ class _Replay:
     @property
     def height(self) -> int:
         return self._link.height
+
+    @property
+    def exec_hash(self) -> bytes:
+        return self._link.exec_hash
 
     def execute(self, block: BlockInput, trial: Trial | None = None) -> Outcome:
         outcome = self.engine.execute(self.ledger, block, self._link, trial)

@@ -20,6 +20,7 @@ from node.commands import (
     genesis,
     home,
     incident,
+    lifecycle,
     member_keys,
     members,
     nodes,
@@ -57,6 +58,7 @@ app.add_typer(nodes.config, name="config")
 app.add_typer(transactions.tx, name="tx")
 app.command()(transactions.account)
 authoring.add_to(contracts.contract)
+lifecycle.add_to(contracts.contract)
 app.add_typer(contracts.contract, name="contract")
 app.command()(proofs.proof)
 app.command()(verify.verify)

@@ -30,6 +30,7 @@ from contracts.receipts import Event, Receipt, Status
 from node.clock import Clock
 from node.genesis import Genesis
 from node.proofs import ProofTimeout, prove
+from node.rehearsals import Rehearsals
 from node.store import Place, Store, View, account_subject, contract_subject
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class Reader:
         self._store = store
         self._clock = clock
         self._genesis = genesis
+        self._rehearsals = Rehearsals(engine, store, genesis)
         self._height = -1
         self._time_ms = genesis.time_ms
         self.refresh()
@@ -281,6 +283,23 @@ class Reader:
         if found is None:
             raise Refused(404, "unknown_instance", f"there is no contract instance {name!r}")
         return found
+
+    async def versions(self, name: str) -> JsonObject:
+        with self._store.snapshot() as view:
+            found = self._engine.describe_lifecycle(view.state, name, self._now_ms(view))
+        if found is None:
+            raise Refused(404, "unknown_instance", f"there is no contract instance {name!r}")
+        return found
+
+    async def rehearse(
+        self,
+        name: str,
+        source: str,
+        terms: Mapping[str, Any],
+        from_height: int | None,
+        height: int | None,
+    ) -> JsonObject:
+        return await asyncio.to_thread(self._rehearsals.rehearse, name, source, terms, from_height, height)
 
     async def proposals(self) -> Sequence[JsonObject]:
         return self._look(

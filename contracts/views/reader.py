@@ -30,7 +30,7 @@ from contracts.values import escrow_account
 from contracts.views import code as code_view
 from contracts.views import instance as instance_view
 from contracts.views.happened import event_view, receipt_view
-from contracts.views.lifecycle import versions_view
+from contracts.views.lifecycle import pause_view, versions_view
 from contracts.views.members import epoch_view, evidence_view, members_view
 from contracts.views.proposals import proposal_view
 from contracts.views.sentences import sentence
@@ -141,10 +141,12 @@ class Views:
             return None
         return instance_view.description(context, name) | {"balances": _balances(state, escrow_account(name))}
 
-    def list_versions(self, state: StateReader, name: str) -> list[JsonObject] | None:
-        """What an instance runs and has run, oldest first; None where there is none of this name."""
-        context = self.context(state)
-        return versions_view(context, name) if context.has_instance(name) else None
+    def describe_lifecycle(self, state: StateReader, name: str, time_ms: int) -> JsonObject | None:
+        """{items: what an instance runs and ran, oldest first, pause}; None where there is none."""
+        context = self.context(state, 0, time_ms)
+        if not context.has_instance(name):
+            return None
+        return {"items": versions_view(context, name), "pause": pause_view(context, name)}
 
     # ---------------------------------------------------------------- what happened
 

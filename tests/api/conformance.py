@@ -70,6 +70,7 @@ def check_answers(base_url: str) -> set[str]:
             get("/v1/contracts/{code}/schema", code=contract["code"])
         for instance in get("/v1/instances")["items"]:
             get("/v1/instances/{name}", name=instance["name"])
+            get("/v1/instances/{name}/versions", name=instance["name"])
         for proposal in get("/v1/proposals")["items"]:
             get("/v1/proposals/{proposal}", proposal=proposal["proposal"])
         get("/v1/state/{key}", key="00")

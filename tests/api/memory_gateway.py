@@ -334,6 +334,30 @@ class MemoryGateway:
             | {name: node[name] for name in ("height", "time_ms", "consensus", "peers")}
         )
 
+    async def versions(self, name: str) -> JsonObject:
+        instance = await self.instance(name)
+        version = {"version": 1, "code": CODE, "contract": instance["contract"], "terms_hash": "00" * 32}
+        pause: JsonObject = {
+            "paused": False,
+            "until_ms": None,
+            "text": None,
+            "guardians": [],
+            "again_ms": None,
+        }
+        ran = {"from_height": 0, "until_height": None, "proposal": None}
+        return {"items": [version | ran], "pause": pause}
+
+    async def rehearse(
+        self,
+        name: str,
+        source: str,
+        terms: Mapping[str, Any],
+        from_height: int | None,
+        height: int | None,
+    ) -> JsonObject:
+        await self.instance(name)
+        return {"outcome": "00" * 32, "rehearsal": {"sentences": []}}
+
     async def proposals(self) -> Sequence[JsonObject]:
         return [await self.proposal(1)]
 

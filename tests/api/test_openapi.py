@@ -30,6 +30,7 @@ EXPECTED = {
     "/v1/transactions/{transaction}", "/v1/blocks", "/v1/blocks/{height}", "/v1/accounts",
     "/v1/accounts/{account}", "/v1/contracts", "/v1/contracts/{code}", "/v1/contracts/{code}/schema",
     "/v1/instances", "/v1/instances/{name}", "/v1/proposals", "/v1/proposals/{proposal}",
+    "/v1/instances/{name}/versions", "/v1/instances/{name}/rehearsal",
     "/v1/instances/{name}/query/{query}", "/v1/state/{key}", "/v1/proof/{key}", "/v1/events", "/v1/members",
     "/v1/epochs", "/v1/evidence", "/v1/genesis", "/v1/status", "/v1/consensus/why", "/v1/dev/clock",
     "/livez", "/readyz", "/version",

@@ -385,8 +385,9 @@ def test_a_contract_has_one_migration() -> None:
 def test_earlier_versions_are_kept(chain: Chain) -> None:
     upgrade(chain, KEEPS)
     upgrade(chain, ONE)
-    found = chain.engine.list_versions(chain.ledger.state, "club")
-    assert found is not None
+    described = chain.engine.describe_lifecycle(chain.ledger.state, "club", chain.now_ms)
+    assert described is not None
+    found = described["items"]
     assert [(each["version"], each["code"]) for each in found] == [
         (1, code_id(ONE)), (2, code_id(KEEPS)), (3, code_id(ONE)),
     ]  # fmt: skip
