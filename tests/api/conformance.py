@@ -71,6 +71,11 @@ def check_answers(base_url: str) -> set[str]:
         for instance in get("/v1/instances")["items"]:
             get("/v1/instances/{name}", name=instance["name"])
             get("/v1/instances/{name}/versions", name=instance["name"])
+            source = client.get(f"/v1/contracts/{instance['code']}").json()["source"]
+            path = "/v1/instances/{name}/rehearsal"
+            answer = client.post(path.format(name=instance["name"]), json={"source": f"{source}\n# again\n"})
+            document.check("post", path, answer)
+            read.add(path)
         for proposal in get("/v1/proposals")["items"]:
             get("/v1/proposals/{proposal}", proposal=proposal["proposal"])
         get("/v1/state/{key}", key="00")
