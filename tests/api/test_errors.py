@@ -35,7 +35,7 @@ async def test_every_problem_has_a_page_that_says_what_to_do(client: httpx.Async
         text = html.unescape(page.text)
         for part in (problem.title, problem.meaning, problem.remedy):
             assert part in text
-    assert (await client.get("/problems/none")).status_code == 404
+    assert (await client.get("/problems/no_such_problem")).status_code == 404
     overview = (await client.get("/problems")).text
     assert all(f'"/problems/{code}"' in overview for code in CATALOGUE)
 
