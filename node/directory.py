@@ -57,10 +57,6 @@ class Directory:
         """Who has this number."""
         return next((member for member in self.members if member.number == number), None)
 
-    def of_network_key(self, key: bytes) -> Listed | None:
-        """Whose node has this network key (32 bytes), the newest where somebody came again with it."""
-        return next((member for member in reversed(self.members) if member.network_key == key), None)
-
     def is_connected(self, member: Listed) -> bool:
         """Whether its node is in the network: until it has left, and no committee counts on it any more."""
         return member.standing is not Standing.LEFT or member.number in self.committee.numbers

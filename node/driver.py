@@ -140,6 +140,8 @@ class Driver:
         self._wake = trio.Event()
         self._deadline_ms: int | None = None
         self._acknowledging: dict[bytes, list[Submission]] = {}
+        self._handed: set[bytes] = set()
+        """Ids of what is on its way to a validator, because this node can not order it any more."""
         self._unsynced: list[bytes] = []
         self.checks = BatchChecks(
             self, replica, chain_id=chain_id, chain=chain, parameters=parameters, verifier=verifier
@@ -380,6 +382,7 @@ class Driver:
             case EpochBegan():
                 self._begin_epoch(effect)
             case HandOver():
+                self._handed.update(transaction.id for transaction in effect.transactions)
                 self._on_hand_over(effect.transactions)
             case Report():
                 self._report(effect)
@@ -387,9 +390,18 @@ class Driver:
     def _begin_epoch(self, effect: EpochBegan) -> None:
         self._committee = effect.committee
         self._on_epoch(effect.committee, effect.boundary_height)
-        if not self.is_validator:  # what no batch holds yet goes elsewhere when it is posted again
-            for identifier in list(self._acknowledging):
-                self._answer(identifier, TransactionState.REJECTED)
+        if not self.is_validator:
+            self.put(lambda now: self._release())  # the HandOver comes after this
+
+    def _release(self) -> None:
+        """Nobody waits for a batch that will not be made: what is posted again goes elsewhere."""
+        for identifier in self._acknowledging.keys() - self._handed:
+            self._answer(identifier, TransactionState.REJECTED)
+
+    def handed_over(self, identifier: bytes, state: TransactionState) -> None:
+        """A transaction (id of 32 bytes) that was to be handed over has this state now."""
+        self._handed.discard(identifier)
+        self._answer(identifier, state)
 
     def _send(self, members: Sequence[MemberNumber] | None, message: Message) -> None:
         """To these members; None: to all. A node that has no number yet has nothing to say."""

@@ -138,20 +138,33 @@ class Forwarder:
             self._nursery.start_soon(self._hand_over, tuple(transactions))
 
     async def _hand_over(self, transactions: Sequence[Transaction]) -> None:
-        waiting = list(transactions)
+        waiting = {transaction.id.hex(): transaction for transaction in transactions}
         while waiting:
-            statuses = await self._forward(waiting)
-            answered = [status for status in statuses if status.code not in (NO_VALIDATOR, OVERLOADED)]
-            refused = [status for status in answered if status.state is TransactionState.REJECTED]
-            if answered:
-                log.info("handed over transactions", count=len(answered) - len(refused), refused=len(refused))
-            for status in refused:
-                log.warning("a transaction was not taken over", tx=status.id, reason=status.detail)
-            done = {status.id for status in answered}
+            taken = 0
+            for status in await self._order_anywhere(tuple(waiting.values())):
+                if status.code in (NO_VALIDATOR, OVERLOADED):
+                    continue
+                identifier = waiting.pop(status.id).id
+                self._driver.handed_over(identifier, status.state)
+                taken += status.state is not TransactionState.REJECTED
+                if status.state is TransactionState.REJECTED:
+                    self._pending.refuse(identifier, status.code or "refused", status.detail or "")
+                    log.warning("a transaction was not taken over", tx=status.id, reason=status.detail)
+            if taken:
+                log.info("handed over transactions", count=taken)
             now_ms = self._clock.now().wall_ms
-            waiting = [each for each in waiting if each.id.hex() not in done and each.expires_ms > now_ms]
+            for late in [each for each in waiting.values() if each.expires_ms <= now_ms]:
+                self._driver.handed_over(late.id, TransactionState.REJECTED)
+                del waiting[late.id.hex()]
             if waiting:
                 await trio.sleep(PAUSE_S)
+
+    async def _order_anywhere(self, transactions: Sequence[Transaction]) -> list[TransactionStatus]:
+        """By this node, if it has a lane again, else by a validator."""
+        if not self._driver.is_validator:
+            return await self._forward(transactions)
+        states = await self._order(transactions, self._driver.replica.me)
+        return [_status(transaction, _refusal(transaction, states)) for transaction in transactions]
 
     async def _forward(self, transactions: Sequence[Transaction]) -> list[TransactionStatus]:
         statuses = []

@@ -193,6 +193,8 @@ class NodeGateway(Reader):
         """What became, or is becoming, of a transaction."""
         tracked = self._pending.state(identifier, self.time_ms)  # first: execution stores, then forgets
         known = self._done(identifier)
+        if known is None and (refusal := self._pending.refusal(identifier)) is not None:
+            known = _rejected(identifier.hex(), *refusal)
         if known is None and tracked is not None:
             known = TransactionStatus(identifier.hex(), tracked, known=True)
         return known

@@ -28,18 +28,18 @@ class Membership:
     """
 
     def __init__(
-        self, read: Callable[[], Directory], committee: Committee, network_key: bytes, name: str
+        self, read: Callable[[], Directory], committee: Committee, keys: tuple[bytes, bytes], name: str
     ) -> None:
-        """`network_key`: this node's, 32 bytes; `name`: its own while the chain does not know it."""
+        """`keys`: network and validator key of this node, 32 bytes each; `name`: as its own card has it."""
         self.committee = committee
         """Who orders now: the state has it from the first block of the epoch on."""
         self._read = read
-        self._network_key = network_key
+        self._keys = keys
         self._name = name
         self.directory = read()
         self.number = self._own_number()
         self.outdated = trio.Event()
-        """Set when the chain gave this node's key to another number: it has to start over under that."""
+        """Set when the chain has given this node its number: it has to start over under that."""
         self._changed = trio.Event()
         self._listed: dict[int, Peer] = {}
         self._parting: dict[int, tuple[Peer, float]] = {}
@@ -66,20 +66,27 @@ class Membership:
 
     def peers(self) -> list[Peer]:
         """Whom the network connects: all whose nodes are in it, without this one."""
-        return [peer for peer in self.directory.peers() if peer.network_key != self._network_key]
+        return [peer for peer in self.directory.peers() if peer.network_key != self._keys[0]]
 
     def _own_number(self) -> int:
-        me = self.directory.of_network_key(self._network_key)
-        return NO_NUMBER if me is None else me.number
+        """By the network key, else by the validator key, else by name: keys change, and may be lost."""
+        network_key, validator_key = self._keys
+        members = self.directory.members
+        found = [
+            *(member.number for member in members if member.network_key == network_key),
+            *(member.number for member in members if member.validator_key == validator_key),
+            *(member.number for member in members if member.id == self._name),
+        ]
+        return found[0] if found else NO_NUMBER
 
     def refresh(self) -> None:
         """A block has changed what the state says of members."""
         self.directory = self._read()
         self._changed.set()
-        if self._own_number() == self.number:
-            self._say_part()
-        else:
+        if self.number == NO_NUMBER and self._own_number() != NO_NUMBER:
             self.outdated.set()
+        else:
+            self._say_part()
 
     def epoch_began(self, committee: Committee, boundary_height: int) -> None:
         """Another committee orders from here on."""
@@ -103,9 +110,11 @@ class Membership:
     def _part(self) -> str | None:
         me = self.directory.member(self.number)
         if me is None:
+            return "no member has the keys of this node: it waits until the members admit it"
+        if me.network_key != self._keys[0]:
             return (
-                "no member has this node's network key: it waits until the members admit it, or give its "
-                "member this key"
+                f"the network key here is not the one that the members know of {me.id}, and they refuse this "
+                f"node: put that one in place ({me.network_key.hex()[:16]}...), or have them accept this one"
             )
         if me.standing is Standing.LEFT:
             return (
@@ -119,6 +128,11 @@ class Membership:
             )
         if me.number not in self.directory.committee.numbers:
             return f"{me.id} is an observer: this node follows, and does not vote"
+        if self.directory.committee.key_of(me.number) != self._keys[1]:
+            return (
+                f"the validator key here is not the one with which {me.id} votes in this epoch: this node "
+                "follows, and votes with it once the members accepted it and an epoch begins"
+            )
         return None
 
     async def run(self, network: Network) -> None:

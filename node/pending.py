@@ -46,6 +46,7 @@ class PendingTransactions:
         self._by_batch: dict[bytes, tuple[bytes, ...]] = {}
         self._entrusted: dict[bytes, int] = {}
         """Expiry times by id; each is tracked as if it were a batch of its own, named by the id."""
+        self._refused: dict[bytes, tuple[str, str]] = {}
 
     def __len__(self) -> int:
         return len(self._copies)
@@ -71,6 +72,14 @@ class PendingTransactions:
         """A validator has taken it: it is pending here until it is executed, or past its time."""
         self._entrusted[transaction.id] = transaction.expires_ms
         self.track(transaction.id, [transaction], ENTRUSTED)
+
+    def refuse(self, transaction: bytes, code: str, detail: str) -> None:
+        """No validator takes over what this node, which has left, had promised to order (id of 32 bytes)."""
+        self._refused[transaction] = code, detail
+
+    def refusal(self, transaction: bytes) -> tuple[str, str] | None:
+        """Code and detail, for what was refused so."""
+        return self._refused.get(transaction)
 
     def settle(self, transactions: Iterable[bytes], final_time_ms: int) -> None:
         """A block of this time has executed these: nothing more is to be said of what was entrusted."""

@@ -332,7 +332,10 @@ class _Node:
             return directory
 
         _check_keys(self.config, self.genesis, read())
-        return Membership(read, committee, self.config.keystore().public(Role.NETWORK), self.name)
+        keys = self.config.keystore()
+        return Membership(
+            read, committee, (keys.public(Role.NETWORK), keys.public(Role.VALIDATOR)), self.name
+        )
 
     def _engine(self) -> Engine:
         """Execution and reading each have their own, because they run in different threads."""
