@@ -8,10 +8,14 @@ def test_late(chain, contract):
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import files
 
 import pytest
 
-from contracts.testing import Chain, Readable
+from contracts.sheets import source_of
+from contracts.testing import Chain
+
+_SHEETS = (".yaml", ".yml")
 
 
 @pytest.fixture
@@ -21,14 +25,16 @@ def chain() -> Chain:
 
 
 @pytest.fixture
-def contract(request: pytest.FixtureRequest) -> Callable[[str], Readable]:
-    """The file of a contract, found from the folder of the test."""
+def contract(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """The source of a contract or rule sheet by its file's name: beside the test, a folder up, or ours."""
     folder = request.path.parent
+    places = (folder, folder.parent, files("contracts.library"))
 
-    def find(name: str) -> Readable:
-        path = folder.joinpath(name)
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no {name} in {folder}")
-        return path
+    def find(name: str) -> str:
+        for place in places:
+            file = place.joinpath(name)
+            if file.is_file():
+                return source_of(file.read_text()) if name.endswith(_SHEETS) else file.read_text()
+        raise FileNotFoundError(f"there is no {name} in {folder}, nor above it, nor in quorate's library")
 
     return find
