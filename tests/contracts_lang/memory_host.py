@@ -152,13 +152,16 @@ class MemoryHost:
 
 def size_of(value: Any) -> int:
     """Bytes of a value, roughly as stored."""
-    if isinstance(value, str | bytes):
+    kind = type(value)
+    if kind is str or kind is bytes:
         return len(value)
-    if isinstance(value, dict):
+    if kind is int or kind is bool:
+        return int(value.bit_length()) // 8 + 1
+    if kind is dict:
         return sum(size_of(key) + size_of(item) for key, item in value.items())
     if isinstance(value, list | tuple):
         return sum(map(size_of, value))
-    return value.bit_length() // 8 + 1 if isinstance(value, int) else 1
+    return 1
 
 
 def order_of(key: Any) -> tuple[Any, ...]:
