@@ -32,6 +32,9 @@ sim-long: dev  ## the simulator, seed after seed until Ctrl-C; ARGS="--seeds 100
 fuzz-long: dev  ## fresh inputs for every decoder; QUORATE_FUZZ_MINUTES says how long, ARGS names decoders
 	@$(BIN)/python -m tests.fuzz long $(ARGS)
 
+contracts-long: dev  ## random contracts, 100,000 of them, on two Pythons and against plain Python; ARGS="1000 python3.12"
+	@$(BIN)/python -m tests.contracts_lang $(ARGS)
+
 kill-long: dev  ## kill -9 of nodes under load, 50 times; QUORATE_KILLS and QUORATE_KILL_SEED choose
 	@QUORATE_KILLS=$${QUORATE_KILLS:-50} $(BIN)/python -m pytest -s tests/consortium/test_kill.py $(ARGS)
 

@@ -320,10 +320,9 @@ class Decimal:
     billionths: int
 
     def __init__(self, number: int | str) -> None:
-        text = str(number)
-        match = re.fullmatch(r"(-?)([0-9]{1,60})(?:\.([0-9]{1,9}))?", text)
+        match = re.fullmatch(r"(-?)([0-9]{1,78})(?:\.([0-9]{1,9}))?", str(number))
         if match is None:
-            raise ValueError(f"{text!r} is no number: write up to 9 decimals, as in 1.25")
+            raise ValueError(f"{number!r} is no number: write up to 9 decimals, as in 1.25")
         billionths = int(match[2] + (match[3] or "").ljust(9, "0"))
         object.__setattr__(self, "billionths", -billionths if match[1] else billionths)
 

@@ -8,7 +8,7 @@ from contracts.language import syntax, tree
 from contracts.language.assignments import AssignmentChecker
 from contracts.language.limits import LOOP_DEPTH_MAX
 from contracts.language.problems import Place
-from contracts.language.scope import Knowledge
+from contracts.language.scope import Knowledge, path_of
 from contracts.language.syntax import own_name
 from contracts.language.tree import WRITES
 from contracts.language.types import NONE
@@ -157,6 +157,7 @@ class MethodChecker(AssignmentChecker):
 
     def _loop(self, place: Place, body: syntax.Block, learned: Knowledge) -> tree.Steps:
         """The body of a loop; it may not run at all, so what it learns is forgotten after it."""
+        self._forget_what_changes(body)
         before = self.known
         self.loops += 1
         if self.loops > LOOP_DEPTH_MAX:
@@ -168,6 +169,15 @@ class MethodChecker(AssignmentChecker):
         self.loops -= 1
         self.known = before
         return steps
+
+    def _forget_what_changes(self, body: syntax.Block) -> None:
+        """What a loop assigns, itself or by a method of the contract, may be None when it comes round."""
+        for part in _within(body):
+            if isinstance(part, syntax.Assign) and (path := path_of(part.target)) is not None:
+                self.forget(path)
+            elif isinstance(part, syntax.Call) and own_name(part.function) is not None:
+                for field in self.declared.fields:
+                    self.forget(f"self.{field}")
 
     def _for(self, node: syntax.For) -> tree.Step:
         items, types = self.iterable(node.iterable)
@@ -182,17 +192,23 @@ class MethodChecker(AssignmentChecker):
         return tree.Each(names, items, self._loop(node.place, node.body, frozenset(names)))
 
     def _while(self, node: syntax.While) -> tree.Step:
+        self._forget_what_changes(node.body)
         condition = self.condition(node.condition, None)
         return tree.While(condition.value, self._loop(node.place, node.body, condition.when_true))
 
 
 def _parts(node: syntax.Expression) -> Iterator[syntax.Expression]:
     """An expression and all expressions within it."""
-    waiting: list[object] = [node]
+    return (part for part in _within((node,)) if isinstance(part, syntax.Expression))
+
+
+def _within(parts: Sequence[object]) -> Iterator[object]:
+    """Statements, tests and expressions, with all that is in them."""
+    waiting = list(parts)
     while waiting:
         part = waiting.pop()
-        if isinstance(part, syntax.Expression):
+        if isinstance(part, tuple):
+            waiting.extend(part)
+        elif isinstance(part, syntax.Expression | syntax.Statement | syntax.Test):
             yield part
             waiting.extend(getattr(part, name) for name in type(part).__slots__)
-        elif isinstance(part, tuple):
-            waiting.extend(part)

@@ -55,9 +55,10 @@ def play(chain: Chain, text: str) -> Receipt:
     last: Receipt | None = None
     for kind, words, given, source in steps(text):
         if kind == "instance":
-            code = chain.deploy(source)
-            create = {"code": code, "name": words[0], "terms": given}
-            last = chain.perform("bank", ("contracts", "create", create))
+            last = chain.perform("bank", ("contracts", "deploy", {"source": source}))
+            if last.status == "ok":
+                create = {"code": last.results[0], "name": words[0], "terms": given}
+                last = chain.perform("bank", ("contracts", "create", create))
         elif kind == "call":
             by = given.pop("by", "bank")
             last = chain.perform(by, (words[0], words[1], given))

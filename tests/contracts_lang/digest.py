@@ -62,16 +62,17 @@ _FRAGMENTS = (
 )
 
 
-def sources(programs: int, mutations: int) -> Iterator[str]:
+def sources(programs: int, mutations: int, first: int = 0) -> Iterator[str]:
     """All sources of the fixed set."""
     files = [path.read_text("utf-8") for path in FILES]
     generated = [
-        method(ProgramGenerator(seed).body(), "@query\ndef asked(self) -> int:") for seed in range(programs)
+        method(ProgramGenerator(seed).body(), "@query\ndef asked(self) -> int:")
+        for seed in range(first, first + programs)
     ]
     yield from files
     yield deepest_source()
     yield from generated
-    chance = random.Random(1)
+    chance = random.Random(first + 1)
     pool = [text for text in files if len(text) < 4_000] + generated[:50]
     for _ in range(mutations):
         yield _mutated(chance, chance.choice(pool))
@@ -139,13 +140,13 @@ def _run(program: CompiledContract, name: str, kind: str) -> str:
     return repr((kind, name, result, host.meter.gas, host.meter.allocation, state))
 
 
-def digest(programs: int, mutations: int) -> str:
+def digest(programs: int, mutations: int, first: int = 0) -> str:
     """64 hex digits."""
     total = sha256()
-    for source in sources(programs, mutations):
+    for source in sources(programs, mutations, first):
         total.update(outcome(source).encode() + b"\0")
     return total.hexdigest()
 
 
 if __name__ == "__main__":
-    print(digest(int(sys.argv[1]), int(sys.argv[2])))
+    print(digest(*map(int, sys.argv[1:])))

@@ -1,15 +1,20 @@
 """Random programs of the language, each from a seed: the body of a query that answers an int.
 
-They compute with ints, bools, texts, lists, dicts, money and spans, in loops and branches, and fail now and
-then. They do not change what they loop over, so that plain Python means the same by them.
+They compute with ints, bools, texts, lists, dicts, money, spans, moments, decimals, records and values that
+may be None, in loops and branches, and fail now and then. They do not change what they loop over, so that
+plain Python means the same by them.
 """
 
 from __future__ import annotations
 
 import random
 
-_TYPES = ("int", "int", "int", "bool", "str", "list[int]", "dict[str, int]", "Money", "Span")
-_EMPTY = {"list[int]": "[]", "dict[str, int]": "{}"}
+_TYPES = (
+    *("int", "int", "int", "bool", "str", "list[int]", "dict[str, int]", "Money", "Span"),
+    *("Time", "Decimal", "Pair", "int | None"),
+)
+_ANNOTATED = ("list[int]", "dict[str, int]", "int | None")
+_ROUNDINGS = ("FLOOR", "CEILING", "HALF_UP", "HALF_EVEN")
 
 
 class ProgramGenerator:
@@ -35,6 +40,10 @@ class ProgramGenerator:
         terms += [f"sum({name})" for name in self.variables["list[int]"]]
         terms += [f"{name}.amount" for name in self.variables["Money"]]
         terms += [f"{name} // SECOND" for name in self.variables["Span"]]
+        terms += [f"{name}.ms" for name in self.variables["Time"]]
+        terms += [f"{name}.rounded(FLOOR)" for name in self.variables["Decimal"]]
+        terms += [f"{name}.number" for name in self.variables["Pair"]]
+        terms += [f"(0 if {name} is None else {name})" for name in self.variables["int | None"]]
         return " + ".join(self.random.sample(terms, min(len(terms), 8)))
 
     # ------------------------------------------------------------ statements
@@ -42,7 +51,7 @@ class ProgramGenerator:
     def _new(self, spec: str, depth: int) -> None:
         self.made += 1
         name = f"{spec[0].lower()}{self.made}"
-        annotation = f": {spec}" if spec in _EMPTY else ""
+        annotation = f": {spec}" if spec in _ANNOTATED else ""
         self.lines.append("    " * depth + f"{name}{annotation} = {self._expression(spec, 2)}")
         if depth == 0:
             self.variables.setdefault(spec, []).append(name)
@@ -108,7 +117,8 @@ class ProgramGenerator:
         known = self.variables.get(spec, [])
         if depth == 0 or (known and self.random.random() < 0.3):
             return self.random.choice(known) if known else self._literal(spec)
-        forms = getattr(self, "_" + spec.partition("[")[0].lower())(depth - 1)
+        name = "maybe" if spec == "int | None" else spec.partition("[")[0].lower()
+        forms = getattr(self, f"_{name}")(depth - 1)
         return str(self.random.choice(forms))
 
     def _literal(self, spec: str) -> str:
@@ -121,6 +131,12 @@ class ProgramGenerator:
             "dict[str, int]": f"{{'a': {number}}}",
             "Money": f"self.price * {number % 5}",
             "Span": f"{number % 50} * HOUR",
+            "Time": f"Time('2024-0{number % 9 + 1}-{28 + number % 3}T23:59:59.{number % 900 + 100}Z')"
+            if number % 9 != 1
+            else "Time('2024-02-29')",
+            "Decimal": f"Decimal('{self.random.choice(('', '-'))}{number}.{number % 1000:03d}')",
+            "Pair": f"Pair(text='t', number={number})",
+            "int | None": self.random.choice(("None", str(number))),
         }[spec]
 
     def _int(self, depth: int) -> list[str]:
@@ -148,6 +164,55 @@ class ProgramGenerator:
             f"days_started({self._expression('Span', depth)})",
             f"({self._expression('Span', depth)} // HOUR)",
             f"({self._expression('Money', depth)}).amount",
+            *(f"({self._expression('Time', depth)}).{part}" for part in ("year", "month", "day", "weekday")),
+            f"(({self._expression('Time', depth)}) - ({self._expression('Time', depth)})).ms",
+            f"({self._expression('Decimal', depth)}).rounded({self._rounding()})",
+            f"({self._expression('Decimal', depth)}).of({left}, {self._rounding()})",
+            f"RATE.of({left}, {self._rounding()})",
+            f"({self._expression('Pair', depth)}).number",
+            *(f"({name} if {name} is not None else {left})" for name in self.variables.get("int | None", [])),
+        ]
+
+    def _rounding(self) -> str:
+        return self.random.choice(_ROUNDINGS)
+
+    def _maybe(self, depth: int) -> list[str]:
+        return ["None", self._expression("int", depth)]
+
+    def _pair(self, depth: int) -> list[str]:
+        number, text = self._expression("int", depth), self._expression("str", depth)
+        pair = self._expression("Pair", depth)
+        return [
+            f"Pair(number={number}, text={text})",
+            f"Pair(text={text}, number={number})",
+            f"replace({pair}, number={number})",
+            f"replace({pair}, text={text}, number={number})",
+        ]
+
+    def _time(self, depth: int) -> list[str]:
+        moment, span = self._expression("Time", depth), self._expression("Span", depth)
+        number = self._expression("int", depth)
+        return [
+            f"({moment} + {span} % WEEK)",
+            f"({moment} - {span} % WEEK)",
+            f"({moment}).start_of_day()",
+            f"({moment}).add_months({number} % 50 - 25)",
+            f"max({moment}, {self._expression('Time', depth)})",
+        ]
+
+    def _decimal(self, depth: int) -> list[str]:
+        left, right = self._expression("Decimal", depth), self._expression("Decimal", depth)
+        number = self._expression("int", depth)
+        return [
+            f"({left} + {right})",
+            f"({left} - {right})",
+            f"(-{left})",
+            f"abs({left})",
+            f"({left} * {number})",
+            f"({left}).times({right}, {self._rounding()})",
+            f"({left}).over(Decimal(1 + {number} % 9), {self._rounding()})",
+            f"Decimal({number})",
+            f"min({left}, {right})",
         ]
 
     def _divisor(self, number: str) -> str:
@@ -169,6 +234,10 @@ class ProgramGenerator:
             f"({self._expression('str', depth)} not in {self._expression('dict[str, int]', depth)})",
             f"({self._expression('Money', depth)} <= {self._expression('Money', depth)})",
             f"({self._expression('Span', depth)} > {self._expression('Span', depth)})",
+            f"({self._expression('Time', depth)} <= {self._expression('Time', depth)})",
+            f"({self._expression('Decimal', depth)} < {self._expression('Decimal', depth)})",
+            *(f"({name} is None or {name} > {left})" for name in self.variables.get("int | None", [])),
+            *(f"({name} is not None and {name} < {right})" for name in self.variables.get("int | None", [])),
         ]
 
     def _str(self, depth: int) -> list[str]:
@@ -178,6 +247,8 @@ class ProgramGenerator:
             f"str({self._expression('int', depth)})",
             f"({left})[0:2]",
             f"({left})[-1:]",
+            f"str({self._expression('Decimal', depth)})",
+            f"({self._expression('Pair', depth)}).text",
         ]
 
     def _list(self, depth: int) -> list[str]:
@@ -198,6 +269,9 @@ class ProgramGenerator:
             f"({number} * {left})",
             f"({left} // {self._divisor(number)})",
             f"RATE.of({left})",
+            f"RATE.of({left}, {self._rounding()})",
+            f"({self._expression('Decimal', depth)}).of({left}, {self._rounding()})",
+            f"({left}).over({self._divisor(number)}, {self._rounding()})",
             f"min({left}, {right})",
             f"max({left}, {right})",
         ]

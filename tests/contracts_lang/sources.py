@@ -17,6 +17,10 @@ class Paid(Event):
     to: Party
     amount: Money
 
+class Pair(Record):
+    number: int
+    text: str
+
 class Sample(Contract):
     """A contract to try things in."""
     buyer: Party = term(signs=True)

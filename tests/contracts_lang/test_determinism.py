@@ -11,10 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS, MUTATIONS = 100, 300
+MANY_PROGRAMS = 2_000
 
 
-def start(python: str, seed: str) -> subprocess.Popen[str]:
-    command = [python, "-W", "error", "-m", "tests.contracts_lang.digest", str(PROGRAMS), str(MUTATIONS)]
+def start(python: str, seed: str, programs: int = PROGRAMS) -> subprocess.Popen[str]:
+    command = [python, "-W", "error", "-m", "tests.contracts_lang.digest", str(programs), str(MUTATIONS)]
     environment = {"PYTHONHASHSEED": seed, "PATH": os.environ["PATH"]}
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 
@@ -31,5 +32,7 @@ def test_two_hash_seeds_agree() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_two_pythons_agree(other_python: str) -> None:
-    assert len(results(start(sys.executable, "3"), start(other_python, "4"))) == 1
+    mine, others = start(sys.executable, "3", MANY_PROGRAMS), start(other_python, "4", MANY_PROGRAMS)
+    assert len(results(mine, others)) == 1

@@ -14,7 +14,13 @@ from contracts.errors import Revert
 from tests.contracts_lang.program_generator import ProgramGenerator
 from tests.contracts_lang.sources import host_of, method
 
-PROGRAMS = 400
+
+class Pair(lang.Record):
+    number: int
+    text: str
+
+
+PROGRAMS = 2_000
 BATCH = 50
 LIMITS = {"overflow", "size", "gas", "allocation"}
 """What ends our program where Python would go on."""
@@ -35,7 +41,7 @@ def by_us(body: str) -> Any:
 def by_python(body: str) -> Any:
     """The answer, or the code that our Revert would have."""
     namespace: dict[str, Any] = {name: getattr(lang, name) for name in lang.__all__}
-    namespace["RATE"] = lang.Percent("1.5")
+    namespace["RATE"], namespace["Pair"] = lang.Percent("1.5"), Pair
     exec("def asked(self):\n" + textwrap.indent(body, "    "), namespace)
     try:
         return namespace["asked"](SimpleNamespace(price=lang.Money(1_000, "euro")))
