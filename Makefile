@@ -6,7 +6,7 @@ export PYTHON
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types architecture sim-long fuzz-long kill-long away-long soak bench lock wheel clean distclean
+.PHONY: help demo test check lint types architecture sim-long fuzz-long contracts-long kill-long away-long soak bench lock wheel clean distclean
 .PHONY: runtime dev
 
 demo: runtime  ## four organisations' nodes reach agreement on this machine

@@ -75,7 +75,7 @@ def test_every_mistake_is_told_sorted_and_not_too_many() -> None:
     problems = refused.value.problems
     assert len(problems) == PROBLEMS_MAX
     assert list(problems) == sorted(problems, key=lambda problem: (problem.line, problem.column))
-    assert str(problems[0]) == "line 27, column 14: `y0` is not known here"
+    assert str(problems[0]) == "line 31, column 14: `y0` is not known here"
     assert check(source) == list(problems)
 
 

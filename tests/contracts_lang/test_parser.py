@@ -85,6 +85,9 @@ SIGNS: dict[type, str] = {
     ast.GtE: ">=",
     ast.In: "in",
     ast.NotIn: "not in",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+    ast.BitOr: "|",
     ast.And: "and",
     ast.Or: "or",
 }
@@ -109,6 +112,11 @@ def ours(node: Any) -> Shape:
             return ("value", repr(node.value))
         case syntax.Documentation():
             return ("expression", ("value", repr(node.value)))
+        case syntax.IsNone():
+            sign = "is not" if node.negative else "is"
+            return ("compare", ours(node.operand), ((sign, ("value", "None")),))
+        case syntax.Maybe():
+            return ("|", ours(node.inner), ("value", "None"))
         case syntax.Slice():
             return ("subscript", ours(node.owner), ("slice", ours(node.first), ours(node.last)))
         case syntax.Import():
