@@ -218,9 +218,7 @@ class KeyInquiry:
 
     def _is_time(self, member: MemberNumber) -> bool:
         asked_s = self._asked_s.get(member)
-        return member not in self._clear and (
-            asked_s is None or trio.current_time() - asked_s >= ASK_AGAIN_S
-        )
+        return member not in self._clear and (asked_s is None or trio.current_time() - asked_s >= ASK_AGAIN_S)
 
     async def _ask(self, member: MemberNumber) -> None:
         request = addressed(Service.KEY_INQUIRY, encode_request(self._request))

@@ -267,9 +267,7 @@ class _Node:
             clock=self.clock,
         )
         inquiry = self._inquiry(opened, driver, network, witness, membership.number)
-        gateway.attach(
-            driver, network, catch_up, clocks, forwarder, partial(_key_sentence, opened, inquiry)
-        )
+        gateway.attach(driver, network, catch_up, clocks, forwarder, partial(_key_sentence, opened, inquiry))
 
         def block_executed(block: ExecutedBlock) -> None:
             gateway.block_executed(block)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from node.commands.arguments import span_ms
 from node.commands.console import (
     DataOption,
     JsonOption,
@@ -16,11 +18,15 @@ from node.commands.console import (
     say_fingerprint,
     say_json,
     table,
+    warn,
 )
 from node.commands.decisions import act_on, show_proposal, show_proposals
 from node.commands.sending import Sending, sends
 from node.commands.session import connect
 from node.errors import CommandFailed, ConfigurationError
+
+if TYPE_CHECKING:
+    from api.client import Client
 
 member = group(
     """Who belongs to the consortium, who validates, and how the members decide it.
@@ -44,6 +50,9 @@ member = group(
 )
 
 NameArgument = Annotated[str, typer.Argument(help="Id of a member, as greenfarm.")]
+READY_BEHIND_MAX = 8
+"""Blocks that a node may be behind when it says that it is ready; the chain takes far more."""
+READY_POLL_S = 0.5
 NumberArgument = Annotated[int, typer.Argument(min=1, help="Number of the proposal.")]
 
 
@@ -249,10 +258,14 @@ def withdraw(sending: Sending, number: NumberArgument) -> None:
 
 @member.command("ready")
 @sends
-def ready(sending: Sending) -> None:
+def ready(
+    sending: Sending,
+    wait: Annotated[str, typer.Option(help="How long to wait until your node has caught up.")] = "10m",
+) -> None:
     """Show the others that your node has executed what they have, so that they can let it validate.
 
-    It must be your own node that answers: what it says of the newest block is what you sign.
+    Waits until it has caught up. It must be your own node that answers: what it says of its newest block is
+    what you sign.
 
     Example:
 
@@ -261,7 +274,7 @@ def ready(sending: Sending) -> None:
     from consensus.transactions import Call
 
     with sending.connect() as client:
-        status = client.get("/v1/status")
+        status = _caught_up(client, span_ms(wait) / 1000)
         said = {"height": status["height"], "exec_hash": status["exec_hash"]}
         sending.send(client, Call("members", "ready", said))
         if not sending.as_json:
@@ -312,6 +325,34 @@ def _find(members: list[dict[str, Any]], name: str) -> dict[str, Any]:
         if found["id"] == name:
             return found
     raise CommandFailed(f"there is no member {name}; there are {', '.join(each['id'] for each in members)}")
+
+
+def _caught_up(client: Client, wait_s: float) -> dict[str, Any]:
+    """The node's status once it is where its peers are. Raises: CommandFailed when time is up."""
+    end_s, said = time.monotonic() + wait_s, ""
+    while True:
+        status: dict[str, Any] = client.get("/v1/status")
+        heights = [
+            peer["height"] for peer in status["peers"] if peer["connected"] and peer["height"] is not None
+        ]
+        behind = max(heights, default=status["height"]) - status["height"]
+        if status["role"] != "stranger" and heights and behind <= READY_BEHIND_MAX:
+            return status
+        reason = _not_ready(status, behind, reached=bool(heights))
+        if time.monotonic() >= end_s:
+            raise CommandFailed(reason)
+        if reason.partition(":")[0] != said:
+            said = reason.partition(":")[0]
+            warn(f"Waiting: {reason}")
+        time.sleep(READY_POLL_S)
+
+
+def _not_ready(status: dict[str, Any], behind: int, *, reached: bool) -> str:
+    if not reached:
+        return "your node reaches nobody: do the members let it in, and is its address right?"
+    if status["role"] == "stranger":
+        return "your node has not come to the block yet in which it was admitted"
+    return f"your node is behind: {behind} blocks at height {status['height']}"
 
 
 def _part(member: dict[str, Any]) -> str:
