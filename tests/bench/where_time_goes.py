@@ -19,7 +19,7 @@ PARTS = (
     ("parsing transactions", ("consensus/transactions.py",)),
     ("state tree", ("contracts/merkle.py",)),
     ("contract engine", ("contracts/",)),
-    ("store", ("node/store.py",)),
+    ("store", ("node/store/",)),
     ("journal", ("node/journal.py", "node/disk.py")),
     ("encoding and decoding", ("consensus/codec.py", "consensus/messages.py")),
     ("ordering core", ("consensus/",)),

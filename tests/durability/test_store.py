@@ -18,10 +18,10 @@ from consensus.codec import encode
 from consensus.errors import CorruptionError, InvariantError
 from consensus.messages import BATCH, FINAL_BLOCK
 from contracts.errors import StateCorruption
-from node import store as store_module
 from node.errors import ConfigurationError
 from node.integrity import Checked, verify_integrity
 from node.store import BlockCommit, HotRows, Place, Store
+from node.store import database as store_module
 from tests.proofs.minichain import MiniChain
 
 BLOCKS = 6

@@ -40,7 +40,7 @@ READ_BY = {
     "node.network.secure": "node.network.secure.accept",
     "node.network.yamux": "node.network.yamux.Session",
     "node.key_binding": "node.key_binding.Binding",
-    "node.store": "node.store.height",
+    "node.store.view": "node.store.height",
     "node.wire": "node.wire.FrameParser",
 }
 """The decoder, or one of several, that reads what a module takes apart."""

@@ -24,7 +24,7 @@ from consensus.messages import BATCH, FINAL_BLOCK
 from consensus.transactions import canonical_json
 from contracts.engine import Engine
 from contracts.errors import ProofError
-from node import genesis, journal, store
+from node import genesis, journal
 from node.config import CONFIG_FILE, LoadedConfig, config_toml, load_config
 from node.documents import read_json
 from node.errors import ConfigurationError
@@ -34,6 +34,7 @@ from node.keystore import PrivateKey, private_pem, public_pem, read_key, read_pu
 from node.members import CARD_PREFIX, Card, parse_card
 from node.proof import Proven, verify_proof
 from node.store import Place, View
+from node.store.layout import PLACE_ROW
 from tests.fuzz.decoders.consensus import VECTORS, values
 from tests.fuzz.harness import JSON_MEMORY_PER_BYTE, Bounds, Decoder
 from tests.fuzz.mutations import inside, spoil_bytes, spoil_text
@@ -336,7 +337,7 @@ def decoders() -> Sequence[Decoder]:
         ("batch_digests", lambda view: view.batch_digests(1), [b"", bytes(64)]),
         ("final_block", lambda view: view.final_block(1), [encode(FINAL_BLOCK, block) for block in blocks]),
         ("batch", lambda view: view.batch(bytes(32)), [encode(BATCH, batch) for batch in batches]),
-        ("place", lambda view: view.place(bytes(32)), [encode(store._PLACE, place)]),
+        ("place", lambda view: view.place(bytes(32)), [encode(PLACE_ROW, place)]),
     ]
     return [
         Decoder(

@@ -1,0 +1,142 @@
+"""Rows of the database: read with their checksums, damage told as what it is."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import plyvel
+
+from consensus.codec import Field, T, decode
+from consensus.errors import CorruptionError, DecodeError
+from contracts.merkle import Write
+
+REMEDY = "remove the folder ledger and start again: this node fetches every block from the others"
+"""What an operator can do about a store that was damaged or falsified."""
+
+
+class Rows:
+    """One space of one version of the store."""
+
+    def __init__(self, source: Any, space: bytes) -> None:
+        """`source` is a database or a snapshot of it."""
+        self._source = source
+        self._space = space
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row's value, or None. Raises: CorruptionError."""
+        try:
+            value: bytes | None = self._source.get(self._space + key, verify_checksums=True)
+        except plyvel.Error as error:
+            raise damaged(error) from None
+        return value
+
+    def scan(self, prefix: bytes, after: bytes | None, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        """At most `limit` rows with keys that begin with `prefix`, sorted, strictly after the key `after`."""
+        rows: list[tuple[bytes, bytes]] = []
+        for row in self.each(prefix if after is None else max(prefix, after + b"\x00")):
+            if len(rows) == limit or not row[0].startswith(prefix):
+                break
+            rows.append(row)
+        return rows
+
+    def last_before(self, key: bytes) -> bytes | None:
+        """The greatest key of a row that is less than `key`, or None."""
+        return next((row[0] for row in self.each_reversed(key)), None)
+
+    def each(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """All rows from `start` on, sorted by key. Raises: CorruptionError."""
+        begin, end = self._space + start, bytes([self._space[0] + 1])
+        try:
+            with self._source.iterator(start=begin, stop=end, verify_checksums=True) as iterator:
+                for key, value in iterator:
+                    yield key[1:], value
+        except plyvel.Error as error:
+            raise damaged(error) from None
+
+    def each_reversed(self, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """All rows strictly before `stop`, the last one first. Raises: CorruptionError."""
+        end = bytes([self._space[0] + 1]) if stop is None else self._space + stop
+        try:
+            with self._source.iterator(
+                start=self._space, stop=end, reverse=True, verify_checksums=True
+            ) as iterator:
+                for key, value in iterator:
+                    yield key[1:], value
+        except plyvel.Error as error:
+            raise damaged(error) from None
+
+
+class PageRows(Rows):
+    """The pages of the state's tree."""
+
+    def get_page(self, key: bytes) -> bytes | None:
+        """The page at a path, or None."""
+        return self.get(key)
+
+
+class HotRows(Rows):
+    """Rows with the most recently used ones at hand, for the one thread that also commits.
+
+    Another thread could put back, after a commit, what it had read before; so others read snapshots.
+    """
+
+    def __init__(self, source: Any, space: bytes, bytes_max: int) -> None:
+        super().__init__(source, space)
+        self._bytes_max = bytes_max
+        self._size_bytes = 0
+        self._hot: OrderedDict[bytes, bytes | None] = OrderedDict()
+
+    def get(self, key: bytes) -> bytes | None:
+        try:
+            value = self._hot[key]
+        except KeyError:
+            value = super().get(key)
+            self._keep(key, value)
+            return value
+        self._hot.move_to_end(key)
+        return value
+
+    def committed(self, writes: Sequence[Write]) -> None:
+        """The rows have changed so."""
+        for key, value in writes:
+            if key in self._hot:
+                self._size_bytes -= _row_bytes(key, self._hot.pop(key))
+                self._keep(key, value)
+
+    def _keep(self, key: bytes, value: bytes | None) -> None:
+        self._hot[key] = value
+        self._size_bytes += _row_bytes(key, value)
+        while self._size_bytes > self._bytes_max:
+            self._size_bytes -= _row_bytes(*self._hot.popitem(last=False))
+
+
+def _row_bytes(key: bytes, value: bytes | None) -> int:
+    return len(key) + (0 if value is None else len(value))
+
+
+def decode_row(field: Field[T], data: bytes, what: str) -> T:
+    """A record of a row. Raises: CorruptionError: what a peer may do wrong, our own store may not."""
+    try:
+        return decode(field, data, what, len(data))
+    except DecodeError as error:
+        raise CorruptionError(f"store: {error}: {REMEDY}") from None
+
+
+def of_size(data: bytes, size_bytes: int, what: str) -> bytes:
+    """A row that must have this size. Raises: CorruptionError."""
+    if len(data) != size_bytes:
+        raise CorruptionError(f"store: {what}: {len(data)} bytes instead of {size_bytes}: {REMEDY}")
+    return data
+
+
+def damaged(error: Exception) -> CorruptionError:
+    """What to raise where the database finds itself damaged."""
+    return CorruptionError(f"store: the database is damaged ({reason_of(error)}): {REMEDY}")
+
+
+def reason_of(error: Exception) -> str:
+    """An error's text; plyvel's errors carry bytes."""
+    reason = error.args[0] if error.args else error
+    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
