@@ -47,25 +47,18 @@ class Rows:
 
     def each(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """All rows from `start` on, sorted by key. Raises: CorruptionError."""
-        begin, end = self._space + start, bytes([self._space[0] + 1])
-        try:
-            with self._source.iterator(start=begin, stop=end, verify_checksums=True) as iterator:
-                for key, value in iterator:
-                    yield key[1:], value
-        except plyvel.Error as error:
-            raise damaged(error) from None
+        for key, value in each_row(self._source, self._space + start):
+            if not key.startswith(self._space):
+                return
+            yield key[1:], value
 
     def each_reversed(self, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         """All rows strictly before `stop`, the last one first. Raises: CorruptionError."""
         end = bytes([self._space[0] + 1]) if stop is None else self._space + stop
-        try:
-            with self._source.iterator(
-                start=self._space, stop=end, reverse=True, verify_checksums=True
-            ) as iterator:
-                for key, value in iterator:
-                    yield key[1:], value
-        except plyvel.Error as error:
-            raise damaged(error) from None
+        for key, value in each_row_before(self._source, end):
+            if not key.startswith(self._space):
+                return
+            yield key[1:], value
 
 
 class PageRows(Rows):
@@ -114,6 +107,37 @@ class HotRows(Rows):
 
 def _row_bytes(key: bytes, value: bytes | None) -> int:
     return len(key) + (0 if value is None else len(value))
+
+
+def each_row(source: Any, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """All rows of a database or snapshot from the key `start` on, sorted. Raises: CorruptionError.
+
+    plyvel's ordinary iterator steps over a damaged part of a file in silence; the raw one tells.
+    """
+    try:
+        with source.raw_iterator(verify_checksums=True) as at:
+            at.seek(start)
+            while at.valid():
+                yield at.item()
+                at.next()
+    except plyvel.Error as error:
+        raise damaged(error) from None
+
+
+def each_row_before(source: Any, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """All rows strictly before the key `stop`, the last one first. Raises: CorruptionError."""
+    try:
+        with source.raw_iterator(verify_checksums=True) as at:
+            at.seek(stop)
+            if at.valid():
+                at.prev()
+            else:
+                at.seek_to_last()
+            while at.valid():
+                yield at.item()
+                at.prev()
+    except plyvel.Error as error:
+        raise damaged(error) from None
 
 
 def decode_row(field: Field[T], data: bytes, what: str) -> T:
