@@ -451,7 +451,7 @@ class Proposal(Open):
     proposer: str
     height: HeightField
     expires_ms: TimeMs
-    status: Literal["open", "carried out", "withdrawn", "expired"]
+    status: Literal["open", "approved", "carried out", "failed", "withdrawn", "expired"]
     closed_height: int | None
     approvals: list[str] = Field(description="Who approved and whose approval counts.")
     needed: int = Field(ge=0, description="How many approvals it takes.")

@@ -55,6 +55,7 @@ from contracts.system.upgrading import (
     carry_out_trial,
     carry_out_upgrade,
     due_upgrades,
+    fail_upgrade,
 )
 from contracts.triggers import TIMER_REST_MS, due_timers, next_wakeup_ms, settle
 from contracts.versions import check_version, version_at
@@ -228,19 +229,24 @@ class _BlockExecution:
         self.context.overlay.commit()
 
     def run_upgrades(self) -> None:
-        """Carry out the upgrades that are due; where one can not be done, the instance keeps its code."""
+        """Carry out the upgrades that are due, within the gas of one batch; the rest of them stays due.
+
+        Where one can not be done, the instance keeps its code.
+        """
+        left = self._parameters.batch_gas_max
         for key, number, instance in due_upgrades(self.context.overlay, self.context.height):
+            if left < UPGRADE_GAS_MAX and self.receipts:
+                break
             self.context.overlay.put(key, None, VALUE, UPGRADES)
             self.context.overlay.commit()
             subject = sha256(_UPGRADE_TAG + key).digest()
             receipt = self._upgrade(instance, subject, partial(carry_out_upgrade, number=number))
             if receipt.status is Status.FAILED:
-                reason = f"{receipt.code}: {receipt.text}"
-                fields = (("instance", instance), ("proposal", number), ("reason", reason))
-                self.events.append(
-                    Event(self.context.height, len(self.events), "contracts", "upgrade_failed", fields, None)
-                )
+                run = Run(self.context, GasMeter(UPGRADE_GAS_MAX))
+                fail_upgrade(run, number, instance, f"{receipt.code}: {receipt.text}")
+                self._keep(run, None)
             self.context.overlay.commit()
+            left -= receipt.gas_used
 
     def try_upgrade(self, trial: Trial) -> None:
         """Let an instance take code, whether it is deployed or not, as a rehearsal asks for."""

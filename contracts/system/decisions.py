@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from consensus.codec import Field, optional, record, sequence, text, uint
+from consensus.errors import ensure
 from consensus.transactions import INTEGER_MAX, NAME_LENGTH_MAX, Json, canonical_json
 from contracts.arguments import time_text
-from contracts.gas import SCAN, SCAN_ITEM
+from contracts.gas import READ
 from contracts.layout import VALUE, form
 from contracts.state import Overlay
 from contracts.system.actions import SystemAction, refusal, text_argument
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 PROPOSAL_MS_DEFAULT = 7 * DAY
 """How long a proposal is open if it does not say."""
 PROPOSAL_MS_MAX = 60 * DAY
-OPEN_PROPOSALS_MAX = 8
-"""Proposals of one account that may be open at once."""
+OPEN_PROPOSALS_MAX = 16
+"""Proposals to one system contract, of one member with all its accounts, that may wait at once."""
 REASON_LENGTH_MAX = 500
 CONTENT_BYTES_MAX = 32 * 1024
 """What a proposal says, in bytes of canonical JSON."""
@@ -47,10 +48,12 @@ Content = dict[str, Any]
 
 
 class ProposalStatus(StrEnum):
-    """Where a proposal stands, or how it ended."""
+    """Where a proposal stands, or how it ended; `approved` waits for its height."""
 
     OPEN = "open"
+    APPROVED = "approved"
     CARRIED_OUT = "carried out"
+    FAILED = "failed"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
 
@@ -96,13 +99,13 @@ class Ballot:
 class Deciding:
     """What one system contract decides in this way.
 
-    `ballot` says who decides a content, `carry_out` does what was decided, `check` looks at what an approval
-    says beside the hash. All may raise Revert.
+    `ballot` says who decides a content, `check` looks at what an approval says beside the hash, `carry_out`
+    does what was decided, or notes when it is to be done: it says which. All may raise Revert.
     """
 
     contract: str
     ballot: Callable[[Overlay, Content], Ballot]
-    carry_out: Callable[[Run, int, Content], None]
+    carry_out: Callable[[Run, int, Content], ProposalStatus]
     check: Callable[[Content, Mapping[str, Json]], None] = lambda content, arguments: None
     beside: tuple[str, ...] = ()
 
@@ -182,9 +185,10 @@ def propose(run: Run, deciding: Deciding, content: Content, arguments: Mapping[s
         raise refusal(
             "size", f"the proposal has {len(packed)} bytes, at most {CONTENT_BYTES_MAX} are allowed"
         )
-    _make_room(run)
+    waiting = _make_room(run, deciding)
     number = (run.context.overlay.get(_COUNT_KEY, VALUE) or 0) + 1
     run.write(_COUNT_KEY, number, VALUE)
+    run.write(_waiting_key(run, deciding), [*waiting, number], VALUE)
     proposal = Proposal(
         contract=deciding.contract,
         content=packed.decode(),
@@ -237,6 +241,14 @@ def find_proposal(overlay: Overlay, number: int) -> Proposal | None:
     return None
 
 
+def finish(run: Run, number: int, status: ProposalStatus) -> None:
+    """Say how a proposal that waited for its height ended."""
+    proposal = find_proposal(run.context.overlay, number)
+    ensure(proposal is not None, f"proposal {number} is gone")
+    if proposal is not None:
+        _close(run, number, proposal, status)
+
+
 def _vote(run: Run, deciding: Deciding, number: int, proposal: Proposal) -> str:
     """Count the signers in, and carry the proposal out where that is enough."""
     content = content_of(proposal)
@@ -250,10 +262,10 @@ def _vote(run: Run, deciding: Deciding, number: int, proposal: Proposal) -> str:
     if len(approvals) < ballot.needed:
         _put(run, number, proposal)
         return ProposalStatus.OPEN.value
-    deciding.carry_out(run, number, content)
-    _close(run, number, proposal, ProposalStatus.CARRIED_OUT)
+    status = deciding.carry_out(run, number, content)
+    _close(run, number, proposal, status)
     run.emit(deciding.contract, "decided", (("proposal", number), ("by", list(approvals))))
-    return ProposalStatus.CARRIED_OUT.value
+    return status.value
 
 
 def _revoke(run: Run, deciding: Deciding, arguments: Mapping[str, Json]) -> None:
@@ -290,18 +302,35 @@ def _open(run: Run, deciding: Deciding, arguments: Mapping[str, Json]) -> tuple[
     return number, proposal
 
 
-def _make_room(run: Run) -> None:
-    """Close what has expired, and refuse one proposal too many of the sender."""
-    run.meter.spend(SCAN)
-    count = 0
-    for number, proposal in list(open_proposals(run.context.overlay)):
-        run.meter.spend(SCAN_ITEM)
-        if run.context.time_ms >= proposal.expires_ms:
+def _make_room(run: Run, deciding: Deciding) -> list[int]:
+    """What the sender's member has waiting; closes what has expired. Raises: Revert("size")."""
+    waiting: list[int] = []
+    for number in run.context.overlay.get(_waiting_key(run, deciding), VALUE) or []:
+        run.meter.spend(READ)
+        proposal = find_proposal(run.context.overlay, number)
+        if proposal is None or proposal.status not in (ProposalStatus.OPEN, ProposalStatus.APPROVED):
+            continue
+        if proposal.status is ProposalStatus.OPEN and run.context.time_ms >= proposal.expires_ms:
             _close(run, number, proposal, ProposalStatus.EXPIRED)
-        elif proposal.proposer == run.signers[0]:
-            count += 1
-    if count >= OPEN_PROPOSALS_MAX:
-        raise refusal("size", f"{run.signers[0]} has {count} open proposals: withdraw one of them first")
+        else:
+            waiting.append(number)
+    if len(waiting) >= OPEN_PROPOSALS_MAX:
+        shown = ", ".join(map(str, waiting))
+        raise refusal(
+            "size",
+            f"{_member(run)} has {len(waiting)} proposals that wait ({shown}): withdraw one of them first",
+        )
+    return waiting
+
+
+def _waiting_key(run: Run, deciding: Deciding) -> bytes:
+    """Holds the numbers of proposals to one system contract by the accounts of one member, as VALUE."""
+    return f"proposing/{deciding.contract}/{_member(run)}".encode()
+
+
+def _member(run: Run) -> str:
+    account = run.context.account(run.signers[0])
+    return run.signers[0] if account is None else account.member
 
 
 def _close(run: Run, number: int, proposal: Proposal, status: ProposalStatus) -> None:

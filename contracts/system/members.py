@@ -30,7 +30,7 @@ from contracts.register import committee_of, quorum, voters
 from contracts.state import Overlay
 from contracts.system.actions import SystemAction, SystemContract, refusal, text_argument
 from contracts.system.changes import KINDS, Change, subject
-from contracts.system.decisions import Ballot, Content, Deciding, propose
+from contracts.system.decisions import Ballot, Content, Deciding, ProposalStatus, propose
 
 if TYPE_CHECKING:
     from contracts.execution import Run
@@ -52,7 +52,7 @@ def _propose(run: Run, arguments: Mapping[str, Json]) -> int:
     return propose(run, DECIDING, {"changes": changes}, arguments)
 
 
-def _carry_out(run: Run, number: int, content: Content) -> None:
+def _carry_out(run: Run, number: int, content: Content) -> ProposalStatus:
     """All changes, or none: what is refused here undoes the approval, which may be given again."""
     changes = content["changes"]
     for change in changes:
@@ -63,7 +63,7 @@ def _carry_out(run: Run, number: int, content: Content) -> None:
     for change in changes:
         KINDS[change["kind"]].apply(run, change)
     if decided is None:
-        return
+        return ProposalStatus.CARRIED_OUT
     pending = next_epoch(run.context.overlay)
     if pending is not None:
         raise refusal(
@@ -73,6 +73,7 @@ def _carry_out(run: Run, number: int, content: Content) -> None:
     run.write(NEXT_EPOCH_KEY, decided, EPOCH)
     validators = [validator for validator, _ in decided.validators]
     run.emit(_NAME, "epoch_decided", (("epoch", decided.epoch), ("validators", validators)))
+    return ProposalStatus.CARRIED_OUT
 
 
 def _decided_by(overlay: Overlay, changes: list[Change]) -> NextEpoch | None:

@@ -27,7 +27,7 @@ from contracts.programs import LoadedContract
 from contracts.state import Overlay
 from contracts.system.actions import SYSTEM_NAMES, SystemAction, SystemContract, refusal, text_argument
 from contracts.system.code_approval import approve_code, deploy, propose_content, usable
-from contracts.system.decisions import Ballot, Content, Deciding, propose
+from contracts.system.decisions import Ballot, Content, Deciding, ProposalStatus, propose
 from contracts.system.pausing import PAUSING
 from contracts.system.policy import code_ballot
 from contracts.system.terms import checked_terms, signing_parties, terms_hash
@@ -47,11 +47,12 @@ def _propose_upgrade(run: Run, arguments: Mapping[str, Json]) -> int:
     return propose(run, DECIDING, upgrade_content(run, arguments), arguments)
 
 
-def _carry_out(run: Run, number: int, content: Content) -> None:
+def _carry_out(run: Run, number: int, content: Content) -> ProposalStatus:
     if content["kind"] == "code":
         approve_code(run, content)
-    else:
-        schedule(run, number, content)
+        return ProposalStatus.CARRIED_OUT
+    schedule(run, number, content)
+    return ProposalStatus.APPROVED
 
 
 def _ballot(overlay: Overlay, content: Content) -> Ballot:

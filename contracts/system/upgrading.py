@@ -23,15 +23,22 @@ from contracts.layout import CODE, SIGNERS_MAX, VALUE, Code, InstanceStatus, cod
 from contracts.state import Overlay
 from contracts.system.actions import refusal, text_argument
 from contracts.system.code_approval import activation, code_id, usable
-from contracts.system.decisions import Ballot, Content, content_of, find_proposal
+from contracts.system.decisions import (
+    Ballot,
+    Content,
+    ProposalStatus,
+    content_of,
+    find_proposal,
+    finish,
+)
 from contracts.system.terms import checked_terms, signing_parties, terms_hash
 from contracts.upgrade import check_storage, merged_terms, perform_upgrade
 
 if TYPE_CHECKING:
     from contracts.execution import Run
 
-UPGRADES_PER_BLOCK_MAX = 8
-"""Upgrades that one block carries out; the others follow in the next."""
+UPGRADES_PER_BLOCK_MAX = 64
+"""Upgrades that one block carries out, within the gas of one batch; the others follow in the next."""
 UPGRADE_GAS_MAX = 20_000_000
 """Gas of one upgrade with its migration, which nobody pays."""
 
@@ -140,6 +147,15 @@ def carry_out_upgrade(run: Run, number: int) -> None:
     content = _content(run.context.overlay, number)
     _check_unchanged(run, content)
     _perform(run, content, number)
+    finish(run, number, ProposalStatus.CARRIED_OUT)
+
+
+def fail_upgrade(run: Run, number: int, instance: str, reason: str) -> None:
+    """Note that an approved upgrade could not be done: the instance keeps its code."""
+    finish(run, number, ProposalStatus.FAILED)
+    run.emit(
+        "contracts", "upgrade_failed", (("instance", instance), ("proposal", number), ("reason", reason))
+    )
 
 
 def begin_trial(context: Context, trial: Trial) -> None:

@@ -50,6 +50,15 @@ def content_text(content: Mapping[str, Any]) -> str:
         height = content.get("activate_height")
         since = "at once" if height is None else f"from height {height}"
         return f"let code {short(content.get('code'))} be used {since}: {shown(content.get('purpose'))}"
+    if content.get("kind") == "upgrade":
+        height = content.get("activate_height")
+        since = "at once" if height is None else f"from height {height}"
+        span = f"heights {shown(content.get('from_height'))} to {shown(content.get('height'))}"
+        return (
+            f"let {shown(content.get('instance'))} run code {short(content.get('code'))} instead of "
+            f"{short(content.get('from_code'))} {since}, as rehearsed over {span} "
+            f"with the outcome {short(content.get('outcome'))}"
+        )
     return shown(dict(content))
 
 
@@ -95,6 +104,10 @@ _CHANGES: Mapping[str, Callable[[JsonObject], str]] = {
 
 def _next(proposal: Proposal, ballot: Ballot, given: list[str], expired: bool) -> str:
     """What is missing, or how it ended, in a sentence."""
+    if proposal.status is ProposalStatus.APPROVED:
+        return f"It was approved at height {proposal.closed_height}, and waits to be carried out."
+    if proposal.status is ProposalStatus.FAILED:
+        return f"It was approved, and could not be carried out at height {proposal.closed_height}."
     if proposal.status is not ProposalStatus.OPEN:
         return f"It was {proposal.status} at height {proposal.closed_height}."
     if expired:

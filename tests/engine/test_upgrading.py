@@ -8,6 +8,7 @@ import pytest
 
 from contracts.receipts import Receipt
 from contracts.system.code_approval import code_id
+from contracts.system.decisions import OPEN_PROPOSALS_MAX
 from tests.engine.chain import Chain
 from tests.engine.consortium import approve, decide
 
@@ -142,9 +143,7 @@ def test_nobody_else_proposes(chain: Chain, by: str) -> None:
 def test_code_that_adds_a_signer_needs_that_signer_too(chain: Chain) -> None:
     [number] = propose(chain, MORE_SIGNERS).results
     assert [chain.block().events for _ in range(2)] == [(), ()]
-    assert approve(chain, number, "swiftship", contract="contracts", outcome=OUTCOME).results == (
-        "carried out",
-    )
+    assert approve(chain, number, "swiftship", contract="contracts", outcome=OUTCOME).results == ("approved",)
     assert chain.block().events[0].name == "upgraded"
 
 
@@ -222,6 +221,41 @@ def test_two_upgrades_that_wait_for_the_same_block_do_not_both_happen(chain: Cha
     names = [event.name for event in chain.events() if event.name in ("upgraded", "upgrade_failed")]
     assert names == ["upgraded", "upgrade_failed"]
     assert chain.instance("club")["code"] == code_id(KEEPS)
+
+
+def test_a_proposal_says_whether_it_was_carried_out(chain: Chain) -> None:
+    def status(number: int) -> str:
+        found = chain.engine.describe_proposal(chain.ledger.state, number, chain.now_ms)
+        assert found is not None
+        return str(found["status"])
+
+    [first] = propose(chain, KEEPS, activate_height=chain.height + 5).results
+    [second] = propose(chain, MIGRATES, activate_height=chain.height + 4).results
+    assert (status(first), status(second)) == ("approved", "approved")
+    for _ in range(5):
+        chain.block()
+    assert (status(first), status(second)) == ("carried out", "failed")
+
+
+def test_waiting_upgrades_count_against_their_member(chain: Chain) -> None:
+    """So that nobody fills the queue of upgrades, which nobody pays for."""
+    for _ in range(OPEN_PROPOSALS_MAX):
+        assert propose(chain, KEEPS, activate_height=chain.height + 1_000).status == "ok"
+    refused = propose(chain, KEEPS)
+    assert (refused.code, "greenfarm has 16 proposals that wait" in refused.text) == ("size", True)
+
+
+def test_upgrades_of_a_block_share_the_gas_of_a_batch(chain: Chain) -> None:
+    loop = "            while cents > 0:\n                cents += 1"
+    endless = MIGRATES.replace('            self.cents = "rich"', loop)
+    height = chain.height + 10
+    for _ in range(4):
+        assert propose(chain, endless, activate_height=height).status == "ok"
+    while chain.height < height:
+        chain.block()
+    failed = [event for event in chain.outcomes[-1].events if event.name == "upgrade_failed"]
+    assert len(failed) == 2  # of 20 million each, within 50
+    assert len([event for event in chain.block().events if event.name == "upgrade_failed"]) == 2
 
 
 def test_an_upgrade_is_active_at_its_height_and_not_before(chain: Chain) -> None:
