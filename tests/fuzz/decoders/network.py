@@ -11,7 +11,8 @@ import trio
 from trio.testing import MockClock
 
 from consensus.errors import DecodeError
-from node import key_inquiry, sync_messages, wire
+from node import forwarding, key_inquiry, sync_messages, wire
+from node.forwarding import CODE_LENGTH_MAX, DETAIL_LENGTH_MAX, ENVELOPES_MAX, SubmitRequest
 from node.key_inquiry import KeyAnswer, KeyRequest
 from node.network.errors import ConnectFailed, ConnectionLost, ProtocolViolation, StreamEnded
 from node.network.secure import Identity, NegotiationFailed, accept, propose, secure_inbound, secure_outbound
@@ -315,6 +316,28 @@ def decoders() -> Sequence[Decoder]:
             ],
             (MSGPACK,),
             canonical(sync_messages.encode_request),
+        ),
+        Decoder(
+            "node.forwarding.decode_request",
+            forwarding.decode_request,
+            (DecodeError,),
+            lambda: [
+                forwarding.encode_request(SubmitRequest(bytes(32), (b"one", bytes(9_000)))),
+                forwarding.encode_request(SubmitRequest(bytes(32), (b"x",) * ENVELOPES_MAX)),
+            ],
+            (MSGPACK,),
+            canonical(forwarding.encode_request),
+        ),
+        Decoder(
+            "node.forwarding.decode_answer",
+            forwarding.decode_answer,
+            (DecodeError,),
+            lambda: [
+                forwarding.encode_answer([None, ("overloaded", "post it again"), None]),
+                forwarding.encode_answer([("x" * CODE_LENGTH_MAX, "y" * DETAIL_LENGTH_MAX)] * 9),
+            ],
+            (MSGPACK,),
+            canonical(forwarding.encode_answer),
         ),
         Decoder(
             "node.sync_messages.decode_answer",
