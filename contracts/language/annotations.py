@@ -94,8 +94,6 @@ class Annotations:
             return self._refuse(node, "say what the table holds, as in Table[Party, int]")
         key_node, value_node = index.items
         key, value = self._table_key(key_node), self.read(value_node)
-        if is_optional(value):
-            return self._refuse(value_node, "a table's entry is there or not: leave out `| None`")
         return UNKNOWN if UNKNOWN in (key, value) else TypeSpec("Table", (key, value))
 
     def _table_key(self, node: syntax.Expression) -> TypeSpec:

@@ -64,7 +64,10 @@ class ExpressionParser:
         else:
             found = f"`{token.text[:20]}`"
         if token.text == "|":
-            return refuse(token.place, "`|` stands in `type | None` only: for a condition write `or`")
+            return refuse(
+                token.place,
+                "`|` stands at the end of a type only, in `type | None`: for a condition write `or`",
+            )
         return refuse(token.place, f"found {found} where {wanted} was expected")
 
     def text_since(self, first: int) -> str:

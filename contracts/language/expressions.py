@@ -163,6 +163,8 @@ class ExpressionChecker(Scope, ABC):
         if found:
             return self.apply(found, left, right)
         advice = "; write str(...) to make a text of it" if STR in (left.type, right.type) else ""
+        if is_optional(left.type) or is_optional(right.type):
+            advice = "; ask `is not None` first"
         return self.refuse(node, f"`{sign}` of {left.type} and {right.type} is not available{advice}")
 
     # ------------------------------------------------------------ lists and dicts
