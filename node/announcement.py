@@ -40,7 +40,8 @@ def announced(config: NodeConfig, api_url: str, ops_url: str | None, listen: str
         config.node_file, {"pid": os.getpid(), "api_url": api_url, "ops_url": ops_url, "listen": listen}
     )
     try:
-        _ended_file(config.data_dir).write_bytes(b"{}".ljust(ENDED_FILE_BYTES))
+        with suppress(OSError):
+            _ended_file(config.data_dir).write_bytes(b"{}".ljust(ENDED_FILE_BYTES))
         yield
     finally:
         with suppress(FileNotFoundError):

@@ -27,10 +27,13 @@ class CodeCache:
         """Keep `value` if the disk lets us; the rename makes it appear as a whole."""
         path = self._path(key)
         draft = path.with_suffix(f".{os.getpid()}")
-        with suppress(OSError):
+        try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft.write_bytes(value)
             draft.rename(path)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
 
     def _path(self, key: bytes) -> Path:
         return self._folder / f"{key.hex()}.code"

@@ -100,7 +100,9 @@ class Journal:
             disk.sync_folder(folder.parent)
             lock = disk.lock(folder)
         except OSError as error:
-            raise JournalFailed(f"journal {folder}: can not be opened: {error.strerror}") from error
+            raise JournalFailed(
+                f"journal {folder}: can not be opened: {error.strerror}; check the disk, then start again"
+            ) from error
         try:
             found = _read_newest(disk, folder)
             if bound_id is not None and (found is None or found.journal_id != bound_id):
@@ -279,7 +281,9 @@ def _read_newest(disk: Disk, folder: Path) -> Segment | None:
         newest = folder / segments[-1][1]
         return parse_segment(disk.read(newest), newest)
     except OSError as error:
-        raise JournalFailed(f"journal {folder}: can not be read: {error.strerror}") from error
+        raise JournalFailed(
+            f"journal {folder}: can not be read: {error.strerror}; check the disk, then start again"
+        ) from error
 
 
 def _damaged(path: Path, offset: int, what: str) -> CorruptionError:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from consensus.errors import CorruptionError
 from node.config import NodeConfig
+from node.disk import Disk
 from node.errors import ConfigurationError
 from node.journal import JOURNAL_ID_BYTES, Journal, JournalLost, Recovery
 from node.keystore import Role
@@ -67,7 +68,7 @@ class Binding:
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self._path)
-            _sync_folder(self._path.parent)
+            Disk().sync_folder(self._path.parent)
         except OSError as error:
             raise ConfigurationError(
                 f"cannot write {self._path}, which binds the validator key to its journal: {error.strerror}"
@@ -121,11 +122,3 @@ def open_journal(config: NodeConfig) -> OpenedJournal:
     except JournalLost as error:
         return OpenedJournal(NoJournal(), [], binding, bound=False, lost=str(error))
     return OpenedJournal(journal, records, binding, bound=bound_id is not None)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

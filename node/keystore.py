@@ -31,6 +31,7 @@ import nacl.utils
 
 from consensus.keys import Ed25519Signer
 from consensus.transactions import is_name
+from node.disk import Disk
 from node.errors import ConfigurationError
 
 SEED_BYTES = 32
@@ -208,15 +209,26 @@ def write_key(path: Path, key: PrivateKey, passphrase: str | None, cost: Sealing
     Raises: ConfigurationError when the file exists: a key that is overwritten is lost for ever.
     """
     text = private_pem(key) if passphrase is None else sealed_pem(key, passphrase, cost)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ConfigurationError(f"{path} exists; a key is never overwritten: move it away first") from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
+    except OSError as error:
+        raise _not_written(path, error) from None
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        Disk().sync_folder(path.parent)
+    except OSError as error:
+        path.unlink()  # part of a key is worse than none
+        raise _not_written(path, error) from None
+
+
+def _not_written(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"cannot write the key {path}: {error.strerror}; there is no such key now")
 
 
 def read_key(path: Path, passphrase: Passphrase) -> PrivateKey:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,8 @@ BLOOM_BITS = 10
 """For each key, so that looking up what is not there rarely touches the disk."""
 HOT_STATE_BYTES = 32 * 1024 * 1024
 """State that execution keeps at hand, keys and values, in bytes."""
+DISK_FAULTS = tuple(map(os.strerror, (ENOSPC, EDQUOT, EIO, EFBIG, EROFS)))
+"""What the system says of a disk that is full or does not work."""
 
 
 class StoreFailed(NodeError):
@@ -57,7 +61,8 @@ class Store(View):
     def open(cls, folder: Path) -> Store:
         """The store in `folder`, made if there is none.
 
-        Raises: CorruptionError; ConfigurationError where it can not be opened or another process has it.
+        Raises: CorruptionError; StoreFailed where the disk is full or does not work; ConfigurationError where
+        it can not be opened otherwise, or another process has it.
         """
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,7 +77,10 @@ class Store(View):
         except plyvel.CorruptionError as error:
             raise damaged(error) from None
         except (plyvel.Error, OSError) as error:
-            raise ConfigurationError(f"store {folder}: can not be opened: {reason_of(error)}") from None
+            reason = f"store {folder}: can not be opened: {reason_of(error)}"
+            if any(fault in reason for fault in DISK_FAULTS):
+                raise StoreFailed(f"{reason}; check the disk, then start the node again") from None
+            raise ConfigurationError(reason) from None
         store = cls(database)
         stored = Rows(database, layout.FORMAT).get(b"")
         if stored not in (None, STORE_FORMAT):
