@@ -13,6 +13,7 @@ from contracts.language.problems import Place
 from contracts.language.types import (
     BOOL,
     INT,
+    MEDIANS,
     MONEY,
     NONE,
     PARTY,
@@ -93,6 +94,7 @@ class _Checker:
             self._unlike_each_other(event.fields)
         for fact in sheet.facts:
             self._account(fact.by, fact.place)
+            self._quorum(fact)
         for action in sheet.actions:
             self._action(action)
         for rule in sheet.rules:
@@ -116,6 +118,17 @@ class _Checker:
         terms = {term.name: term.type for term in self.sheet.terms}
         if name not in terms or not is_acting(terms[name]):
             self.mistakes.add(place, "not_account", name=name)
+
+    def _quorum(self, fact: model.Fact) -> None:
+        if fact.quorum is None:
+            return
+        terms = {term.name: term.type for term in self.sheet.terms}
+        if fact.by in terms and not terms[fact.by].items:
+            self.mistakes.add(fact.place, "quorum_of_one", name=fact.by)
+        if isinstance(fact.quorum, str) and terms.get(fact.quorum) != INT:
+            self.mistakes.add(fact.place, "quorum_term", name=fact.quorum)
+        if fact.agree == "median" and fact.type not in MEDIANS:
+            self.mistakes.add(fact.place, "no_median", kind=self.language.type(fact.type))
 
     def _phase(self, name: str, place: Place) -> None:
         if name not in self.sheet.phases:

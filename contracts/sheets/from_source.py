@@ -312,13 +312,12 @@ class _SourceReader(Steps):
     def _fact(self, name: str) -> model.Fact:
         spec, place = self.declared.facts[name], self.places[name].place
         self._type(spec, place)
-        if spec.quorum is not None:
-            raise _no(place, "sheets have facts of one account only")
         node = self._argument(name, "max_age")
         age = None if node is None else self.phrases.value(node)
         if age is not None and not isinstance(age, model.Length):
             raise _no(place, "write the age as in 2 * DAY")
-        return model.Fact(named(name, place), spec.type, spec.by, age, place=place)
+        name = named(name, place)
+        return model.Fact(name, spec.type, spec.by, age, spec.quorum, spec.agree, place=place)
 
     def _given(self, specs: Sequence[ParameterSpec], node: syntax.Statement) -> tuple[model.Given, ...]:
         for spec in specs:

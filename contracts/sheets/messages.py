@@ -118,6 +118,13 @@ TEXTS: dict[str, tuple[str, str]] = {
         "write `at most 2 days old`; only a moment has an age",
         "schrijf `hoogstens 2 dagen oud`; alleen een moment heeft een leeftijd",
     ),
+    "quorum_range": ("write a number from 1 to {limit}", "schrijf een getal van 1 tot en met {limit}"),
+    "quorum_of_one": (
+        "`{name}` is one account: write `oracles` or `parties` in the terms",
+        "`{name}` is een enkele: schrijf `waarnemers` of `partijen` bij de voorwaarden",
+    ),
+    "quorum_term": ("`{name}` is no number in the terms", "`{name}` is geen getal bij de voorwaarden"),
+    "no_median": ("{kind} has no middle value", "{kind} heeft geen middelste waarde"),
     "no_phase": ("`{name}` is no phase; there is {known}", "`{name}` is geen fase; er is {known}"),
     # ---- phrases
     "token": ("{shown} cannot stand in a rule", "{shown} kan niet in een regel staan"),

@@ -216,12 +216,17 @@ class Variable(Part):
 
 @dataclass(frozen=True, slots=True)
 class Fact(Part):
-    """What the account in the term `by` reports once."""
+    """What the account in the term `by` reports once; with a `quorum`, so many of several.
+
+    `quorum` is a number, or the term that holds it; `agree` is equal or median.
+    """
 
     name: str
     type: TypeSpec
     by: str
     max_age: Length | None
+    quorum: int | str | None = None
+    agree: str = "equal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from contracts.errors import ContractError
 from contracts.language.lexer import NAME, tokenize
-from contracts.language.limits import NAME_LENGTH_MAX
+from contracts.language.limits import NAME_LENGTH_MAX, ORACLES_MAX
 from contracts.language.problems import Problems
 from contracts.language.types import BOOL, INT, PERCENT, SIGNERS, SPAN, STR, TIME
 from contracts.language.vocabulary import SELF_NAMES, WORDS
@@ -246,18 +246,40 @@ class _SheetReader:
             if not line.declares("reported_by"):
                 raise line.refuse(line.token.place, "fact_by")
             by = line.name()
-            age = None
-            if line.accept(","):
-                place = line.token.place
-                if spec != TIME or not line.declares("age_max"):
-                    raise line.refuse(place, "age_wrong")
-                age = line.length()
-                line.expect(self.language.word(DECLARING, "old"))
-                if age.count == 0:
-                    self.mistakes.add(age.place, "age_wrong")
-            return model.Fact(self._name(name), spec, by.value, age, place=name.place)
+            age: model.Length | None = None
+            quorum: int | str | None = None
+            agree = "equal"
+            while line.accept(","):
+                if line.declares("when"):
+                    quorum = self._quorum(line)
+                    line.expect(self.language.word(DECLARING, "agree"))
+                elif line.declares("median"):
+                    quorum, agree = self._quorum(line), "median"
+                else:
+                    age = self._age(line, spec)
+            return model.Fact(self._name(name), spec, by.value, age, quorum, agree, place=name.place)
 
         return self._line(node, read)
+
+    def _age(self, line: Line, spec: TypeSpec) -> model.Length:
+        place = line.token.place
+        if spec != TIME or not line.declares("age_max"):
+            raise line.refuse(place, "age_wrong")
+        age = line.length()
+        line.expect(self.language.word(DECLARING, "old"))
+        if age.count == 0:
+            self.mistakes.add(age.place, "age_wrong")
+        return age
+
+    def _quorum(self, line: Line) -> int | str:
+        """How many, or the term that says so."""
+        place = line.token.place
+        if line.token.kind == "word":
+            return line.name().value
+        count = line.whole()
+        if not 1 <= count <= ORACLES_MAX:
+            self.mistakes.add(place, "quorum_range", limit=ORACLES_MAX)
+        return count
 
     def _given(self, node: Node | None, name: str) -> tuple[model.Given, ...]:
         found = []

@@ -200,6 +200,10 @@ class _Writer:
         if fact.max_age is not None:
             age = self.wording.phrase(fact.max_age)
             text += f", {self._declaring('age_max')} {age} {self._declaring('old')}"
+        if fact.agree == "median":
+            text += f", {self._declaring('median')} {fact.quorum}"
+        elif fact.quorum is not None:
+            text += f", {self._declaring('when')} {fact.quorum} {self._declaring('agree')}"
         return text
 
     def _given(self, given: Sequence[model.Given]) -> None:

@@ -138,6 +138,11 @@ class _Writer:
         named = [f"by={text_of(fact.by)}"]
         if fact.max_age is not None:
             named.append(f"max_age={self._phrase(fact.max_age)}")
+        if fact.quorum is not None:
+            quorum = text_of(fact.quorum) if isinstance(fact.quorum, str) else str(fact.quorum)
+            named.append(f"quorum={quorum}")
+        if fact.agree != "equal":
+            named.append(f"agree={text_of(fact.agree)}")
         return f"{self._use('fact')}({', '.join(named)})"
 
     # ------------------------------------------------------------ methods

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from contracts.language.types import (
     BOOL,
+    BYTES,
     INSTANCE,
     INT,
     MONEY,
@@ -47,6 +48,7 @@ TYPES: dict[TypeSpec, tuple[str, str]] = {
     PARTY: ("party", "partij"),
     list_of(PARTY): ("parties", "partijen"),
     ORACLE: ("oracle", "waarnemer"),
+    list_of(ORACLE): ("oracles", "waarnemers"),
     MONEY: ("amount", "bedrag"),
     TIME: ("moment", "moment"),
     SPAN: ("duration", "duur"),
@@ -55,6 +57,7 @@ TYPES: dict[TypeSpec, tuple[str, str]] = {
     STR: ("text", "tekst"),
     BOOL: ("yes or no", "ja of nee"),
     INSTANCE: ("currency", "munt"),
+    BYTES: ("hash", "hash"),
 }
 
 DECLARING = {
@@ -65,6 +68,9 @@ DECLARING = {
     "reported_by": ("from", "van"),
     "old": ("old", "oud"),
     "age_max": ("at most", "hoogstens"),
+    "when": ("when", "als"),
+    "agree": ("agree", "gelijk zijn"),
+    "median": ("median of", "mediaan van"),
 }
 """What stands behind a type."""
 

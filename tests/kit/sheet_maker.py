@@ -7,14 +7,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from contracts.language.types import BOOL, INT, MONEY, PARTY, PERCENT, SPAN, STR, TIME, list_of
+from contracts.language.types import BOOL, BYTES, INT, MONEY, ORACLE, PARTY, PERCENT, SPAN, STR, TIME, list_of
 from contracts.program import TypeSpec
 from contracts.sheets import model
 from contracts.sheets.layout import Entries, Node, Text
 
 TERMS: dict[str, TypeSpec] = {
     "buyer": PARTY, "circle": list_of(PARTY), "price": MONEY, "fee": MONEY, "deadline": TIME, "grace": SPAN,
-    "rate": PERCENT, "note": STR, "amount_max": INT, "open_to_all": BOOL,
+    "judges": list_of(ORACLE), "proof": BYTES, "rate": PERCENT, "note": STR, "amount_max": INT,
+    "open_to_all": BOOL,
 }  # fmt: skip
 VARIABLES: dict[str, TypeSpec] = {"turns": INT, "remark": STR, "closed_early": BOOL}
 FACTS: dict[str, TypeSpec] = {"delivered": TIME, "weight": INT, "accepted": BOOL}
@@ -45,10 +46,7 @@ def sheets(draw: Draw) -> model.Sheet:
         terms=tuple(maker.term(name, spec) for name, spec in TERMS.items()),
         variables=tuple(model.Variable(name, spec, maker.constant(spec)) for name, spec in VARIABLES.items()),
         phases=PHASES,
-        facts=tuple(
-            model.Fact(name, spec, "buyer", maker.age() if spec == TIME else None)
-            for name, spec in FACTS.items()
-        ),
+        facts=tuple(model.Fact(name, spec, *maker.reporters(spec)) for name, spec in FACTS.items()),
         events=(model.Event("Moved", draw(TEXTS), (model.Given("share", MONEY), model.Given("why", STR))),),
         actions=tuple(maker.action(f"act{index}") for index in range(draw(st.integers(0, 2)))),
         rules=tuple(maker.rule(f"rule{index}") for index in range(draw(st.integers(0, 2)))),
@@ -85,6 +83,13 @@ class _Maker:
         if spec == INT:
             return model.Number(self.draw(st.integers(0, 10**20)))
         return model.Truth(self.chance()) if spec == BOOL else model.Text(self.draw(TEXTS))
+
+    def reporters(self, spec: TypeSpec) -> tuple[str, model.Length | None, int | str | None, str]:
+        age = self.age() if spec == TIME else None
+        if self.chance():
+            return "buyer", age, None, "equal"
+        agree = self.pick(("equal", "median")) if spec in (INT, TIME) else "equal"
+        return "judges", age, self.pick((1, 3, "amount_max")), agree
 
     def age(self) -> model.Length | None:
         return model.Length(self.draw(st.integers(1, 9)), self.pick(UNITS)) if self.chance() else None

@@ -48,7 +48,8 @@ def test_check_shows_every_mistake_with_its_line(shell: Shell, tmp_path: Path) -
     file.write_text("agreement: Deal\nmeaning: x\nterms:\n  a: parti\n  b: amount, default 6\n")
     done = shell("contract", "check", file)
     assert done.code == 1
-    kinds = "party, parties, oracle, amount, moment, duration, percentage, number, text, yes or no, currency"
+    kinds = "party, parties, oracle, oracles, amount, moment, duration, percentage, number, text, yes or no, "
+    kinds += "currency, hash"
     assert done.out.splitlines() == [
         f"{file}:4:6: this is no kind of value; there is {kinds}",
         "  4 |   a: parti",
@@ -143,7 +144,7 @@ def test_test_runs_what_stands_beside_the_contract(shell: Shell, tmp_path: Path)
     beside.write_text(
         "def test_party(chain, contract):\n"
         "    assert chain.party('dan') == 'dan'\n"
-        "    assert 'DeliveryOrPenalty' in contract('delivery.yaml').read_text()\n"
+        "    assert 'DeliveryOrPenalty' in contract('delivery.yaml')\n"
     )
     shell.ok("contract", "test", file)
     beside.write_text("def test_wrong(chain):\n    assert chain.currency('euro') == 'dollar'\n")

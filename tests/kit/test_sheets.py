@@ -292,8 +292,8 @@ def test_a_mistake_in_a_condition_is_told_with_its_place(condition: str, mistake
         ("meaning: m\n", "", "1:1 `meaning` is missing here"),
         ("price: amount", "price: amount, default 5", "6:26 amount can have no value here: give it when the "
          "agreement is made"),
-        ("price: amount", "price: euros", "6:10 this is no kind of value; there is party, parties, oracle, amount, "
-         "moment, duration, percentage, number, text, yes or no, currency"),
+        ("price: amount", "price: euros", "6:10 this is no kind of value; there is party, parties, oracle, oracles, amount, "
+         "moment, duration, percentage, number, text, yes or no, currency, hash"),
         ("price: amount", "price: amount who signs", "6:10 only a party, or parties, can sign"),
         ("price: amount", "plus: amount", "6:3 `plus` means something already: choose another name"),
         ("price: amount", "class: amount", "6:3 `class` means something already: choose another name"),
@@ -311,6 +311,13 @@ def test_a_mistake_in_a_condition_is_told_with_its_place(condition: str, mistake
          "plain text"),
         ("by: buyer", " by: buyer", "17:5 this line is indented by 4 spaces; write 5, as the lines that belong "
          "with it"),
+        ("from carrier", "from carrier, when 2 agree", "13:3 `carrier` is one account: write `oracles` or `parties` in the"
+         " terms"),
+        ("from carrier", "from carrier, median of 300", "13:45 write a number from 1 to 64"),
+        ("from carrier", "from carrier, median of price", "13:3 `price` is no number in the terms"),
+        ("delivered: moment from carrier", "delivered: moment from carrier\n  good: text from carrier, median of 2",
+         "14:3 text has no middle value"),
+        ("from carrier", "from carrier, when 2", "13:41 `agree` is expected here, not the end of the line"),
         ("in phase: open", "in phase: opened", "20:3 `opened` is no phase; there is open, closed"),
         ("phase becomes closed", "let x = 5", "23:9 this case changes nothing and would come true for ever: pay "
          "something, or write `phase becomes ...`"),
@@ -344,8 +351,8 @@ handelingen:
 regels: niets
 """
     assert told(text) == [
-        "5:10 dit is geen soort waarde; er is partij, partijen, waarnemer, bedrag, moment, duur, percentage, "
-        "getal, tekst, ja of nee, munt",
+        "5:10 dit is geen soort waarde; er is partij, partijen, waarnemer, waarnemers, bedrag, moment, duur, "
+        "percentage, getal, tekst, ja of nee, munt, hash",
         "11:9 een stap begint met `eis`, `stel`, `zet`, `incasseer`, `betaal`, `fase wordt`, `meld`",
         "12:9 schrijf hier namen met een dubbele punt, ingesprongen onder `regels`",
     ]
