@@ -8,7 +8,7 @@ from consensus.chain import GAP_MAX
 from consensus.delivery import next_undelivered
 from consensus.fetching import Need
 from consensus.lanes import Span
-from consensus.messages import Message, header_digest
+from consensus.messages import JUSTIFICATION_MAX, Message, header_digest
 from consensus.state import State
 from consensus.types import (
     NO_DIGEST,
@@ -18,6 +18,7 @@ from consensus.types import (
     Get,
     Header,
     MemberNumber,
+    Proposal,
     Status,
     Vote,
     VoteKind,
@@ -50,8 +51,9 @@ def answer_status(state: State, status: Status) -> list[Message]:
             answer.append(final)
             _add_header(state, final.digest, answer)
     if certificates.frontier <= status.frontier:
-        if certificates.frontier == status.frontier and status.votes:
-            answer += current_votes(state)
+        if certificates.frontier == status.frontier:
+            proposal = own_proposal(state, certificates.frontier)
+            answer += [*([proposal] if proposal is not None else []), *current_votes(state)]
         return answer
     if certificates.top_view >= status.frontier and certificates.top_view > certificates.final_view:
         notarised = certificates.get(VoteKind.NOTARISE, certificates.top_view)
@@ -63,6 +65,18 @@ def answer_status(state: State, status: Status) -> list[Message]:
         if skip is not None:
             answer.append(skip)
     return answer
+
+
+def own_proposal(state: State, view: int) -> Proposal | None:
+    """What this validator proposed as leader of a view, if it voted for it."""
+    proposed, vote = state.proposals.get(view), state.ballot.of(view).notarise
+    if proposed is None or vote is None or state.committee.leader(view) != state.me:
+        return None
+    justification = state.certificates.justify(proposed.link.header)
+    if justification is None:
+        return None
+    # A voter in this view holds the skips already: where there are too many, the oldest stay behind.
+    return Proposal(proposed.link.header, vote, tuple(justification[-JUSTIFICATION_MAX:]))
 
 
 def current_votes(state: State) -> tuple[Vote, ...]:

@@ -7,7 +7,8 @@ class Pacemaker:
     """The timers of the current view.
 
     The deadline runs only while there is a reason to wait for a block, so an idle chain rests; it is
-    set when the reason appears and cleared when it goes. Once the view was given up, retries follow.
+    set when the reason appears and cleared when it goes. While a view lasts and is wanted, it is time to ask
+    others again and again: what was lost before a line healed must not cost the rest of a long timeout.
     """
 
     def __init__(self, retry_ms: int) -> None:
@@ -25,16 +26,16 @@ class Pacemaker:
         self.deadline_ms = self.retry_at_ms = None
 
     def run(self, wanted: bool, given_up: bool, timeout_ms: int, now_ms: int) -> None:
-        """Let the deadline run (or the retries, once the view was given up) exactly while it is wanted."""
+        """Let the retries run while a block is wanted, and the deadline until the view is given up."""
         if not wanted:
             self.deadline_ms = self.retry_at_ms = self.busy_since_ms = None
             return
         if self.busy_since_ms is None:
             self.busy_since_ms = now_ms
+        if self.retry_at_ms is None:
+            self.retry_at_ms = now_ms + self._interval_ms
         if given_up:
             self.deadline_ms = None
-            if self.retry_at_ms is None:
-                self.retry_at_ms = now_ms + self._interval_ms
         elif self.deadline_ms is None:
             self.deadline_ms = now_ms + timeout_ms
 

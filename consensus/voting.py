@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from consensus import accusing, work
+from consensus import accusing, catchup, work
 from consensus.certificates import check_certificate
 from consensus.effects import Broadcast, Outgoing, Persist, ReportKind
 from consensus.errors import InvalidMessage
 from consensus.evidence import two_votes
 from consensus.judging import Verdict, judge
-from consensus.messages import JUSTIFICATION_MAX, header_digest, vote_payload
+from consensus.messages import header_digest, vote_payload
 from consensus.pacemaker import Pacemaker
 from consensus.records import encode_record
 from consensus.state import Now, Proposed, State
@@ -167,14 +167,14 @@ class Voting:
             proposed = self._hold(header, now) if header is not None else None
         if proposed is None:
             return
-        justification = state.certificates.justify(proposed.link.header)
-        if justification is None:
+        if state.certificates.justify(proposed.link.header) is None:
             return
         self._sent_view = view
-        vote = state.ballot.of(view).notarise or self._cast(N, view, proposed.link.digest)
-        # A voter in this view holds the skips already: where there are too many, the oldest stay behind.
-        proposal = Proposal(proposed.link.header, vote, tuple(justification[-JUSTIFICATION_MAX:]))
-        self._out.add(Broadcast(proposal))
+        if state.ballot.of(view).notarise is None:
+            self._cast(N, view, proposed.link.digest)
+        proposal = catchup.own_proposal(state, view)
+        if proposal is not None:
+            self._out.add(Broadcast(proposal))
 
     def _build(self, now: Now) -> Header | None:
         base = self._state.chain.get(self._state.certificates.top_digest)

@@ -102,6 +102,8 @@ class Machine:
         self._timer = 0
         """Counts SetTimer effects: the last one alone is in force."""
         self._behaviour: Behaviour | None = None
+        self.abstains = False
+        """Its journal is lost: it is started as one that does not vote with the key that it has."""
         self._key = 0
         """Which of its keys it has; see `node.simulator.membership`."""
 
@@ -169,6 +171,7 @@ class Machine:
                 records=records,
                 anchor=self.ledger.anchor(),
                 now=self.now(),
+                abstains=self.abstains,
             )
             behaviour = dict(world.swarm.behaviours).get(self.number)
             if behaviour is not None:

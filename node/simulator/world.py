@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from consensus.batches import CheckedBatch, check_batch
 from consensus.messages import Message, encode_message
+from consensus.rules import timeout_ms
 from consensus.transactions import (
     Transaction,
 )
@@ -22,8 +23,6 @@ from node.simulator.machine import Crashes, Machine, NoCrashes
 from node.simulator.membership import Membership
 from node.simulator.swarm import Swarm
 
-HEAL_LIMIT_MS = 400_000
-"""Simulated time within which everything must be well after the faults end."""
 EVENTS_MAX = 500_000
 PRELUDE_MS_MAX = 60_000
 
@@ -239,7 +238,7 @@ class World:
             return not waiting and self.checks.all_committed(self.honest)
 
         while not well():
-            if self.now_ms - healed_ms > HEAL_LIMIT_MS:
+            if self.now_ms - healed_ms > recovery_max_ms(self.swarm):
                 raise Failed(f"no progress after healing: {self.describe()}")
             self.run_until(self.now_ms + 200)
         took_ms = self.now_ms - healed_ms
@@ -263,6 +262,25 @@ class World:
 
     def describe(self) -> str:
         return "; ".join(machine.describe() for machine in self.machines)
+
+
+def recovery_max_ms(swarm: Swarm) -> int:
+    """Simulated time within which everything must be final and executed after the faults end.
+
+    The view that the healing finds may last as long as timeouts have grown by then, under each of f faulty
+    leaders in turn. Timeouts then grow from T0 to four message delays, which is what a block takes, and f
+    leaders more may be faulty. That twice, for a block and what it changes; ten T0 for machines to start.
+    """
+    faults_max, parameters = (swarm.size + swarm.candidates - 1) // 3, swarm.parameters
+    delay_ms = swarm.healed_delay_ms[1] + swarm.turn_ms[1]
+    block_ms, view, good_views = 0, 0, 0
+    while good_views <= faults_max:
+        view += 1
+        timeout = timeout_ms(view, 0, faults_max, parameters)
+        block_ms += timeout + 2 * delay_ms
+        good_views += timeout >= 4 * delay_ms
+    grown_ms = (faults_max + 1) * swarm.heal_at_ms // 3
+    return grown_ms + 2 * block_ms + 10 * parameters.base_timeout_ms
 
 
 class RandomCrashes(Crashes):

@@ -1,11 +1,22 @@
 """The committee changes while the chain goes on."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+import pytest
+
+from consensus.committee import committee_digest
+from consensus.effects import ReportKind
+from consensus.errors import InvalidMessage
+from consensus.messages import Message, header_digest
+from consensus.records import decode_record
+from consensus.types import Batch, FinalBlock, Status, Vote, VoteKind
+from node.simulator.machine import Machine
+from node.simulator.world import World
 from tests.consensus.cluster import Cluster
-from tests.consensus.support import PARAMETERS
+from tests.consensus.support import CHAIN_ID, certificate, digest, vote
+from tests.simulator.exhaustive import SHORT, CrashAt
 
-BASE_MS = PARAMETERS.base_timeout_ms
 Step = tuple[int, tuple[tuple[int, int], ...]]
 
 
@@ -37,3 +48,248 @@ class TestGrowth:
         for number in range(4):
             cluster.commit(number)
         assert cluster.world.checks.all_committed(cluster.world.machines)
+
+
+def plan(*sets: Iterable[tuple[int, int]]) -> tuple[Step, ...]:
+    """The committees of epochs 2, 3, ..., each decided at the first chance."""
+    return tuple((1, tuple(sorted(keys))) for keys in sets)
+
+
+class TestBoundary:
+    def test_it_is_the_first_header_that_names_the_deciding_execution(self) -> None:
+        cluster = Cluster(candidates=1, plan=plan(first(5)))
+        cluster.commit()
+        cluster.run(3_000)
+        (boundary,) = [block.header for block, _ in blocks(cluster, 0) if block.header.next_set is not None]
+        decided_height = 1  # the first block with a transaction
+        before = [block.header for block, _ in blocks(cluster, 0) if block.header.height < boundary.height]
+        assert boundary.exec_height >= decided_height
+        assert all(header.exec_height < decided_height for header in before)
+        assert boundary.next_set == committee_digest(CHAIN_ID, cluster.replica(0).committee)
+        assert cluster.replica(4).is_validator
+
+    def test_the_first_block_of_an_epoch_stands_on_the_boundary_and_heights_go_on(self) -> None:
+        cluster = Cluster(candidates=1, plan=plan(first(5)))
+        cluster.commit()
+        cluster.run(3_000)
+        cluster.commit(4)
+        headers = [block.header for block, _ in blocks(cluster, 0)]
+        boundary = next(header for header in headers if header.next_set is not None)
+        following = headers[boundary.height]
+        assert (following.epoch, following.parent_view) == (2, 0)
+        assert following.parent == header_digest(CHAIN_ID, boundary)
+        assert [header.height for header in headers] == list(range(1, len(headers) + 1))
+
+    def test_fillers_finish_a_boundary_whose_votes_were_lost_and_take_no_height(self) -> None:
+        """Votes to finalise the boundary are lost, so that only a filler's make it final."""
+        cluster = Cluster(candidates=1, plan=plan(first(5)))
+        lose = LoseFinalVotes(cluster)
+        cluster.submit(0)
+        assert cluster.world.run_until(
+            60_000, lambda: all(machine.is_validator for machine in cluster.world.machines)
+        )
+        assert lose.lost > 0
+        cluster.run(3_000)
+        (ended,) = [block for block, _ in blocks(cluster, 0) if block.header.next_set is not None]
+        assert ended.descendants != ()
+        for filler in ended.descendants:
+            assert filler == replace(
+                ended.header, view=filler.view, parent_view=filler.parent_view, parent=filler.parent
+            )
+        cluster.commit(4)
+        assert blocks(cluster, 0)[ended.header.height][0].header.parent == header_digest(
+            CHAIN_ID, ended.header
+        )
+
+    def test_a_scheduled_change_is_work_and_then_all_rests(self) -> None:
+        cluster = Cluster(candidates=1, plan=plan(first(5)))
+        cluster.commit()
+        cluster.run(20_000)
+        heights = cluster.heights()
+        cluster.run(600_000)
+        assert cluster.heights() == heights
+        assert all(
+            machine.replica.committee.epoch == 2 for machine in cluster.world.machines if machine.replica
+        )
+
+    def test_no_vote_of_the_new_epoch_before_boundary_and_committee_are_durable(self) -> None:
+        """Each member dies at every point around the boundary; `Checks` looks at every vote that leaves."""
+        for member in range(3):
+            for point in range(20, 60, 2):
+                swarm = replace(SHORT, candidates=1, plan=plan(first(5)), heal_at_ms=2_000)
+                World(swarm, CrashAt(member, point)).run()
+
+
+class LoseFinalVotes:
+    """Until the first filler, every F for a boundary is lost."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.lost = 0
+        self._world = cluster.world
+        self._send = cluster.world.send
+        cluster.world.send = self.send  # type: ignore[method-assign]  # this world's network is worse
+
+    def send(self, source: Machine, to: int, message: Message | bytes) -> None:
+        votes = message.votes if isinstance(message, Status) else (message,)
+        if any(isinstance(vote, Vote) and self._is_lost(source, vote) for vote in votes):
+            self.lost += 1
+        else:
+            self._send(source, to, message)
+
+    def _is_lost(self, source: Machine, vote: Vote) -> bool:
+        state = source.replica._state if source.replica is not None else None
+        header = state.chain.get(vote.digest or b"") if state is not None else None
+        if vote.kind is not VoteKind.FINALISE or header is None or header.next_set is None or state is None:
+            return False
+        parent = state.chain.get(header.parent)
+        return parent is not None and parent.next_set is None
+
+
+def blocks(cluster: Cluster, number: int) -> list[tuple[FinalBlock, tuple[Batch, ...]]]:
+    ledger = cluster[number].ledger
+    return [ledger.block(height) for height in range(1, ledger.height + 1)]
+
+
+class TestLeaving:
+    def test_what_a_leaving_member_acknowledged_is_handed_over(self) -> None:
+        """Its last batches reach nobody before the boundary: no block can order them any more."""
+        cluster = Cluster(size=5, plan=plan(first(4)))
+        cluster.commit()
+        cluster.world.part(4)
+        sent = [cluster.submit(4) for _ in range(3)]
+        cluster.run(5_000)
+        assert cluster.replica(0).committee.size == 4
+        cluster.world.part()
+        cluster[4].connect_all()
+        cluster.run(10_000)
+        assert cluster.world.counts["hand-over"] == 1
+        assert not cluster.replica(4).is_validator
+        assert all(cluster.has_executed(transaction) for transaction in sent)
+
+    def test_hand_over_outlives_a_crash(self) -> None:
+        cluster = Cluster(size=5, plan=plan(first(4)))
+        cluster.commit()
+        cluster.world.part(4)
+        sent = cluster.submit(4)
+        cluster.run(5_000)
+        cluster.world.part()
+        cluster[4].connect_all()
+        while cluster.replica(4).is_validator:
+            cluster.run(1)
+        cluster[4].stop()
+        cluster[4].start()
+        cluster.run(10_000)
+        assert cluster.world.counts["hand-over"] == 2
+        assert cluster.has_executed(sent)
+
+    def test_a_member_that_comes_back_goes_on_in_its_lane(self) -> None:
+        """It must not sign a second batch for a place, which would be evidence against it."""
+        cluster = Cluster(size=5, plan=plan(first(4), first(5)))
+        cluster.commit()
+        cluster.world.part(4)
+        cluster.submit(4)
+        cluster.run(5_000)
+        cluster.world.part()
+        cluster[4].connect_all()
+        reach(cluster, 3)
+        cluster.commit(4)
+        assert cluster.reports(ReportKind.EQUIVOCATION) == []
+
+    def test_it_takes_nothing_more_and_follows(self) -> None:
+        cluster = Cluster(size=5, plan=plan(first(4)))
+        cluster.commit()
+        cluster.run(3_000)
+        assert not cluster[4].submit([cluster.world.transaction()])
+        cluster.commit(0)
+        assert "observes" in cluster.why(4)
+        cluster.run(3_000)
+        assert "idle" in cluster.why(4)
+
+
+class TestKeys:
+    def test_a_new_key_takes_over_and_nothing_acknowledged_is_lost(self) -> None:
+        cluster = Cluster(plan=plan([(0, 0), (1, 0), (2, 0), (3, 1)]))
+        sent = [cluster.submit(3) for _ in range(2)]
+        cluster.commit()
+        cluster.run(6_000)
+        assert cluster.replica(3).is_validator
+        assert cluster.replica(3).committee.key_of(3) != cluster.world.membership.first.key_of(3)
+        cluster.commit(3)
+        assert all(cluster.has_executed(transaction) for transaction in sent)
+        assert cluster.reports(ReportKind.BAD_MESSAGE) == []
+
+    def test_a_key_without_its_journal_does_not_vote_until_the_members_replace_it(self) -> None:
+        cluster = Cluster()
+        cluster.commit()
+        cluster[3].stop()
+        cluster[3].disk.erase()
+        cluster[3].abstains = True
+        cluster[3].start()
+        assert not cluster.replica(3).is_validator
+        assert not cluster[3].submit([cluster.world.transaction()])
+        sent = len(cluster[3].disk.durable)
+        for other in (0, 1, 2):
+            cluster.commit(other)
+        records = [decode_record(data) for data in cluster[3].disk.durable]
+        assert sent < len(records)
+        assert not any(isinstance(record, Vote) for record in records)
+        assert "journal is lost" in cluster.why(3)
+
+
+class TestFarBehind:
+    @pytest.mark.parametrize("executes_ms", [(1, 3), (300, 300)])
+    def test_a_member_several_epochs_behind_catches_up_through_all_of_them(
+        self, executes_ms: tuple[int, int]
+    ) -> None:
+        sets = [first(5), first(6), first(5), first(4)]
+        cluster = Cluster(size=4, candidates=2, plan=plan(*sets))
+        cluster.world.part(3)
+        for _ in range(200):
+            cluster[0].submit([cluster.world.transaction()])
+            cluster.run(200)
+            if cluster.replica(0).committee.epoch == 5:
+                break
+        assert cluster.replica(3).committee.epoch == 1
+        cluster[3].execution_ms = executes_ms
+        cluster.world.part()
+        cluster[3].connect_all()
+        cluster.run(60_000)
+        assert cluster.replica(3).committee.epoch == 5
+        assert len(set(cluster.heights())) == 1
+        cluster.commit(3)
+
+    def test_a_lost_ledger_with_a_journal_of_a_later_epoch_votes_only_when_it_is_there_again(self) -> None:
+        """Its votes of the later epoch are not forgotten, nor is what it signed in its lane."""
+        cluster = Cluster(candidates=1, plan=plan(first(5)))
+        cluster.commit()
+        cluster.run(3_000)
+        for number in range(5):
+            cluster.commit(number)
+        cluster.run(3_000)
+        cluster[2].disk.rotate(cluster.replica(2).snapshot_records())
+        cluster[2].stop()
+        cluster[2].ledger = cluster.world.application.ledger()
+        cluster[2].start()
+        assert cluster.replica(2).committee.epoch == 1
+        cluster.submit(2)
+        cluster.run(30_000)
+        assert cluster.replica(2).committee.epoch == 2
+        for number in range(5):
+            cluster.commit(number)
+        assert cluster.reports(ReportKind.EQUIVOCATION) == []
+
+    def test_a_certificate_of_another_epoch_counts_for_nothing(self) -> None:
+        """Three of four are a quorum of epoch 1, and not of epoch 2 with five."""
+        cluster = Cluster(candidates=1, plan=plan(first(5)))
+        cluster.commit()
+        cluster.run(3_000)
+        replica = cluster.replica(0)
+        before = replica._state.progress
+        votes = certificate(VoteKind.FINALISE, 9, digest("h"), [0, 1, 2])
+        for epoch in (1, 3):
+            replica.on_message(1, replace(votes, epoch=epoch), cluster[0].now())
+            replica.on_message(1, replace(vote(VoteKind.SKIP, 1, None, 1), epoch=epoch), cluster[0].now())
+        replica.effects()
+        assert replica._state.progress == before
+        with pytest.raises(InvalidMessage):
+            replica.on_message(1, replace(votes, epoch=2), cluster[0].now())

@@ -400,3 +400,28 @@ class TestWhy:
         cluster[3].connect_all()
         cluster.run(200)
         assert "behind" in cluster.why(3)
+
+
+class TestHealing:
+    """What a partition lost is asked for as soon as it heals, however long timeouts have grown."""
+
+    def test_a_proposal_that_was_lost_comes_again_within_the_long_view(self) -> None:
+        cluster = Cluster()
+        for number in range(4):
+            cluster.submit(number)
+        states = [cluster.replica(number)._state for number in range(4)]
+
+        def is_long() -> bool:
+            """Every leader is cut off, one after the other, until one has proposed into a long view."""
+            view = max(state.certificates.frontier for state in states)
+            leader = states[0].committee.leader(view)
+            cluster.world.part(leader)
+            proposed = view in states[leader].proposals
+            return proposed and states[leader].timeout_ms(view) > 8 * BASE_MS
+
+        sent = cluster.submit(0)
+        assert cluster.world.run_until(600_000, is_long)
+        healed_ms = cluster.world.now_ms
+        cluster.world.part()
+        assert cluster.world.run_until(healed_ms + 60_000, lambda: cluster.has_executed(sent))
+        assert cluster.world.now_ms - healed_ms <= 2 * BASE_MS
