@@ -31,6 +31,7 @@ from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
 from consensus.types import Batch, FinalBlock, LaneTip
 from node.journal import JournalFailed
+from node.simulator.bounds import JOURNAL_BYTES_MAX, check_bounds
 from node.simulator.byzantine import BEHAVIOURS, Behaviour
 from node.simulator.checks import SUCCESSION_KIND, Failed
 from node.simulator.disk import ERRORS, Disk, refused
@@ -39,13 +40,12 @@ from node.simulator.genesis import WALL_START_MS
 if TYPE_CHECKING:
     from node.simulator.world import World
 
+TURNS_BETWEEN_CHECKS = 16
 SYNC_BLOCKS = 8
 """Blocks in one answer of the simulated catch-up."""
 KEY_CHANGE_MS_MAX = 2_000
 """Within this time an operator starts the node with its new key."""
 HAND_OVER_AGAIN_MS = 1_000
-JOURNAL_BYTES_MAX = 512 * 1024
-"""As in the driver, only smaller: a longer journal is replaced by what is still needed."""
 
 
 class Crash(Exception):
@@ -90,6 +90,7 @@ class Machine:
         """Its journal is damaged: it will not come back."""
         self.replica: Replica | None = None
         self._life = 0
+        self._turns = 0
         self._paused: list[Callable[[], None]] | None = None
         self._buffered: list[bytes] = []
         self._executing: deque[Finalise] = deque()
@@ -298,6 +299,9 @@ class Machine:
             crowded = self.disk.size_bytes > JOURNAL_BYTES_MAX
             if (crowded or world.chance.happens(world.swarm.rotate)) and not self._buffered:
                 self.disk.rotate(self.replica.snapshot_records())
+            self._turns += 1
+            if self.honest and self._turns % TURNS_BETWEEN_CHECKS == 0:
+                check_bounds(self)
         except (Crash, JournalFailed):
             self._die()
             return

@@ -19,6 +19,7 @@ from node.simulator.swarm import draw
 from node.simulator.world import World
 from tests.simulator import exhaustive
 from tests.simulator.mutants import MUTANTS, Mutant
+from tests.simulator.twins import TwinsWorld
 
 T = TypeVar("T")
 
@@ -88,6 +89,11 @@ def _run(world: World, options: str, *, show: bool = False) -> Outcome:
 def run_crash(case: tuple[int, int]) -> Outcome:
     """One run with one crash: (member, point)."""
     return _run(exhaustive.world(*case), "--crash {} {}".format(*case))
+
+
+def run_twins(number: int, *, show: bool = False) -> Outcome:
+    """One of the bounded Twins."""
+    return _run(TwinsWorld(number), f"--twins {number} {number + 1}", show=show)
 
 
 def crash_cases(stride: int) -> list[tuple[int, int]]:
