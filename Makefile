@@ -6,7 +6,7 @@ export PYTHON
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types architecture sim-long fuzz-long contracts-long kill-long away-long soak bench lock wheel clean distclean
+.PHONY: help demo test check lint types architecture sim-long sim-all fuzz-long contracts-long kill-long away-long soak bench lock wheel clean distclean
 .PHONY: runtime dev
 
 demo: runtime  ## four organisations' nodes reach agreement on this machine
@@ -28,6 +28,11 @@ architecture: dev  ## the import contracts and the purity of the cores, alone
 
 sim-long: dev  ## the simulator, seed after seed until Ctrl-C; ARGS="--seeds 100000 200000" chooses
 	@$(BIN)/python -m tests.simulator --long $(ARGS)
+
+sim-all: dev  ## every crash point, all 4,096 Twins, and whether each planted bug is found
+	@$(BIN)/python -m tests.simulator --crashes $(ARGS)
+	@$(BIN)/python -m tests.simulator --twins 0 4096 $(ARGS)
+	@$(BIN)/python -m tests.simulator --mutants $(ARGS)
 
 fuzz-long: dev  ## fresh inputs for every decoder; QUORATE_FUZZ_MINUTES says how long, ARGS names decoders
 	@$(BIN)/python -m tests.fuzz long $(ARGS)

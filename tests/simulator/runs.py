@@ -23,7 +23,7 @@ from tests.simulator.twins import TwinsWorld
 
 T = TypeVar("T")
 
-ED25519_EVERY = 20
+ED25519_EVERY = 21
 """Every so many seeds one runs with real signatures and with every message encoded and decoded."""
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 
