@@ -8,7 +8,7 @@ import pytest
 
 from consensus.parameters import Parameters
 from consensus.transactions import BODY_BYTES_MAX, CALLS_MAX, GAS_LIMIT_DEFAULT, GAS_LIMIT_MAX
-from contracts import engine, gas, layout, receipts, runtime_host, values
+from contracts import engine, execution, gas, layout, listening, receipts, runtime_host, values
 from contracts.compiler import compile_contract
 from contracts.language import limits
 from contracts.system import terms
@@ -27,10 +27,22 @@ LIMITS = {
     "Terms of an instance; parties that sign": (terms.TERMS_BYTES_MAX // KIB, layout.SIGNERS_MAX),
     "Events of a transaction; one event": (receipts.EVENTS_MAX, runtime_host.EVENT_BYTES_MAX // KIB),
     "Firings in a transaction": (receipts.FIRINGS_MAX,),
+    "Contracts that call each other; kept calls of a transaction": (
+        execution.DEPTH_MAX,
+        execution.DEFERRED_MAX,
+    ),
+    "Accounts that report one fact": (limits.ORACLES_MAX,),
+    "Listeners of one member to one contract; events that wait": (
+        listening.LISTENERS_MAX,
+        listening.QUEUE_MAX,
+    ),
     "Methods that call methods": (limits.CALL_DEPTH_MAX,),
     "Calls in a transaction; its JSON": (CALLS_MAX, BODY_BYTES_MAX // KIB),
     "Memory that a transaction makes": (gas.ALLOCATION_BYTES_MAX // KIB // KIB,),
-    "Gas of a query; of a rule that time woke": (engine.QUERY_GAS_MAX, Parameters().timer_gas_max),
+    "Gas of a query; of a rule that time woke, or of a listener": (
+        engine.QUERY_GAS_MAX,
+        Parameters().timer_gas_max,
+    ),
 }
 
 
