@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -11,14 +10,14 @@ import trio
 from consensus.committee import Committee
 from contracts.layout import Standing
 from node.directory import NO_NUMBER, Directory
-
-if TYPE_CHECKING:
-    from node.network import Network, Peer
+from node.network import REFUSED, Network, Peer
 
 log = structlog.get_logger("membership")
 
 PARTING_S = 10.0
 """How long who has left stays connected: it learns that it has, and hands over what it promised to order."""
+LOOK_S = 15.0
+"""How often it is looked whether the others still take this node for a member's."""
 
 
 class Membership:
@@ -44,6 +43,7 @@ class Membership:
         self._listed: dict[int, Peer] = {}
         self._parting: dict[int, tuple[Peer, float]] = {}
         self._said: str | None = None
+        self._refused = False
         self._say_part()
 
     @property
@@ -90,6 +90,7 @@ class Membership:
 
     def epoch_began(self, committee: Committee, boundary_height: int) -> None:
         """Another committee orders from here on."""
+        voted = self.number in self.committee.numbers
         self.committee = committee
         names = self.directory.names
         log.info(
@@ -98,6 +99,8 @@ class Membership:
             height=boundary_height,
             validators=", ".join(names.get(number, str(number)) for number in committee.numbers),
         )
+        if voted is not (self.number in committee.numbers):
+            log.info(f"{self.name} votes from now on" if not voted else f"{self.name} votes no more")
 
     def _say_part(self) -> None:
         """One clear line on what this node is, where that is not simply one of the validators."""
@@ -140,9 +143,21 @@ class Membership:
         while True:
             self._changed = trio.Event()
             self._update(network)
-            deadline_s = min((end_s for _, end_s in self._parting.values()), default=float("inf"))
-            with trio.move_on_at(deadline_s):
+            ends_s = [end_s for _, end_s in self._parting.values()]
+            with trio.move_on_at(min([trio.current_time() + LOOK_S, *ends_s])):
                 await self._changed.wait()
+            self._look_around(network)
+
+    def _look_around(self, network: Network) -> None:
+        """Notice that the others go on without this node; the block that says why may not have come here."""
+        peers = network.status()
+        refused = any(peer.last_error == REFUSED for peer in peers)
+        if refused and not any(peer.connected for peer in peers) and not self._refused:
+            log.warning(
+                "the members' nodes refuse this one: it was removed, or got another network key, while it "
+                f"was away, or is not admitted yet; a member can say: quorate member show {self.name}"
+            )
+        self._refused = refused
 
     def _update(self, network: Network) -> None:
         now_s = trio.current_time()

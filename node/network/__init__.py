@@ -21,7 +21,7 @@ Inside: `sockets` (TCP) → `secure` (Noise, members) → `yamux` (streams) → 
 Importing this package takes about two seconds, because importing libp2p does: import it where a node starts.
 """
 
-from node.network.errors import ListenFailed, NetworkError, RequestFailed, RequestRefused
+from node.network.errors import REFUSED, ListenFailed, NetworkError, RequestFailed, RequestRefused
 from node.network.limits import NetworkLimits, TokenBucket
 from node.network.member import Peer
 from node.network.network import DoorStatus, Network
@@ -29,6 +29,7 @@ from node.network.secure import peer_id
 from node.network.supervisor import PeerStatus
 
 __all__ = [
+    "REFUSED",
     "DoorStatus",
     "ListenFailed",
     "Network",

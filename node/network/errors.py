@@ -35,3 +35,7 @@ class StreamEnded(NetworkError):
 
 class ProtocolViolation(InvalidMessage):
     """A peer broke the rules of the connection itself; the connection is closed and the peer is blamed."""
+
+
+REFUSED = "the peer hung up once it knew who calls: does it list this node?"
+"""How it looks from here when a node does not take this one for a member."""

@@ -32,7 +32,7 @@ from libp2p.security.noise.transport import Transport as NoiseTransport
 from multiaddr import Multiaddr
 
 from consensus.errors import InvalidMessage
-from node.network.errors import ConnectFailed, ConnectionLost, StreamEnded
+from node.network.errors import REFUSED, ConnectFailed, ConnectionLost, StreamEnded
 from node.network.limits import KIB
 from node.network.yamux_frames import PROTOCOL_ID as YAMUX_ID
 
@@ -171,7 +171,7 @@ async def secure_outbound(stream: trio.SocketStream, identity: Identity, expecte
         try:
             await propose(session, YAMUX_ID)
         except ConnectionLost as error:
-            raise ConnectFailed("the peer hung up once it knew who calls: does it list this node?") from error
+            raise ConnectFailed(REFUSED) from error
         return session
 
     return await _secured(Socket(stream, is_initiator=True), handshake)

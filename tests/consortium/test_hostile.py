@@ -74,6 +74,22 @@ def test_a_strangers_copy_does_not_stand_in_the_way(consortium: Consortium, host
     assert source.balance(CURRENCY) == before - 3
 
 
+def test_what_it_signed_twice_is_proven_on_the_chain_and_nobody_else_is_accused(
+    consortium: Consortium, hostile: Hostile
+) -> None:
+    honest = consortium.partners[:3]
+    thread = hostile.attack(hostile.contradictions, ATTACK_S)
+    end_s = time.monotonic() + LEVEL_S
+    while not (proven := honest[0].client.get("/v1/evidence")["items"]) or thread.is_alive():
+        assert time.monotonic() < end_s, "its contradictions never came to the chain"
+        consortium.transfer(honest[1], "coopbank", 1)
+    thread.join()
+    assert {(found["member"], found["epoch"]) for found in proven} == {(hostile.name, 1)}
+    for partner in honest:
+        assert partner.await_height(proven[0]["height"], LEVEL_S)
+        assert partner.client.get("/v1/evidence")["items"] == proven
+
+
 @pytest.mark.parametrize(
     ("attack", "is_named"),
     [

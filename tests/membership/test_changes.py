@@ -75,6 +75,7 @@ def test_a_removed_member_hands_over_what_it_promised_and_says_that_it_is_out(tm
             found = delta.client.get(f"/v1/transactions/{identifier}")
             assert found["state"] in ("committed", "rejected"), found
         assert delta.client.get("/v1/status")["height"] > 0, "its node goes on answering"
+        assert wait_until(lambda: "the members' nodes refuse this one" in log_of(delta), SETTLE_S)
         (transfer,) = signed_transfers(delta, chain.chain, "alpha", 1)
         refused = httpx.post(f"{delta.seat.api_url}/v1/transactions", json=transfer)
         assert refused.status_code == 403, refused.text

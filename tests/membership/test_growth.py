@@ -74,3 +74,27 @@ def test_one_node_grows_to_four_under_load(tmp_path: Path) -> None:
         alpha.process.kill()  # now the others are enough
         chain["bravo"].act("members", "set_address", {"address": "/ip4/127.0.0.1/tcp/4999"})
         chain.assert_equal_execution()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_four_grow_to_seven_under_load_and_two_may_then_fail(tmp_path: Path) -> None:
+    with growing(tmp_path, 4) as chain:
+        alpha = chain["alpha"]
+        chain.open_currency(alpha, MINTED)
+        load = Load(alpha, chain.chain, "alpha", pause_s=0.5)
+        load.start()
+        try:
+            for name in NAMES[4:]:
+                grow(chain, name, by=alpha)
+        finally:
+            load.stop()
+        assert validators(alpha) == list(NAMES)
+        chain.assert_equal_execution()
+        for identifier in load.acknowledged:
+            assert alpha.client.get(f"/v1/transactions/{identifier}")["state"] == "committed"
+        assert check_proof(chain, chain["grove"], tmp_path) == 4
+        for name in ("bravo", "ember"):
+            chain[name].process.kill()
+        alpha.act(CURRENCY, "transfer", {"to": "grove", "amount": "1"})
+        chain.assert_equal_execution()
