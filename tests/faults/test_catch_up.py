@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from node.demo.partner import wait_until
+from node.demo.partner import Partner, wait_until
 from tests.consortium.four import Consortium
 from tests.consortium.load import Load
 from tests.faults.long_chain import LongChain
+from tests.faults.lying_server import Lie, LyingServer, another_time, without_batches
 
 BLOCKS = int(os.environ.get("QUORATE_AWAY_BLOCKS", "2000"))
 """`make away-long` takes 10,000."""
@@ -22,13 +23,19 @@ LEVEL_S = 30.0 + BLOCKS / 50
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + BLOCKS // 20)]
 
 
-@contextmanager
-def away(folder: Path) -> Iterator[Consortium]:
-    """Three nodes with a long chain that goes on under load; the fourth has its genesis and nothing else."""
+def long_chain(folder: Path, blocks: int) -> Consortium:
+    """Three ledgers with a long chain, of nodes that do not run; the fourth has its genesis only."""
     consortium = Consortium(folder)
     chain = LongChain(consortium)
-    chain.grow(BLOCKS)
+    chain.grow(blocks)
     chain.share(consortium.partners[1:3])
+    return consortium
+
+
+@contextmanager
+def away(folder: Path) -> Iterator[Consortium]:
+    """Three nodes with a long chain that goes on under load."""
+    consortium = long_chain(folder, BLOCKS)
     load = Load(consortium.partners[1], consortium.stage.chain, "coopbank")
     try:
         consortium.start(consortium.partners[:3])
@@ -56,8 +63,39 @@ def test_a_node_that_was_away_is_level_again_while_the_chain_grows(tmp_path: Pat
 
         assert wait_until(level, LEVEL_S), said
         took_s = time.monotonic() - began_s
-        print(f"{BLOCKS} blocks in {took_s:.1f} s; meanwhile {consortium.bank.height() - height} more")
+        print(
+            f"{BLOCKS} blocks in {took_s:.1f} s, start included; {consortium.bank.height() - height} more "
+            f"meanwhile; peak memory of the process {_peak_mib(back)} MiB"
+        )
         assert any("catching up: at height" in sentence and "blocks/s" in sentence for sentence in said), said
         log = back.process.log_path.read_text(errors="replace")
         assert "caught up" in log
         consortium.transfer(back, "coopbank", 1)
+
+
+def _peak_mib(partner: Partner) -> int:
+    status = Path(f"/proc/{partner.process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) // 1024
+
+
+@pytest.mark.parametrize("lie", [another_time, without_batches])
+def test_peers_that_lie_or_die_do_not_stop_it(tmp_path: Path, lie: Lie) -> None:
+    """Of three, one gives wrong blocks from the middle on and one is killed; nothing wrong is executed."""
+    blocks = 300
+    consortium = long_chain(tmp_path / "four", blocks)
+    honest, mortal, liar, back = consortium.partners
+    try:
+        consortium.start([honest, mortal])
+        with LyingServer(liar, lie, from_height=blocks // 2) as server:
+            back.process.start()
+            assert wait_until(lambda: back.height() >= blocks // 10, LEVEL_S), back.process.last_words()
+            mortal.process.kill()
+            assert back.await_height(blocks, LEVEL_S), back.look()
+        assert server.lies > 0
+        said = back.process.log_path.read_text(errors="replace")
+        assert said.count("a peer gave wrong blocks, others are asked") == 1, said
+        consortium.start([mortal, liar])
+        consortium.transfer(liar, "coopbank", 1)
+        consortium.assert_equal_execution()
+    finally:
+        consortium.stop()
