@@ -19,7 +19,7 @@ from contracts.arguments import to_json
 from contracts.encoding import decode_value
 from contracts.engine import BlockInput, Engine, Outcome
 from contracts.errors import StateCorruption
-from contracts.layout import INSTANCE, INSTANCES
+from contracts.layout import INSTANCE, INSTANCES, InstanceStatus
 from contracts.memory import MemoryLedger
 from contracts.receipts import Event, Receipt, Status
 from contracts.system.code_approval import code_id
@@ -51,23 +51,30 @@ def rehearse(
 ) -> JsonObject:
     """The outcome of a rehearsal over `blocks`, which begin at height 1 and reach `from_height` at least.
 
+    An instance that is not active at that height is upgraded as soon as it is: before, its parties sign.
+
     Raises: ContractError where the source is no contract.
     """
     as_it_was, upgraded = _Replay(body, chain, parameters), _Replay(body, chain, parameters)
     as_it_was.engine.context(as_it_was.ledger.state).compiled(trial.source)
     differences = _Differences(trial.instance)
     last: BlockInput | None = None
+    begun = False
     for block in blocks:
         ensure(
             block.exec_hashes[-1:] in ((), ((as_it_was.height, as_it_was.exec_hash),)),
             f"block {block.height} is executed again on what was executed before",
         )
-        first = trial if block.height == from_height + 1 else None
+        begins = not begun and block.height > from_height and as_it_was.runs(trial.instance)
+        if begins:
+            begun, from_height = True, block.height - 1
+        first = trial if begins else None
         differences.compare(block, as_it_was.execute(block), upgraded.execute(block, first), as_it_was)
         last = block
     height = as_it_was.height
     ensure(height >= from_height, f"a rehearsal from height {from_height} needs the blocks up to it")
-    if height == from_height:  # nothing came after: what the upgrade itself does is seen in an empty block
+    if not begun:  # nothing came after: what the upgrade itself does is seen in an empty block
+        from_height = height
         time_ms = body["time_ms"] if last is None else last.time_ms
         epoch = as_it_was.engine.epoch(as_it_was.ledger.state).epoch
         empty = BlockInput(height + 1, time_ms + 1, (), False, epoch)
@@ -99,6 +106,11 @@ class _Replay:
     @property
     def exec_hash(self) -> bytes:
         return self._link.exec_hash
+
+    def runs(self, instance: str) -> bool:
+        """True where an instance is active."""
+        context = self.engine.context(self.ledger.state)
+        return context.has_instance(instance) and context.instance(instance).status == InstanceStatus.ACTIVE
 
     def execute(self, block: BlockInput, trial: Trial | None = None) -> Outcome:
         outcome = self.engine.execute(self.ledger, block, self._link, trial)

@@ -103,6 +103,19 @@ def test_source_with_mistakes_is_not_rehearsed(chain: Chain) -> None:
         run(chain, "class X:\n    pass\n")
 
 
+def test_the_past_begins_when_all_have_signed() -> None:
+    """Before, the parties sign the terms that there were; that is not what other code would have changed."""
+    chain = Chain()
+    chain.euro(bigmarket=50_000)
+    terms_hash = chain.delivery("deal", signed=False)
+    for party in ("greenfarm", "bigmarket"):
+        chain.succeed(party, ("contracts", "sign", {"instance": "deal", "terms_hash": terms_hash}))
+    active = chain.height
+    chain.succeed("bigmarket", ("deal", "fund", {}))
+    found = run(chain, DELIVERY + "\n# the same\n")
+    assert (found["from_height"], found["counts"]["receipts"]) == (active, 0)
+
+
 def test_terms_are_part_of_what_is_rehearsed(chain: Chain) -> None:
     found = run(chain, HARSH, seller="bank")
     assert {each["account"] for each in found["balances"]} >= {"bigmarket", "greenfarm"}
