@@ -18,11 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from hashlib import sha256
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from consensus.keys import Ed25519Signer
 from consensus.parameters import Parameters
 from consensus.transactions import (
     GAS_LIMIT_MAX,
@@ -36,9 +34,7 @@ from consensus.transactions import (
 )
 from contracts import lang, values
 from contracts.arguments import readable, time_text
-from contracts.engine import BlockInput, Engine
-from contracts.epochs import FIRST_EPOCH
-from contracts.memory import MemoryLedger
+from contracts.memory_chain import MemoryChain, signer
 from contracts.program import TypeSpec, Value
 from contracts.receipts import Event, Receipt, Status
 
@@ -165,7 +161,7 @@ class Chain:
         self.now = start
         self.last: Receipt | None = None
         self._names: list[str] = [BANK]
-        self._start: _Started | None = None
+        self._start: MemoryChain | None = None
         self._serial = 0
         self.currencies: list[str] = []
 
@@ -336,9 +332,9 @@ class Chain:
         ]
 
     @property
-    def _started(self) -> _Started:
+    def _started(self) -> MemoryChain:
         if self._start is None:
-            self._start = _Started(self._names, self.now.ms, self.parameters)
+            self._start = MemoryChain(self._names, self.now.ms, self.parameters)
         return self._start
 
     def _all_told(self, events: Iterable[Event]) -> list[Told]:
@@ -354,11 +350,6 @@ class Chain:
                 fields = {name: from_value(value, types[name]) for name, value in event.fields}
                 return Told(event.contract, event.name, fields)
         return None
-
-
-def signer(account: str) -> Ed25519Signer:
-    """The key of an account, made from its name: for tests only."""
-    return Ed25519Signer(sha256(account.encode()).digest())
 
 
 def told_firing(firing: Mapping[str, Any]) -> Iterable[str]:
@@ -413,63 +404,3 @@ def from_value(value: Value, spec: TypeSpec) -> Any:
     if spec.name == "Percent" and type(value) is int:
         return lang.Percent(str(readable(value, "Percent")))
     return value
-
-
-class _Started:
-    """The chain from its genesis on."""
-
-    def __init__(self, names: Sequence[str], now_ms: int, parameters: Parameters) -> None:
-        body = _genesis(names, now_ms, parameters)
-        self.name = f"test-{sha256(canonical_json(body)).hexdigest()[:16]}"
-        self.engine = Engine(chain=self.name, parameters=parameters)
-        self.ledger = MemoryLedger()
-        self.receipts: list[Receipt] = []
-        self.events: list[Event] = []
-        self.places: dict[bytes, tuple[int, int]] = {}
-        """Height and first event of every receipt, by its id."""
-        outcome = self.engine.genesis(body)
-        self.ledger.commit(outcome)
-        self._link = outcome.link
-        self.next_wakeup_ms = outcome.next_wakeup_ms
-
-    @property
-    def height(self) -> int:
-        return self._link.height
-
-    def block(self, now_ms: int, transactions: tuple[Any, ...]) -> Sequence[Receipt]:
-        """Execute and keep a block; its receipts."""
-        block = BlockInput(self.height + 1, now_ms, transactions, True, FIRST_EPOCH)
-        outcome = self.engine.execute(self.ledger, block, self._link)
-        self.ledger.commit(outcome)
-        self._link, self.next_wakeup_ms = outcome.link, outcome.next_wakeup_ms
-        self.receipts += outcome.receipts
-        for receipt in outcome.receipts:
-            self.places[receipt.id] = (block.height, receipt.first_event)
-        self.events += outcome.events
-        return outcome.receipts
-
-    def look(self, instance: str, now_ms: int) -> dict[str, Any]:
-        found = self.engine.describe_instance(self.ledger.state, instance, self.height, now_ms)
-        if found is None:
-            raise LookupError(f"there is no instance {instance}")
-        return found
-
-
-def _genesis(names: Sequence[str], now_ms: int, parameters: Parameters) -> dict[str, Any]:
-    """A chain of one member, the bank, with an account for each name."""
-    key = signer(BANK).public_key.hex()
-    member = {"id": BANK, "number": 0, "title": "Bank", "address": "/ip4/127.0.0.1/tcp/1"}
-    keys = {"validator_key": key, "network_key": key, "admin_key": key}
-    accounts = [
-        {"id": name, "keys": [signer(name).public_key.hex()], "member": BANK}
-        for name in sorted(names)
-        if name != BANK
-    ]
-    return {
-        "format": 1,
-        "name": "test",
-        "time_ms": now_ms,
-        "members": [member | keys],
-        "accounts": accounts,
-        "parameters": asdict(parameters),
-    }

@@ -204,6 +204,8 @@ def _play(player: Any, lines: list[str] | None) -> None:
                 except (StepFailed, ConfigurationError) as error:
                     raise CommandFailed(f"line {number}: {error}") from None
         return
+    if sys.stdin.isatty():
+        say("One step a line, as `buyer calls fund`; quit ends.")
     for line in sys.stdin:
         if line.strip() in ("quit", "exit"):
             return
