@@ -24,6 +24,17 @@ late = {"fact": "delivered", "value": chain.now_ms + 11 * DAY}
 chain.succeed("swiftship", ("deal-b", "report", late), after_ms=12 * DAY)
 last = chain.block(after_ms=60 * DAY)
 assert [receipt.timer.instance for receipt in last.receipts] == ["deal-c", "deal-a"]
+from tests.engine.consortium import join, propose
+from tests.engine.test_rehearsal import HARSH, outcome_hash, run
+from contracts.system.code_approval import code_id
+join(chain, "newco")
+propose(chain, {"kind": "policy", "code": "all", "guardians": ["bank"]}, reason="caution")
+chain.delivery("deal", days=10)
+args = {"instance": "deal", "code": chain.deploy(HARSH), "from_height": chain.height, "height": chain.height}
+args["outcome"] = outcome_hash(run(chain, HARSH))
+print(args["outcome"])
+chain.succeed("bigmarket", ("contracts", "propose_upgrade", args), cosigners=["greenfarm"])
+assert chain.block().events[0].name == "upgraded"
 for outcome in chain.outcomes:
     print(outcome.link.exec_hash.hex(), sum(receipt.gas_used for receipt in outcome.receipts))
 """
