@@ -25,13 +25,18 @@ chain.succeed("swiftship", ("deal-b", "report", late), after_ms=12 * DAY)
 last = chain.block(after_ms=60 * DAY)
 assert [receipt.timer.instance for receipt in last.receipts] == ["deal-c", "deal-a"]
 from tests.engine.consortium import join, propose
-from tests.engine.test_rehearsal import HARSH, outcome_hash, run
-from contracts.system.code_approval import code_id
+from contracts.rehearsal import outcome_hash, rehearse
+from contracts.system.upgrading import Trial
+from tests.engine.chain import DELIVERY
 join(chain, "newco")
 propose(chain, {"kind": "policy", "code": "all", "guardians": ["bank"]}, reason="caution")
 chain.delivery("deal", days=10)
-args = {"instance": "deal", "code": chain.deploy(HARSH), "from_height": chain.height, "height": chain.height}
-args["outcome"] = outcome_hash(run(chain, HARSH))
+harsh = DELIVERY.replace('default="10"', 'default="20"').replace("price) * days", "price) * days * 2")
+args = {"instance": "deal", "code": chain.deploy(harsh), "from_height": chain.height, "height": chain.height}
+trial = Trial("deal-b", harsh, {"cap": "30"})
+found = rehearse(chain.body, chain.name, chain.parameters, chain.blocks, trial, 1)
+assert found["counts"]["balances"], found
+args["outcome"] = outcome_hash(found)
 print(args["outcome"])
 chain.succeed("bigmarket", ("contracts", "propose_upgrade", args), cosigners=["greenfarm"])
 assert chain.block().events[0].name == "upgraded"
