@@ -523,6 +523,9 @@ class MemoryGateway:
         }
         for branch in (on_time, never):
             branch |= {"parts": {"text": branch["condition"], "holds": branch["holds"]}, "because": ""}
+        texts = ("self.delivered", "self.delivered <= self.deadline")
+        inner = [{"text": text, "holds": delivered or None} for text in texts]
+        on_time["parts"] |= {"word": "and", "parts": inner}
         settle = {
             "name": "settle",
             "text": "Settle the delivery",

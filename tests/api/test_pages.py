@@ -66,10 +66,11 @@ async def test_an_instance_shows_terms_rules_and_state_in_words(client: httpx.As
     ):
         assert part in text
     assert text.index("If</b> delivered") < text.index("&#34;terms&#34;")
+    assert re.search(r"delivered ≤ deadline <span class=\"state\">can not be told yet</span>", text)
 
 
 @pytest.mark.parametrize(
-    "path", ["/transactions/none", f"/transactions/{'ab' * 32}", "/instances/none", "/problems/none"]
+    "path", ["/transactions/none", f"/transactions/{'ab' * 32}", "/instances/none", "/problems/nothing"]
 )
 async def test_what_is_not_there_is_said_on_a_page(client: httpx.AsyncClient, path: str) -> None:
     page = await client.get(path)

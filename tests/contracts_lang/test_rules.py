@@ -105,6 +105,7 @@ def toured() -> tuple[CompiledContract, MemoryHost]:
         "chair": "ann",
         "members": ["bob", "cas"],
         "scale": "scale",
+        "guide": "guide",
         "unit": "euro",
         "budget": Money(10_000, "euro"),
         "start": DAY,

@@ -5,29 +5,42 @@
 from __future__ import annotations
 
 from contracts import (
+    CEILING,
     DAY,
+    FLOOR,
+    HALF_EVEN,
+    HALF_UP,
     HOUR,
+    MILLISECOND,
     MINUTE,
     SECOND,
     WEEK,
+    Call,
     Contract,
+    Decimal,
     Event,
     Instance,
+    Interface,
     Money,
     Oracle,
     Party,
     Percent,
+    Record,
     Span,
     Table,
     Time,
+    account_of,
     action,
     days_started,
     emit,
     fact,
     muldiv,
     now,
+    on,
+    perform,
     phases,
     query,
+    replace,
     reported,
     require,
     rule,
@@ -37,6 +50,7 @@ from contracts import (
     table,
     term,
     this,
+    verify,
 )
 
 SHARES = 10_000
@@ -58,6 +72,27 @@ class Done(Event):
     """It is over."""
 
 
+class Sight(Record):
+    """Something to see."""
+
+    name: str
+    seen: Time
+    stars: Decimal | None
+    tags: list[str]
+
+
+class Guide(Interface):
+    """Who knows the way."""
+
+    @action
+    def lead(self, name: str, to: Instance) -> None:
+        """Go on."""
+
+    @query
+    def price(self, name: str) -> Money:
+        """What it costs."""
+
+
 class Tour(Contract):
     """All that the language has.
 
@@ -68,6 +103,8 @@ class Tour(Contract):
     members: list[Party] = term(signs=True)
     scale: Oracle = term()
     unit: Instance = term()
+    guide: Guide = term()
+    deputy: Party | None = term(default=None)
     budget: Money = term()
     share: Percent = term(default="12.5")
     start: Time = term()
@@ -89,6 +126,11 @@ class Tour(Contract):
     weighed: int = fact(by="scale")
     arrived: Time = fact(by="scale", max_age=2 * DAY)
     approved: bool = fact(by="scale")
+    rating: Decimal = fact(by="members", quorum="quorum", agree="median")
+
+    sights: Table[int, Sight] = table()
+    latest: Sight | None = None
+    plan: Call | None = None
 
     @action(by=("chair", "members"), phase=("open", "voting"))
     def vote(self, weight: int, note: str) -> None:
@@ -118,6 +160,36 @@ class Tour(Contract):
         require(signed(self.chair), "the chair must sign, too")
         self.take(sender(), self.budget)
         self.digest = sha256(SEAL + str(this()).encode() + self.title.encode())
+
+    @action(by="guide")
+    def see(self, name: str, key: bytes, signature: bytes) -> None:
+        require(verify(key, name.encode(), signature), "the sight has signed")
+        sight = Sight(name=name, tags=[name], stars=None, seen=now().start_of_day().add_months(1))
+        self.sights[sight.seen.year * 100 + sight.seen.month] = sight
+        self.latest = replace(sight, stars=Decimal("4.5").times(Decimal(2), HALF_EVEN))
+        if self.latest.stars is not None:
+            self.rounds += self.latest.stars.rounded(CEILING) * MILLISECOND
+        self.guide.lead(name, to=this())
+
+    @action(by="chair")
+    def keep(self, plan: Call | None) -> None:
+        if plan is not None and plan.action != "see":
+            perform(plan)
+        self.plan = plan
+
+    @on("guide", "Led")
+    def arrived_at(self, name: str, cost: Money) -> None:
+        """Note where the guide led to."""
+        found = self.sights.get(len(name))
+        if found is None or found.seen < Time("2026-01-31"):
+            self.pay(account_of(self.unit), self.share.of(cost, HALF_UP))
+        for key, texts in self.notes.items(of=self.chair, limit=10, after=name):
+            self.total += len(key) + len(texts)
+
+    @query
+    def dear(self, name: str) -> bool:
+        """Whether a sight costs more than the half of what there is."""
+        return self.guide.price(name=name) > self.budget.over(2, FLOOR)
 
     @rule(phase="voting")
     def decide(self) -> None:
