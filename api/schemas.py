@@ -547,6 +547,7 @@ class Why(Open):
 
     phase: str
     sentence: str
+    role: str = Field(description="What this node is in the present epoch: validator or observer.")
     view: int
     leader: str
     waiting_ms: int | None = Field(description="How long a block has been wanted and none became final.")

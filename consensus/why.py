@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from consensus import work
@@ -38,6 +38,7 @@ class Why:
     batches       batches that a block orders are missing here
     clock         the proposal's time is ahead of this node's clock
     execution     final blocks wait for execution
+    boundary      the epoch ends, and the next committee has not begun
     behind        later blocks are final and on their way here
     observer      this node does not vote
     stopped       this node's execution contradicts the others'
@@ -165,6 +166,10 @@ def _find(state: State, voting: Voting, stopped: bool, now: Now) -> _Found:
         return _Found(
             "observer", "does not vote: its key's journal is lost, the members must give it a new key"
         )
+    if state.epoch_is_over:
+        epoch, wanted = state.committee.epoch, state.chain.floor.header.exec_height
+        text = f"epoch {epoch} ends with height {height}: the next one begins when {wanted} is executed here"
+        return _Found("boundary", f"{text}, {executed} is")
     if state.is_behind:
         return _undelivered(state, height)
     if height - executed > state.parameters.exec_lag_max:
@@ -179,7 +184,11 @@ def _find(state: State, voting: Voting, stopped: bool, now: Now) -> _Found:
         epoch, view = state.committee.epoch, state.certificates.frontier
         text = f"observes at height {height}: the validators of epoch {epoch} vote on view {view}"
         return _Found("observer", text)
-    return _vote(state, voting, now)
+    found = _vote(state, voting, now)
+    if state.execution.decided is None:
+        return found
+    text = f"epoch {state.committee.epoch} ends with one of the next blocks; {found.text}"
+    return replace(found, phase="boundary", text=text)
 
 
 def _undelivered(state: State, height: int) -> _Found:

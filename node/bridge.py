@@ -124,7 +124,7 @@ class HttpServer:
             log_config=None,
             log_level="error",  # what a client does wrong is told to the client
             access_log=False,
-            lifespan="on",
+            lifespan="off",  # there is nothing to begin or end, and hurrying skips it
             timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
             timeout_keep_alive=KEEP_ALIVE_S,
             server_header=False,

@@ -22,7 +22,9 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-LOGGERS = ("driver", "executor", "gateway", "network", "node", "sync")
+LOGGERS = (
+    "driver", "executor", "forwarding", "gateway", "key", "membership", "network", "node", "recorder", "sync",
+)  # fmt: skip
 """The parts of a node that log."""
 REPEATS_MAX = 10
 """Lines that differ in numbers only and come within REPEAT_S; what is beyond is counted."""

@@ -30,6 +30,7 @@ def tell(look: Look, disk_free_bytes: int) -> dict[str, Any]:
     return {
         "phase": phase,
         "sentence": sentence,
+        "role": "validator" if look.me in look.validators else "observer",
         "view": why.view,
         "leader": look.name(why.leader),
         "waiting_ms": why.busy_ms,

@@ -11,6 +11,8 @@ import typer
 from node.commands.console import DataOption, JsonOption, NodeOption, say, say_json, table
 
 WATCH_S = 1.0
+ANSWER_S = 5.0
+"""A node that is well answers at once; nobody at night waits for retries."""
 
 
 def why(
@@ -45,19 +47,23 @@ def why(
 
 
 def _ask(node: str | None, data: Path | None) -> dict[str, Any]:
-    from node.commands.session import connect
+    import httpx
+
+    from node.commands.session import node_url
     from node.config import data_dir_of
     from node.errors import CommandFailed
 
-    folder = data_dir_of(data)
+    folder, url = data_dir_of(data), node_url(node, data)
     try:
-        with connect(node, data) as client:
-            found: dict[str, Any] = client.get("/v1/consensus/why")
-            return found
-    except CommandFailed as error:
+        answer = httpx.get(f"{url}/v1/consensus/why", timeout=ANSWER_S)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        trouble = f"no node answers at {url} ({error})"
         if node is not None or not folder.is_dir():
-            raise
-        return _of_a_silent_node(folder, str(error))
+            raise CommandFailed(f"{trouble}: is it running? (quorate start)") from None
+        return _of_a_silent_node(folder, trouble)
 
 
 def _of_a_silent_node(folder: Path, trouble: str) -> dict[str, Any]:

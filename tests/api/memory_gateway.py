@@ -321,6 +321,7 @@ class MemoryGateway:
         told = {
             "phase": "idle",
             "sentence": node["why"],
+            "role": "validator",
             "view": 1,
             "leader": "bolt",
             "votes": 0,

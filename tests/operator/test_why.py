@@ -1,0 +1,220 @@
+"""`GET /v1/consensus/why` and `quorate why` on real nodes, for each fault that is brought about."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from node.demo.partner import Partner, wait_until
+from node.doctor import Verdict, examine
+from tests.cli.support import Shell
+from tests.consortium.four import Consortium
+from tests.consortium.load import signed_transfers
+from tests.operator import faults
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+SAID_S = 45.0
+QUORATE = Path(sys.executable).with_name("quorate")
+SLOW_TO_EXECUTE = """
+import sys, time
+from node.executor import Executor
+execute = Executor.execute
+def slow(self, block, batches):
+    time.sleep(0.3)
+    return execute(self, block, batches)
+Executor.execute = slow
+from node.cli import main
+main()
+"""
+
+
+def ask(partner: Partner) -> dict[str, Any]:
+    answer: dict[str, Any] = httpx.get(f"{partner.seat.api_url}/v1/consensus/why", timeout=5).json()
+    return answer
+
+
+def says(partner: Partner, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """What the node says, as soon as it fits."""
+    seen: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        seen.append(ask(partner))
+        return fits(seen[-1])
+
+    assert wait_until(look, SAID_S), seen[-1]
+    return seen[-1]
+
+
+def post(consortium: Consortium, source: Partner) -> None:
+    """Something to agree on, without waiting for it."""
+    (body,) = signed_transfers(source, consortium.stage.chain, "coopbank", 1, first=time.monotonic_ns())
+    assert httpx.post(f"{source.seat.api_url}/v1/transactions", json=body).status_code == 202
+
+
+def missing(told: dict[str, Any]) -> list[str]:
+    return [one["member"] for one in told["missing"]]
+
+
+def test_idle(consortium: Consortium) -> None:
+    told = says(consortium.bank, lambda told: told["phase"] == "idle" and not told["missing"])
+    assert told["sentence"] == f"idle at height {told['height']}: nothing to agree on"
+    assert (told["role"], told["waiting_ms"], told["catch_up"], told["clock_offset_ms"]) == (
+        "validator", None, None, None,
+    )  # fmt: skip
+
+
+def test_one_member_lost(consortium: Consortium) -> None:
+    lost = consortium.partners[3]
+    with faults.killed(consortium, lost):
+        told = says(consortium.bank, lambda told: missing(told) == [lost.name] and told["phase"] == "idle")
+        (gone,) = told["missing"]
+        assert gone["connected"] is False
+        before_ms = gone["unreachable_ms"]
+        assert "swiftship: unreachable for " in told["sentence"]
+        later = says(consortium.bank, lambda told: told["missing"][0]["unreachable_ms"] > before_ms + 1_000)
+        assert later["phase"] == "idle"
+        consortium.transfer(consortium.partners[1], "coopbank", 1)
+        says(consortium.bank, lambda told: missing(told) == [lost.name])
+    says(consortium.bank, lambda told: not told["missing"])
+
+
+def test_waiting_for_votes_and_then_no_quorum(consortium: Consortium) -> None:
+    """Two nodes hang: at first they are silent, then the connections go, and it is told for how long."""
+    hanging = consortium.partners[2:]
+    with ExitStack() as stack:
+        stack.enter_context(faults.suspended(*hanging))
+        post(consortium, consortium.partners[1])
+        told = says(consortium.bank, lambda told: told["phase"] in ("notarise", "skip", "proposal"))
+        assert told["sentence"].startswith("no block for ")
+        told = says(consortium.bank, lambda told: told["phase"] == "no_quorum")
+        assert set(missing(told)) == {partner.name for partner in hanging}
+        assert told["quorum"] == 3
+        assert "2 of the 3 validators that it takes are in reach" in told["sentence"]
+        waited_ms = told["waiting_ms"]
+        assert waited_ms > 3_000
+        assert told["next_ms"] is not None
+        later = says(consortium.bank, lambda told: told["waiting_ms"] > waited_ms + 2_000)
+        assert all(one["unreachable_ms"] > 2_000 for one in later["missing"])
+    says(consortium.bank, lambda told: told["phase"] == "idle" and not told["missing"])
+
+
+def test_a_wrong_clock_is_known_here_and_there(consortium: Consortium) -> None:
+    wrong = consortium.partners[3]
+    with faults.patched(consortium, wrong, faults.WRONG_CLOCK):
+        told = says(consortium.bank, lambda told: "its clock is 60 min ahead of ours" in told["sentence"])
+        assert (told["phase"], told["clock_offset_ms"]) == ("idle", None)
+        told = says(wrong, lambda told: told["phase"] == "clock")
+        assert told["sentence"].startswith("this node's clock is 60 min ahead of the others': set it right; ")
+        assert abs(told["clock_offset_ms"] - 3_600_000) < 1_000
+
+
+def test_catching_up_has_a_rate_and_an_end(consortium: Consortium) -> None:
+    node, source = consortium.partners[3], consortium.partners[1]
+    node.process.kill()
+    for _ in range(25):
+        consortium.transfer(source, "coopbank", 1)
+    with faults.patched(consortium, node, SLOW_TO_EXECUTE):
+        told = says(node, lambda told: told["phase"] == "catching_up")
+        assert told["catch_up"]["target"] > told["catch_up"]["height"]
+        assert told["sentence"].startswith(f"catching up: at height {told['catch_up']['height']} of ")
+        assert node.await_height(consortium.bank.height(), SAID_S)
+
+
+def test_execution_behind_is_told_while_it_lasts(consortium: Consortium) -> None:
+    node, source = consortium.partners[3], consortium.partners[1]
+    code = SLOW_TO_EXECUTE.replace("0.3", "1.5")
+    with faults.patched(consortium, node, code):
+        for _ in range(3):
+            post(consortium, source)
+        told = says(node, lambda told: told["phase"] == "execution")
+        assert "is executed" in told["sentence"]
+        says(node, lambda told: told["phase"] == "idle")
+
+
+def test_divergence_is_told_by_those_who_see_it(consortium: Consortium, tmp_path: Path, shell: Shell) -> None:
+    node = consortium.partners[3]
+    with faults.patched(consortium, node, faults.OTHERWISE) as process:
+        for _ in range(20):
+            consortium.transfer(consortium.partners[1], node.name, 1)
+            if wait_until(lambda: process.poll() is not None, 1.0):
+                break
+        assert process.poll() == 1
+        done = shell("why", "--data", node.seat.home, "--json")
+        assert done.code == 1
+        told = orjson.loads(done.out)
+        assert (told["phase"], told["exit_code"]) == ("not_running", 1)
+        assert "otherwise than the others" in told["reason"]
+        (node.seat.home / "ledger").rename(tmp_path / "evidence")
+
+
+# ---------------------------------------------------------------- a node that does not answer
+
+
+def test_a_stopped_disk_is_told_by_what_the_node_left(consortium: Consortium, shell: Shell) -> None:
+    node = consortium.partners[3]
+    with faults.full_disk(consortium, node, consortium.partners[1]):
+        done = shell("why", "--data", node.seat.home)
+        assert done.code == 1
+        assert "the node does not run: it ended" in done.out
+        assert "File too large; check the disk, then start the node again" in done.out
+        assert "MiB are free for the data folder" in done.out
+
+
+def test_killed_hanging_and_asked_to_stop_are_told_apart(consortium: Consortium, shell: Shell) -> None:
+    node = consortium.partners[3]
+    with faults.killed(consortium, node):
+        assert "it was killed, or has not run yet" in shell("why", "--data", node.seat.home).out
+    node.process.stop()
+    assert "with exit code 0: it was told to" in shell("why", "--data", node.seat.home).out
+    consortium.start([node])
+    with faults.suspended(node):
+        done = shell("why", "--data", node.seat.home)
+        assert done.code == 1
+        assert f"the node's process {node.process.pid} is there and does not answer" in done.out
+
+
+def test_a_node_elsewhere_is_not_looked_for_in_the_data_folder(consortium: Consortium, shell: Shell) -> None:
+    done = shell("why", "--data", consortium.bank.seat.home, "--node", "http://127.0.0.1:1")
+    assert (done.code, "no node answers at http://127.0.0.1:1" in done.err) == (1, True)
+
+
+def test_watching_prints_what_changes(consortium: Consortium, tmp_path: Path) -> None:
+    node, lost = consortium.bank, consortium.partners[3]
+    output = tmp_path / "watched"
+    command = [str(QUORATE), "why", "--watch", "--data", str(node.seat.home)]
+    with output.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as watch:
+        try:
+            assert wait_until(lambda: "idle at height" in output.read_text(), 30)
+            with faults.killed(consortium, lost):
+                assert wait_until(lambda: "swiftship: unreachable for" in output.read_text(), 30)
+            assert wait_until(lambda: "unreachable" not in output.read_text().splitlines()[-1], 30)
+        finally:
+            watch.terminate()
+    lines = [line for line in output.read_text().splitlines() if line.startswith("idle")]
+    assert len(lines) <= 12, "seconds that pass are no change"
+
+
+# ---------------------------------------------------------------- the doctor beside others
+
+
+def test_the_doctor_asks_the_others_for_the_time(consortium: Consortium) -> None:
+    """Beside a running node by what that measured; without one by connecting as the node would."""
+    node = consortium.partners[3]
+    assert says(node, lambda told: all(peer["clock_offset_ms"] is not None for peer in told["peers"]))
+    beside = {finding.check: finding for finding in examine(node.seat.home)}
+    assert (beside["clock"].verdict, beside["port api"].verdict) == (Verdict.OK, Verdict.OK)
+    assert f"(process {node.process.pid})" in beside["port api"].detail
+    with faults.killed(consortium, node):
+        alone = {finding.check: finding for finding in examine(node.seat.home)}
+    assert alone["clock"].verdict is Verdict.OK
+    assert all(partner.name in alone["clock"].detail for partner in consortium.partners[:3])
