@@ -240,7 +240,7 @@ class Action(Open):
     name: str
     text: str
     accounts: list[str] = Field(description="Who may; empty: anyone.")
-    possible: bool = Field(description="Whether the instance's phase allows it now.")
+    possible: bool = Field(description="Whether phase and pause allow it now.")
 
 
 class InstanceSummary(Open):

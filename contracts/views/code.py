@@ -21,6 +21,8 @@ def summary(code: str, record: Code, program: Program) -> JsonObject:
         "author": record.author,
         "height": record.height,
         "time_ms": record.time_ms,
+        "purpose": record.purpose,
+        "active_height": record.active_height,
     }
 
 
@@ -66,6 +68,7 @@ def action(spec: ActionSpec) -> JsonObject:
         "text": spec.text,
         "by": list(spec.by),
         "phases": list(spec.phases),
+        "exit": spec.is_exit,
         "parameters": _parameters(spec.parameters),
         "line": spec.line,
     }

@@ -11,10 +11,11 @@ from contracts.execution import Run
 from contracts.facts import quorum_of, reports
 from contracts.gas import GasMeter
 from contracts.layout import FACT, RAW, Instance, InstanceStatus, fact_key, field_key, table_of
-from contracts.program import FieldSpec
+from contracts.program import ActionSpec, FieldSpec
 from contracts.programs import LoadedContract
 from contracts.system.terms import signing_parties
 from contracts.views import code
+from contracts.views.lifecycle import pause_view
 from contracts.views.why import handler_now, rule_now
 
 EVALUATION_GAS_MAX = 1_000_000
@@ -40,6 +41,7 @@ def summary(name: str, record: Instance, contract: LoadedContract) -> JsonObject
         "height": record.height,
         "time_ms": record.time_ms,
         "wake_ms": record.wake_ms,
+        "version": record.version,
     }
 
 
@@ -68,8 +70,9 @@ def description(context: Context, name: str) -> JsonObject:
         "fields": [_field(context, name, spec) for spec in contract.program.fields],
         "rules": [rule_now(run, name, record, contract, spec) for spec in contract.program.rules],
         "handlers": [handler_now(context, name, record, spec) for spec in contract.program.handlers],
-        "actions": [_action(record, contract, terms, code.action(spec)) for spec in contract.program.actions],
+        "actions": [_action(context, record, contract, terms, spec) for spec in contract.program.actions],
         "queries": [code.query(spec) for spec in contract.program.queries],
+        "pause": pause_view(context, name),
     }
 
 
@@ -114,9 +117,13 @@ def _field(context: Context, name: str, spec: FieldSpec) -> JsonObject:
 
 
 def _action(
-    record: Instance, contract: LoadedContract, terms: dict[str, Any], shown: JsonObject
+    context: Context, record: Instance, contract: LoadedContract, terms: dict[str, Any], spec: ActionSpec
 ) -> JsonObject:
-    """An action, with the accounts that may call it and whether the phase allows it now."""
+    """An action, with the accounts that may call it and whether phase and pause allow it now."""
+    shown = code.action(spec)
     accounts = contract.accounts_in(shown["by"], terms)
     in_phase = not shown["phases"] or record.phase in shown["phases"]
-    return shown | {"accounts": accounts, "possible": record.status == InstanceStatus.ACTIVE and in_phase}
+    is_open = record.status == InstanceStatus.ACTIVE and (
+        spec.is_exit or not record.is_paused(context.time_ms)
+    )
+    return shown | {"accounts": accounts, "possible": is_open and in_phase}

@@ -108,6 +108,8 @@ def _next(
     """What must happen before the rule can fire, in words."""
     if record.status != InstanceStatus.ACTIVE:
         return f"rests: the agreement is {record.status}"
+    if record.is_paused(context.time_ms):
+        return f"rests: the agreement is paused until {time_text(record.paused_until_ms or 0)}"
     if not state.in_phase:
         return f"rests: it is for phase {' or '.join(spec.phases)}, the agreement is in phase {record.phase}"
     events = "an action or a fact" if contract.facts else "an action"

@@ -85,6 +85,17 @@ def test_while_it_is_paused_only_exits_are_open(chain: Chain) -> None:
     assert chain.balance("greenfarm") == 1_000
 
 
+def test_a_pause_is_told_wherever_people_look(chain: Chain) -> None:
+    pause(chain)
+    view = chain.instance("vault")
+    assert view["pause"]["text"].startswith("vault is paused by bigmarket until 2026-")
+    assert view["pause"]["guardians"] == ["bigmarket"]
+    assert {each["name"]: each["possible"] for each in view["actions"]} == {"put": False, "leave": True}
+    assert all(rule["next"].startswith("rests: the agreement is paused until") for rule in view["rules"])
+    chain.block(after_ms=PAUSE_MS_MAX)
+    assert not chain.instance("vault")["pause"]["paused"]
+
+
 def test_a_pause_ends_by_itself_and_rules_catch_up(chain: Chain) -> None:
     pause(chain, ms=3 * DAY)
     until_ms = chain.now_ms + 3 * DAY
