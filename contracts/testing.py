@@ -33,7 +33,8 @@ from consensus.transactions import (
     signed_bytes,
 )
 from contracts import lang, values
-from contracts.arguments import readable, time_text
+from contracts.arguments import readable
+from contracts.explain.firings import NO_WORDS, shown, told_firing
 from contracts.memory_chain import MemoryChain, signer
 from contracts.program import TypeSpec, Value
 from contracts.receipts import Event, Receipt, Status
@@ -309,16 +310,22 @@ class Chain:
         state, given = started.ledger.state, to_plain(args)
         return started.engine.query(state, str(instance), query, given, started.height, self.now.ms)
 
-    def why(self, instance: str) -> str:
-        """What every rule of an instance waits for, and why those fired that did, in lines."""
-        shown = self.look(instance)
-        lines = [f"{instance} is {shown['status']}, in phase {shown['phase']}."]
-        for rule in shown["rules"]:
+    def why(self, instance: str, words: Mapping[str, str] = NO_WORDS) -> str:
+        """What every rule of an instance waits for, and why those fired that did, in lines.
+
+        `words` says conditions in other words than those of the source: see `contracts.explain`.
+        """
+        found = self.look(instance)
+        lines = [f"{instance} is {found['status']}, in phase {found['phase']}."]
+        for rule in found["rules"]:
             lines.append(f"{rule['name']}: {rule['next']}")
             for branch in rule["branches"]:
                 state = {True: "holds", False: "does not hold", None: "not looked at"}[branch["holds"]]
-                lines.append(f"  if {branch['condition']}: {state}")
-        lines += [line for firing in self.firings(instance) for line in told_firing(firing)]
+                because = f", because {branch['because']}" if branch["because"] and not words else ""
+                condition = words.get(branch["condition"], branch["condition"])
+                lines.append(f"  if {condition}: {state}{because}")
+            lines += [f"  where {name} is {shown(value)}" for name, value in rule["reads"].items()]
+        lines += [line for firing in self.firings(instance) for line in told_firing(firing, words)]
         return "\n".join(lines)
 
     def firings(self, instance: str) -> list[dict[str, Any]]:
@@ -350,26 +357,6 @@ class Chain:
                 fields = {name: from_value(value, types[name]) for name, value in event.fields}
                 return Told(event.contract, event.name, fields)
         return None
-
-
-def told_firing(firing: Mapping[str, Any]) -> Iterable[str]:
-    """Why a rule fired, in lines."""
-    yield f"{firing['rule']} fired at {time_text(firing['time_ms'])}, because"
-    yield from (f"  {each['condition']}: {'yes' if each['held'] else 'no'}" for each in firing["conditions"])
-    yield from (f"  where {name} is {shown(value)}" for name, value in firing["reads"].items())
-    for effect in firing["effects"]:
-        yield f"  so it did: {effect['verb']} {', '.join(map(shown, effect['operands']))}"
-
-
-def shown(value: Any) -> str:
-    """A JSON value as a person writes it."""
-    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
-        return f"{value['amount']} {value['currency']}"
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {shown(item)}" for name, item in value.items())
-    if isinstance(value, list):
-        return f"[{', '.join(map(shown, value))}]"
-    return {None: "nothing", True: "yes", False: "no"}.get(value) or str(value)
 
 
 def to_plain(value: Any) -> Any:

@@ -30,6 +30,13 @@ class Explanation:
     svg: str | None
 
 
+def conditions(source: str, language: str) -> dict[str, str]:
+    """Every condition of every rule as it is written, and in words. Raises: ContractError."""
+    program = compile_contract(source)
+    declared = read_declarations(parse(source), Problems())
+    return dict(Sentences(program, declared, BY_CODE[language]).conditions())
+
+
 def explain(source: str, language: str) -> Explanation:
     """Tell a contract in a language (en or nl). Raises: ContractError."""
     program = compile_contract(source)

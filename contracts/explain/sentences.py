@@ -202,6 +202,12 @@ class Sentences:
         body = self.declared.methods[rule].node.body
         return next(part.tests for part in body if isinstance(part, syntax.If))
 
+    def conditions(self) -> Iterator[tuple[str, str]]:
+        """Every condition as it is written, and in words."""
+        for rule in self.program.rules:
+            for test in self._tests(rule.name):
+                yield test.text, self._condition(test)
+
     def _condition(self, test: syntax.Test) -> str:
         try:
             condition = read_condition(test.condition, self.declared)

@@ -20,12 +20,20 @@ from contracts.sheets import model
 from contracts.sheets.checking import check_sheet
 from contracts.sheets.from_source import DoesNotFit, read_source
 from contracts.sheets.messages import Mistakes
-from contracts.sheets.reading import read_sheet
+from contracts.sheets.reading import language_of, read_sheet
 from contracts.sheets.to_sheet import write_sheet
 from contracts.sheets.to_source import write_source
 from contracts.sheets.words import BY_CODE
 
-__all__ = ["CompiledSheet", "DoesNotFit", "compile_sheet", "show_sheet", "show_source", "source_of"]
+__all__ = [
+    "CompiledSheet",
+    "DoesNotFit",
+    "compile_sheet",
+    "language_of",
+    "show_sheet",
+    "show_source",
+    "source_of",
+]
 
 
 @dataclass(frozen=True)

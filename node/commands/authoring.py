@@ -188,7 +188,7 @@ def simulate(
 
     source = read_source(file)
     _check_source(file, source)
-    _play(Scenario(compile_contract(source), say), lines)
+    _play(Scenario(compile_contract(source), say, _words(file, source)), lines)
 
 
 def _play(player: Any, lines: list[str] | None) -> None:
@@ -254,6 +254,14 @@ def _check_source(file: Path, source: str) -> None:
     if problems:
         say_problems(file, source, problems)
         raise mistakes(len(problems))
+
+
+def _words(file: Path, source: str) -> dict[str, str]:
+    """Conditions in the words of the rule sheet that the file is; none for a contract."""
+    from contracts.explain import conditions
+    from contracts.sheets import language_of
+
+    return conditions(source, language_of(read_text(file)).code) if is_sheet(file) else {}
 
 
 def _language(code: str) -> str:

@@ -25,10 +25,11 @@ from typing import Any
 from contracts import testing
 from contracts.arguments import time_text, to_json
 from contracts.errors import Revert
+from contracts.explain.firings import NO_WORDS, shown, told_firing
 from contracts.lang import Span
 from contracts.program import ParameterSpec, Program
 from contracts.receipts import Receipt, Status
-from contracts.testing import Chain, Refused, shown, told_firing
+from contracts.testing import Chain, Refused
 from node.commands.arguments import parse_arguments, parse_value, span_ms
 from node.errors import ConfigurationError
 
@@ -45,8 +46,9 @@ class StepFailed(Exception):
 class Scenario:
     """Performs steps, and tells what came of them."""
 
-    def __init__(self, program: Program, say: Say) -> None:
+    def __init__(self, program: Program, say: Say, words: Mapping[str, str] = NO_WORDS) -> None:
         self.program = program
+        self.words = words
         self.say = say
         self.chain = Chain()
         self.agreements: list[str] = []
@@ -213,7 +215,7 @@ class Scenario:
 
     def _why(self, words: list[str]) -> None:
         instance, _ = self._at(["on", *words], "on")
-        for line in self.chain.why(instance).splitlines():
+        for line in self.chain.why(instance, self.words).splitlines():
             self.say(f"  {line}")
 
     def _tell_news(self) -> None:
@@ -232,7 +234,7 @@ class Scenario:
             what = f"{receipt.code}: {receipt.text}"
         self.say(f"  {what} ({receipt.gas_used} gas)")
         for firing in view["firings"]:
-            for line in told_firing(firing):
+            for line in told_firing(firing, self.words):
                 self.say(f"    {line}")
         for event in self.chain.events_of(receipt):
             fields = ", ".join(f"{name}: {_plain(value)}" for name, value in event.fields.items())

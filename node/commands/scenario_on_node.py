@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from contracts.testing import shown, told_firing
+from contracts.explain.firings import shown, told_firing
 from node.commands.arguments import parse_arguments, parse_value
 from node.commands.console import say
 from node.commands.scenario import StepFailed, split_words

@@ -114,6 +114,7 @@ def test_simulate_tells_what_each_step_does(shell: Shell, tmp_path: Path) -> Non
         "  order: phase funded; buyer has 750 euro, order has 250 euro",
         "  next wake-up: 2026-02-02T00:00:00.001Z; it is 2026-01-01T00:00:00Z",
         "    settle fired at 2026-01-03T12:00:00Z, because",
+        "      delivered is reported and delivered is at or before deadline: no",
         "      so it did: pay seller, 248 euro",
         "    told Closed (reason: late, penalty: 2 euro)",
     ):
