@@ -25,7 +25,7 @@ from contracts.receipts import Receipt, firing_hash
 from node.errors import NodeError
 from node.executor import Executor, places, subjects
 from node.genesis import Genesis
-from node.integrity import Checked, check_block, check_state
+from node.integrity import Checked, check_block, check_executed_ids, check_state
 from node.proof_json import check_final
 from node.store import Place, Store, View
 
@@ -60,6 +60,7 @@ def audit(view: View, genesis: Genesis, progress: Progress) -> Checked:
     _check_nothing_else(view, height, rows)
     try:
         entries, _ = check_state(view, height, None)
+        check_executed_ids(view)
     except (CorruptionError, StateCorruption) as error:
         raise Unsound(height, str(error)) from None
     return Checked(height, height + 1, entries, complete=True)

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import islice
+from itertools import islice, takewhile
 
+from consensus.codec import DIGEST_BYTES
 from consensus.errors import CorruptionError
 from consensus.merkle_list import list_root
 from consensus.messages import batch_digest, header_digest
 from consensus.types import Digest
 from contracts.errors import StateCorruption
+from contracts.layout import BUCKET, REPLAY, Bucket
 from contracts.merkle import Tree
 from node.proof import before_genesis
-from node.store import REMEDY, View
+from node.store import REMEDY, Rows, View
 
 START_BLOCKS_MAX = 100
 """Blocks, the newest, that a starting node checks."""
@@ -51,6 +53,8 @@ def verify_integrity(
     for at in range(first, height + 1):
         check_block(view, at, genesis_hash)
     entries, all_entries = check_state(view, height, entries_max)
+    if all_entries:
+        check_executed_ids(view)
     return Checked(height, height + 1 - first, entries, complete=first == 0 and all_entries)
 
 
@@ -108,6 +112,32 @@ def check_state(view: View, height: int, entries_max: int | None) -> tuple[int, 
     if sum(1 for _ in tree.leaves()) != entries:
         raise StateCorruption(f"state: {_missing(view, tree)} at height {height}: {REMEDY}")
     return entries, True
+
+
+def check_executed_ids(view: View) -> None:
+    """Whether the rows that keep a transaction from being executed twice are those that the state pins.
+
+    Raises: StateCorruption.
+    """
+    buckets = {key: BUCKET.decode(value) for key, value in _with_prefix(view.state, REPLAY)}
+    found: dict[bytes, list[tuple[bytes, bytes]]] = {key: [] for key in buckets}
+    for row, place in _with_prefix(view.aux, REPLAY):
+        key, identifier = row[:-DIGEST_BYTES], row[-DIGEST_BYTES:]
+        if key not in found:
+            raise StateCorruption(f"id {identifier.hex()} is kept as executed for no reason: {REMEDY}")
+        found[key].append((place, identifier))
+    for key, rows in found.items():
+        running = bytes(DIGEST_BYTES)
+        for _, identifier in sorted(rows):
+            running = sha256(running + identifier).digest()
+        if Bucket(len(rows), running) != buckets[key]:
+            raise StateCorruption(
+                f"the ids of executed transactions under {key!r} are not those that the state pins: {REMEDY}"
+            )
+
+
+def _with_prefix(rows: Rows, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    return takewhile(lambda row: row[0].startswith(prefix), rows.each(prefix))
 
 
 def _missing(view: View, tree: Tree) -> str:

@@ -18,9 +18,9 @@ from tests.faults.lying_server import Lie, LyingServer, another_time, without_ba
 
 BLOCKS = int(os.environ.get("QUORATE_AWAY_BLOCKS", "2000"))
 """`make away-long` takes 10,000."""
-LEVEL_S = 30.0 + BLOCKS / 50
+LEVEL_S = 60.0 + BLOCKS / 15
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + BLOCKS // 20)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240 + BLOCKS // 8)]
 
 
 def long_chain(folder: Path, blocks: int) -> Consortium:

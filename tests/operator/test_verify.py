@@ -165,9 +165,36 @@ def lose_state(store: Store) -> int:
     return store.height()
 
 
+def executed_ids(store: Store) -> list[tuple[bytes, bytes]]:
+    """The rows that keep transactions from being executed twice."""
+    return [(b"A" + key, value) for key, value in store.aux.scan(b"replay/", None, 1_000)]
+
+
+def lose_executed_id(store: Store) -> int:
+    """So that the transaction could be executed again."""
+    put(store, executed_ids(store)[0][0], None)
+    return store.height()
+
+
+def add_executed_id(store: Store) -> int:
+    """So that a transaction is refused that was never executed."""
+    key, _ = executed_ids(store)[0]
+    put(store, key[:-32] + bytes(32), bytes(4))
+    return store.height()
+
+
+def forget_why(store: Store) -> int:
+    key, place = executed_ids(store)[0]
+    put(store, key[: len(b"Areplay/")] + bytes(8) + key[-32:], place)
+    return store.height()
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
+        (lose_executed_id, "the ids of executed transactions under"),
+        (add_executed_id, "the ids of executed transactions under"),
+        (forget_why, "is kept as executed for no reason"),
         (flip_receipt, "its receipts are not those that it was executed with"),
         (flip_event, "its events are not those"),
         (flip_link, "its execution hash does not follow"),
@@ -194,7 +221,7 @@ def test_what_was_changed_is_found(home: NodeConfig, spoil: Callable[[Store], in
             audit.audit(view, load_genesis(home.genesis_path), lambda *_: None)
     assert found.value.height == height, found.value
     assert words in str(found.value)
-    assert str(height) in str(found.value) or words.startswith(("state", "space"))
+    assert str(height) in str(found.value) or "executed" in words or words.startswith(("state", "space"))
 
 
 def test_a_state_that_fits_its_root_and_no_block_is_found_by_executing_again(
