@@ -42,10 +42,12 @@ SIGNATURE = 4_000
 """One Ed25519 signature that a contract checks, beside the bytes of the message."""
 CALENDAR = 40
 """An operation on the calendar, or on a Decimal that has to be rounded."""
-CROSS = 1_500
+CROSS = 600
 """Calling or asking another instance, beside what it does and its arguments."""
 DISPLAY = 6
 """Making a list or dict, beside ITEM for each element."""
+REPLACED = 60
+"""Changing a record, beside its fields."""
 ITEM = 1
 """One element of a list or dict that is made, copied or looked at."""
 SETTLED_ITEM = 20

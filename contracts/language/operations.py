@@ -116,7 +116,7 @@ FUNCTIONS: dict[str, tuple[Operation, ...]] = {
     ),
     "str": (
         *(operation((spec,), STR, "text_of(m, {0})", gas.TEXT) for spec in (INT, STR, *NAMES)),
-        operation((DECIMAL,), STR, "decimal_text(m, {0})", gas.TEXT),
+        operation((DECIMAL,), STR, "decimal_text(m, {0})", gas.TEXT + gas.CALENDAR),
     ),
     "sha256": (_HASH,),
     "verify": (operation((BYTES, BYTES, BYTES), BOOL, "h.verify({0}, {1}, {2})", gas.SIGNATURE),),

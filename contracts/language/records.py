@@ -51,14 +51,16 @@ class RecordChecker(ConditionChecker):
         values = self._fields(node, spec, places)
         slots_of_values = ", ".join(f"{{{index + 1}}}" for index in range(len(values)))
         text = f"replaced(m, {{0}}, {places!r}, ({slots_of_values},))"
-        return self._made(spec, text, (record, *values))
+        return self._made(spec, text, (record, *values), gas.REPLACED)
 
     def _fields(self, node: syntax.Call, spec: TypeSpec, places: tuple[int, ...]) -> tuple[tree.Value, ...]:
         pairs = zip(node.named, places, strict=True)
         return tuple(self.fitting(value, spec.items[place]) for (_, value), place in pairs)
 
-    def _made(self, spec: TypeSpec, text: str, values: tuple[tree.Value, ...]) -> tree.Value:
-        price = gas.DISPLAY + gas.ITEM * (len(spec.fields) + len(values))
+    def _made(
+        self, spec: TypeSpec, text: str, values: tuple[tree.Value, ...], price: int = gas.DISPLAY
+    ) -> tree.Value:
+        price += 3 * gas.ITEM * (len(spec.fields) + len(values))
         return self.apply(operation(tuple(value.type for value in values), spec, text, price), *values)
 
     # ------------------------------------------------------------ other instances

@@ -72,6 +72,16 @@ OPERATIONS = {
     "sum": "y = sum(items)",
     "min of list": "y = min(items)",
     "while": "y = 0\nwhile y < 10:\n    y += 1",
+    "decimal add": "d = d + d",
+    "decimal times": "d = half.times(half, HALF_EVEN)",
+    "decimal text": "s = str(half)",
+    "share rounded": "p = RATE.of(price, HALF_UP)",
+    "record": "r = Pair(number=x, text=text)",
+    "record changed": "r = replace(r, number=x)",
+    "field of a record": "y = r.number",
+    "is not None": "y = maybe if maybe is not None else 1",
+    "date": "y = moment.year",
+    "months": "moment = moment.add_months(1).add_months(-1)",
 }
 SETUP = """
     x = 5
@@ -92,6 +102,11 @@ SETUP = """
         items.append((i * 37) % 100)
         texts.append(text + str(i))
         known[i] = i
+    d = Decimal("0")
+    half = Decimal("0.5")
+    r = Pair(number=1, text=text)
+    moment = Time("2026-05-31")
+    maybe: int | None = self.scores.get(self.buyer)
     i3 = items
     i50 = items
     i100 = items
