@@ -99,6 +99,7 @@ def describe(state: State, peers: Mapping[MemberNumber, Peer], waiting: int) -> 
         "executed_height": state.execution.height,
         "certified_height": floor.exec_height,
         "validators": list(state.committee.numbers),
+        "accused": sorted(state.accused),
         "quorum": state.committee.quorum,
         "faults_max": state.committee.faults_max,
         "waiting_transactions": waiting,

@@ -113,8 +113,8 @@ def _validators(look: Look, seen: Observations) -> Iterator[Metric]:
     yield _gauge("quorate_consensus_missing_validators", "Validators out of reach", len(away))
     yield _gauge(
         "quorate_consensus_byzantine_validators",
-        "Validators that signed what contradicts itself, since the start",
-        len(seen.accused),
+        "Validators that signed what contradicts itself: seen since the start, or on the chain in this epoch",
+        len(seen.accused.union(look.consensus["accused"])),
     )
     yield _untyped(
         "quorate_evidence", "Contradictions that members signed, since the start", seen.contradictions
