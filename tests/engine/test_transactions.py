@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from consensus.transactions import GAS_LIMIT_MAX, SIGNATURE_GAS, Transaction
-from contracts.engine import TRANSACTION_GAS
+from contracts.block import TRANSACTION_GAS
 from contracts.errors import StateCorruption
 from contracts.gas import ROW
 from contracts.memory import MemoryLedger
