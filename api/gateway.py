@@ -113,7 +113,7 @@ class Gateway(Protocol):
         `api.schemas.Why`."""
 
     async def members(self) -> JsonObject:
-        """{epoch, items: [{id, number, title, role, since_height, height | null, reachable,
+        """{epoch, height, items: [{id, number, title, role, since_height, height | null, reachable,
         state: "here" | "connected" | "unreachable", ...}]}, by number."""
 
     async def epochs(self) -> JsonObject:

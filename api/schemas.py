@@ -379,7 +379,8 @@ class Member(Open):
 class Members(Open):
     """All members that there are or were, by number."""
 
-    epoch: int = Field(description="The epoch of the newest block: each has its own validators.")
+    epoch: int = Field(description="The epoch that the chain is in: each has its own validators.")
+    height: HeightField
     items: list[Member]
 
 

@@ -22,6 +22,7 @@ from consensus.types import MemberNumber
 from contracts.engine import Engine
 from node.bridge import Bridge
 from node.clock import Clock
+from node.directory import NO_NUMBER
 from node.driver import Driver, Submission
 from node.epochs_view import epochs_json
 from node.events import EventLog
@@ -184,10 +185,16 @@ class NodeGateway(Reader):
             return _rejected(
                 identifier, "bad_signature", "a signature is not valid for the bytes of this transaction"
             )
-        refusal = self.unauthorised(transaction)
+        refusal = None if self._is_left_to_others else self.unauthorised(transaction)
         if refusal is not None:
             return _rejected(identifier, "unauthorised", refusal)
         return transaction
+
+    @property
+    def _is_left_to_others(self) -> bool:
+        """Whether this node's state is old, and what it admits is judged again by a validator."""
+        behind = self._membership.number == NO_NUMBER or self._catch_up.progress is not None
+        return behind and not self._driver.is_validator
 
     def _known(self, identifier: bytes) -> TransactionStatus | None:
         """What became, or is becoming, of a transaction."""
@@ -305,6 +312,7 @@ class NodeGateway(Reader):
         peers[self._membership.name] = {"state": "here", "connected": True, "height": self.height}
         return {
             "epoch": self._membership.committee.epoch,
+            "height": self.height,
             "items": [
                 member | {"role": self._membership.role_of(member["number"])} | _seen(peers.get(member["id"]))
                 for member in self._look(lambda view: self._engine.list_members(view.state))

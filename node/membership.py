@@ -10,6 +10,7 @@ import trio
 from consensus.committee import Committee
 from contracts.layout import Standing
 from node.directory import NO_NUMBER, Directory
+from node.known_members import KnownMembers
 from node.network import REFUSED, Network, Peer
 
 log = structlog.get_logger("membership")
@@ -27,9 +28,20 @@ class Membership:
     """
 
     def __init__(
-        self, read: Callable[[], Directory], committee: Committee, keys: tuple[bytes, bytes], name: str
+        self,
+        read: Callable[[], Directory],
+        committee: Committee,
+        keys: tuple[bytes, bytes],
+        name: str,
+        known: KnownMembers,
+        height: Callable[[], int],
     ) -> None:
-        """`keys`: network and validator key of this node, 32 bytes each; `name`: as its own card has it."""
+        """`keys`: network and validator key of this node, 32 bytes each; `name`: as its own card has it.
+
+        `known` counts until `height()` has come to where it was written.
+        """
+        self._known = known
+        self._height = height
         self.committee = committee
         """Who orders now: the state has it from the first block of the epoch on."""
         self._read = read
@@ -66,7 +78,11 @@ class Membership:
 
     def peers(self) -> list[Peer]:
         """Whom the network connects: all whose nodes are in it, without this one."""
-        return [peer for peer in self.directory.peers() if peer.network_key != self._keys[0]]
+        peers = {peer.member: peer for peer in self.directory.peers()}
+        if self._height() < self._known.height:
+            peers |= {peer.member: peer for peer in self._known.peers}
+        by_key = {peer.network_key: peer for peer in peers.values() if peer.network_key != self._keys[0]}
+        return list(by_key.values())
 
     def _own_number(self) -> int:
         """By the network key, else by the validator key, else by name: keys change, and may be lost."""

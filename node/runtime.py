@@ -41,6 +41,7 @@ from node.integrity import START_BLOCKS_MAX, START_ENTRIES_MAX, verify_integrity
 from node.key_binding import OpenedJournal, open_journal
 from node.key_inquiry import KeyInquiry, KeyRequest, Witness, must_not_vote
 from node.keystore import Role
+from node.known_members import KNOWN_FILE, read_known_members
 from node.logs import Levels, StandardError, set_up_logs
 from node.members import Card, parse_card
 from node.membership import Membership
@@ -332,7 +333,12 @@ class _Node:
         _check_keys(self.config, self.genesis, read())
         keys = self.config.keystore()
         return Membership(
-            read, committee, (keys.public(Role.NETWORK), keys.public(Role.VALIDATOR)), self.name
+            read,
+            committee,
+            (keys.public(Role.NETWORK), keys.public(Role.VALIDATOR)),
+            self.name,
+            read_known_members(self.config.data_dir / KNOWN_FILE),
+            store.height,
         )
 
     def _engine(self) -> Engine:

@@ -13,6 +13,7 @@ from node.commands.console import (
     DataOption,
     JsonOption,
     NodeOption,
+    good,
     group,
     say,
     say_fingerprint,
@@ -60,16 +61,33 @@ NumberArgument = Annotated[int, typer.Argument(min=1, help="Number of the propos
 
 
 @member.command("list")
-def list_members(node: NodeOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+def list_members(
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write them to this file, for a newcomer's data folder."),
+    ] = None,
+    node: NodeOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the members with their part, and what is to be decided.
+
+    A newcomer's node knows the founders from the genesis. Where to find those who came later, or moved, it
+    reads from `members.json` in its data folder, which any member can write.
 
     Example:
 
-        quorate member list
+        quorate member list -o members.json
     """
+    from node.documents import write_json
+
     with connect(node, data) as client:
         found, epochs = client.get("/v1/members"), client.get("/v1/epochs")
         proposals = client.get("/v1/proposals")["items"]
+    if output is not None:
+        write_json(output, found)
+        good(f"{output} says where the members' nodes are. It belongs into a newcomer's data folder.")
+        return
     if as_json:
         say_json(found | {"next": epochs["next"], "proposals": proposals})
         return

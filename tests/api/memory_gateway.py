@@ -384,7 +384,8 @@ class MemoryGateway:
         }
 
     async def members(self) -> JsonObject:
-        return {"epoch": 1, "items": [self._member(number, *named) for number, named in enumerate(MEMBERS)]}
+        items = [self._member(number, *named) for number, named in enumerate(MEMBERS)]
+        return {"epoch": 1, "height": self.height, "items": items}
 
     def _member(self, number: int, name: str, title: str) -> JsonObject:
         reachable = number == 0 or name in self.connected

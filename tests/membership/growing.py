@@ -116,7 +116,12 @@ class Growing:
 
     def say_ready(self, newcomer: Partner, by: Partner) -> None:
         """A newcomer catches up with one that runs, and posts `ready` to its own node."""
-        assert wait_until(lambda: newcomer.height() > by.height() - LEVEL_BLOCKS, SETTLE_S)
+
+        def level() -> bool:
+            knows_itself = newcomer.client.get("/v1/status")["role"] == "observer"
+            return knows_itself and newcomer.height() > by.height() - LEVEL_BLOCKS
+
+        assert wait_until(level, SETTLE_S), newcomer.process.last_words()
         status = newcomer.client.get("/v1/status")
         said = {"height": status["height"], "exec_hash": status["exec_hash"]}
         done = newcomer.act("members", "ready", said)

@@ -11,7 +11,10 @@ import pytest
 
 from consensus.keys import verify_ed25519
 from node.demo.partner import Partner
+from node.documents import read_json, write_json
 from node.genesis import load_genesis
+from node.home import CARD_FILE
+from node.known_members import KNOWN_FILE
 from node.proof import verify_proof
 from tests.consortium.four import CURRENCY
 from tests.consortium.load import Load
@@ -69,6 +72,8 @@ def test_one_node_grows_to_four_under_load(tmp_path: Path) -> None:
         chain.assert_equal_execution()
         for identifier in load.acknowledged:
             assert alpha.client.get(f"/v1/transactions/{identifier}")["state"] == "committed"
+        alpha.act(CURRENCY, "transfer", {"to": "delta", "amount": "1"})  # in the newest epoch
+        chain.assert_equal_execution()
         assert check_proof(chain, chain["delta"], tmp_path) == 4
 
         alpha.process.kill()  # now the others are enough
@@ -93,8 +98,31 @@ def test_four_grow_to_seven_under_load_and_two_may_then_fail(tmp_path: Path) -> 
         chain.assert_equal_execution()
         for identifier in load.acknowledged:
             assert alpha.client.get(f"/v1/transactions/{identifier}")["state"] == "committed"
+        alpha.act(CURRENCY, "transfer", {"to": "grove", "amount": "1"})
+        chain.assert_equal_execution()
         assert check_proof(chain, chain["grove"], tmp_path) == 4
         for name in ("bravo", "ember"):
             chain[name].process.kill()
         alpha.act(CURRENCY, "transfer", {"to": "grove", "amount": "1"})
         chain.assert_equal_execution()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_newcomer_finds_those_who_are_there_after_all_founders_have_left(tmp_path: Path) -> None:
+    with growing(tmp_path, 1) as chain:
+        alpha = chain["alpha"]
+        chain.open_currency(alpha, MINTED)
+        bravo = grow(chain, "bravo", by=alpha)
+        chain.decide(alpha, {"kind": "remove", "member": "alpha"})
+        chain.await_epoch("alpha", False, [bravo])
+        alpha.process.stop()
+        coast = chain.seat(chain.home("coast"))
+        chain.decide(bravo, {"kind": "admit", "card": read_json(coast.seat.home / CARD_FILE)})
+        write_json(coast.seat.home / KNOWN_FILE, bravo.client.get("/v1/members"))
+        chain.start(coast)
+        chain.promote(coast, by=bravo)
+        coast.act("members", "set_address", {"address": "/ip4/127.0.0.1/tcp/4998"})
+        chain.assert_equal_execution()
+        assert check_proof(chain, coast, tmp_path) == 4
+        assert [role(coast, name) for name in NAMES[:3]] == ["left", "validator", "validator"]
