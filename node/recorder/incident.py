@@ -26,7 +26,7 @@ from node.recorder.recorder import FORMAT, RecordedReplica, blank_replica, effec
 MAGIC = b"quorate-incident 1\n"
 INCIDENT_BYTES_MAX = 512 * 1024 * 1024
 """What an incident file may unpack to, in bytes: more than any ring holds."""
-_INPUTS = {name for name in vars(RecordedReplica) if name.startswith("on_") or name == "submit"}
+_INPUTS = {name for name in vars(RecordedReplica) if name in vars(Replica) and name[0] != "_"} - {"effects"}
 
 
 @dataclass(frozen=True, slots=True)

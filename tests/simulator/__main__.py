@@ -8,6 +8,7 @@ python -m tests.simulator --long              from a new seed on until interrupt
 python -m tests.simulator --crashes           a crash at every persist and send point
 python -m tests.simulator --crash 2 17        member 2's crash at its point 17 again
 python -m tests.simulator --mutants           whether every planted bug is found
+python -m tests.simulator --table             the planted bugs, as docs/simulator.md shows them
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import itertools
 import sys
 from collections.abc import Iterable
 
+from tests.simulator.mutants import table
 from tests.simulator.runs import (
     Outcome,
     crash_cases,
@@ -45,8 +47,12 @@ def main() -> int:
     parser.add_argument("--crashes", action="store_true", help="a crash at every persist and send point")
     parser.add_argument("--crash", nargs=2, type=int, metavar=("MEMBER", "POINT"), help="one of these again")
     parser.add_argument("--mutants", action="store_true", help="look for the planted bugs")
+    parser.add_argument("--table", action="store_true", help="the planted bugs in Markdown")
     parser.add_argument("--jobs", type=int, default=None, help="processes; default: one for each processor")
     options = parser.parse_args()
+    if options.table:
+        print(table())
+        return 0
     if options.mutants:
         return _mutants(options.jobs)
     if options.crashes:

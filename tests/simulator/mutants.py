@@ -186,3 +186,9 @@ MUTANTS = (
     ),
     Mutant("no-pull", "what was lost on the way is never asked for", _no_pull, 20),
 )
+
+
+def table() -> str:
+    """The planted bugs, as docs/simulator.md shows them."""
+    rows = [f"| `{mutant.name}` | {mutant.text} | {mutant.seeds_max} |" for mutant in MUTANTS]
+    return "\n".join(["| Planted bug | | Found within |", "|---|---|---|", *rows])
