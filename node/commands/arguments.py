@@ -6,7 +6,8 @@ With the declared type known, text becomes what the chain expects:
     deadline=2026-05-31T12:00:00Z, deadline=+10s        Time; + counts from now
     rate=0.5                 Percent
     open=true                bool
-    parts:='["a", "b"]'      lists and dicts, and what has no simpler form
+    parts='["a", "b"]'       lists, dicts, records and calls as JSON
+    deputy=null              nothing, where the type is `... | None`
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _ARGUMENT = re.compile(r"(?P<name>[a-z0-9_]{1,64})(?P<json>:?)=(?P<text>.*)\Z", 
 _MONEY = re.compile(r"(?P<amount>-?[0-9]+) (?P<currency>\S+)\Z")
 _SPAN = re.compile(r"(?P<count>[0-9]{1,12})(?P<unit>ms|s|m|h|d)\Z")
 _NUMBER = re.compile(r"[0-9]{1,16}\Z")
+_OR_NONE = " | None"
+_AS_TEXT = ("int", "str", "bytes", "Time", "Span", "Percent", "Decimal", "Party", "Oracle", "Instance")
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -60,7 +63,9 @@ def parse_value(name: str, text: str, declared: str | None, now_ms: int) -> Json
         return now_ms + span_ms(text[1:])
     if declared in ("Time", "Span") and _NUMBER.match(text):
         return int(text)
-    if declared is not None and declared.split("[")[0] in ("bool", "list", "dict"):
+    if declared is not None and declared.endswith(_OR_NONE):
+        return None if text == "null" else parse_value(name, text, declared.removesuffix(_OR_NONE), now_ms)
+    if declared is not None and declared.split("[")[0] not in _AS_TEXT:
         return _json(name, text)
     return text
 

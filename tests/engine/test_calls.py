@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from consensus.parameters import Parameters
+from consensus.transactions import GAS_LIMIT_MAX
 from contracts.errors import Revert
 from contracts.listening import GENERATIONS_MAX, LISTENERS_MAX, QUEUE_MAX
 from contracts.receipts import Receipt
@@ -288,6 +290,27 @@ def test_a_queue_has_an_end_and_counts_what_it_missed() -> None:
     assert (told, value(chain, "echo-1", "count")) == (QUEUE_MAX, QUEUE_MAX)
     chain.succeed("bank", ("echo-0", "shout", {"times": 1}))
     assert len(chain.block().receipts) == 1
+
+
+ENDLESS = LISTENER.replace(
+    "        self.total += price", "        while True:\n            self.total += price"
+)
+
+
+def test_what_listeners_compute_is_bounded_for_each_and_for_a_block() -> None:
+    """Half of a batch's gas, here for ten of sixteen; the others have their turn in the next block."""
+    chain = Chain(Parameters(batch_gas_max=GAS_LIMIT_MAX))
+    chain.euro(bigmarket=100)
+    create(chain, PURSE, "purse", unit="euro")
+    create(chain, SHOP, "shop", purse="purse", unit="euro")
+    for number in range(LISTENERS_MAX):
+        create(chain, ENDLESS, f"ear-{number:02}", shop="shop")
+    chain.succeed("bigmarket", sell(1))
+    first, second, third = (chain.block().receipts for _ in range(3))
+    assert {(receipt.code, receipt.gas_used) for receipt in (*first, *second)} == {("gas", 1_000_000)}
+    assert (len(first), len(second), len(third)) == (10, LISTENERS_MAX - 10, 0)
+    told = [receipt.delivery.instance for receipt in (*first, *second) if receipt.delivery]
+    assert told == [f"ear-{number:02}" for number in range(LISTENERS_MAX)]
 
 
 def test_two_nodes_tell_alike(heard: Chain) -> None:
