@@ -20,7 +20,7 @@ FIVE = [(GUIDE.parent / path).resolve() for path in _ROW.findall(GUIDE.read_text
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_the_guide_works_as_it_stands(tmp_path: Path) -> None:
     """Every command and the output that it shows, in a reader's folder, without a node."""
     for name in ("docs", "contracts"):
@@ -41,7 +41,7 @@ def test_every_worked_contract_is_tested_in_the_guide() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_the_worked_contracts_have_types(tmp_path: Path) -> None:
     """What an editor and mypy --strict see of a contract, outside of this repository."""
     for contract in FIVE:

@@ -134,6 +134,7 @@ def test_simulate_takes_steps_as_they_are_typed(shell: Shell, monkeypatch: pytes
     assert "order: phase closed; buyer has 1000 euro" in out
 
 
+@pytest.mark.timeout(300)
 def test_test_runs_what_stands_beside_the_contract(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "delivery.yaml"
     file.write_text(SHEET.read_text())

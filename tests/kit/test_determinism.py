@@ -35,6 +35,6 @@ def test_two_hash_seeds_agree() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_two_pythons_agree(other_python: str) -> None:
     assert len(digests((sys.executable, "3"), (other_python, "4"))) == 1

@@ -16,7 +16,7 @@ from tests.cli.test_commands import DELIVERY, TERMS, dev, euro, node
 
 __all__ = ["dev", "euro", "node", "shell"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 SHEET = ROOT / "docs" / "examples" / "sheets" / "delivery_or_penalty.yaml"

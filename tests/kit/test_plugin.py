@@ -28,6 +28,7 @@ def test_nothing_there(contract):
 SHEET = "agreement: Deal\nmeaning: m\nphases: a, b\nactions:\n  go:\n    then:\n      - phase becomes b\n"
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("options", [(), ("-p", "contracts.pytest_plugin")])
 def test_the_fixtures_are_found_once(tmp_path: Path, options: tuple[str, ...]) -> None:
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
