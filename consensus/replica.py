@@ -1,4 +1,4 @@
-"""The ordering core of one validator: Simplex with lanes, as a state machine without I/O.
+"""The ordering core of one member: Simplex with lanes, as a state machine without I/O.
 
 Terms. n validators, of which f = (n - 1) // 3 may be faulty in any way; a quorum is q = n - f. A *view*
 is one leader's turn, a *height* a position in the chain. Each validator has a *lane*, a hash-chained
@@ -22,19 +22,36 @@ The vote, in view v of leader L:
              What can never be right gets S; what may still come is waited for.
     S        when the timer expires, unless F was cast.
     F        on the notarisation of a header whose batches are held, unless S was cast.
-    retry    Every T0 after S: say where we stand (`Status`) and repeat our votes. Whoever is further
-             answers with the certificate that clears that view and with the highest final one.
+    retry    Every T0 while the view lasts: say where we stand (`Status`) and repeat our votes. Whoever is
+             further answers with the certificate that clears that view and with the highest final one,
+             who is there too with its votes, the leader with its proposal. So what a partition lost costs a
+             T0 after the healing, however long timeouts have grown.
 
 `consensus.rules` holds the safety rules, `consensus.ballot` refuses to sign against them. Before a vote
 leaves the node it is in the journal together with its header and batches, and an F with the
 notarisation it rests on: an F alone could, after a crash, leave nobody with a quorum of N.
+
+Epochs. The executed state may hold a decision of the members on the next committee. The first header that
+names such an execution is the *boundary*: it, and no other, carries that committee's digest, which voters
+check, since they have executed the same. After it leaders propose *fillers*, which repeat it and add a view
+and nothing else. Once boundary or filler is final, the next epoch begins at view 1, with the boundary as
+first parent in either case, and nothing of it is signed before the boundary's finality and the committee are
+durable. Whatever is signed carries its epoch; what comes from another epoch is not counted here, but told
+where this one is. Lanes go on; of who left or has another key, what no block orders yet is void, and its
+acknowledged transactions are handed over. A member outside the committee *observes*: it follows and signs
+nothing. So does a member whose key has lost its journal.
+
+Evidence. Votes or batches that no honest validator signs (`consensus.evidence`) are remembered durably, told
+to all, put into a block by the next leaders, judged by the voters, once for each member and epoch, and
+delivered with the block. Who signed two batches for one place has its lane frozen.
 
 Execution follows finality, by height. A header names a final height and the chained hash of all
 execution up to it; voters compare. A validator whose own execution contradicts a notarised header, or
 f + 1 signed words of others, stops with a report. When execution lags, blocks must be empty.
 
 Catch-up. Headers and batches near by come with `Get`; where final blocks are far ahead the driver is
-asked for whole blocks (SyncNeeded), which come back through `on_synced` with their certificates.
+asked for whole blocks (SyncNeeded), which come back through `on_synced` with their certificates, each of
+them checked with the committee of its own epoch, which the blocks before it decided.
 
 Deviations from the paper (Chan & Pass, Simplex Consensus, TCC 2023):
 - Views and heights are apart: a skipped view takes no height, instead of a dummy block.
@@ -46,7 +63,8 @@ Deviations from the paper (Chan & Pass, Simplex Consensus, TCC 2023):
 
 In code: inputs only add knowledge to `State`; `_settle` then does all that the knowledge allows, so no
 order of arrival can miss its moment. `Voting` votes, `Dissemination` moves batches, `Standing` speaks and
-hears Status, `deliver` turns certificates into blocks, `catchup` knows what others and what we lack.
+hears Status, `deliver` turns certificates into blocks, `epochs` begins the next one, `accusing` handles
+evidence, `catchup` knows what others and what we lack.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ BEHAVIOURS = (
     "wrong-execution",
     "bad-batch",
     "slander",
+    "usurp",
     "garbage",
     "cross-epoch",
 )

@@ -5,45 +5,18 @@ Each is a known way to get Simplex with lanes wrong, applied to the real code fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from consensus import ballot, dissemination, records, rules, state, voting
+from consensus import ballot, rules, state
 from consensus.certificates import Certificates
 from consensus.committee import Committee
 from consensus.dissemination import Dissemination
-from consensus.effects import Outgoing, Persist
 from consensus.lanes import Lanes, Span
 from consensus.pacemaker import Pacemaker
 from consensus.types import Batch, Certificate, Header, VoteKind
 from node.simulator.disk import Disk, MemoryDisk
-
-Patch = tuple[Any, str, Any]
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A planted bug, and within how many seeds it must be found."""
-
-    name: str
-    text: str
-    patches: Callable[[], list[Patch]]
-    seeds_max: int
-
-    @contextmanager
-    def planted(self) -> Iterator[None]:
-        """The bug is in the code for as long as this lasts."""
-        patches = self.patches()
-        saved = [(owner, name, owner.__dict__[name]) for owner, name, _ in patches]
-        try:
-            for owner, name, replacement in patches:
-                setattr(owner, name, replacement)
-            yield
-        finally:
-            for owner, name, original in saved:
-                setattr(owner, name, original)
+from tests.simulator.epoch_mutants import EPOCH_MUTANTS
+from tests.simulator.planting import Mutant, Patch, without
 
 
 def _quorum() -> list[Patch]:
@@ -70,38 +43,16 @@ def _no_sync() -> list[Patch]:
     return [(MemoryDisk, "sync", lambda self, descriptor: None)]
 
 
-def _without(wanted: Callable[[Any], bool]) -> list[Patch]:
-    """Leave out the Persist of some records."""
-    add, encode = Outgoing.add, records.encode_record
-    dropped: set[bytes] = set()
-
-    def encode_record(record: Any) -> bytes:
-        data = encode(record)
-        if wanted(record):
-            dropped.add(data)
-        return data
-
-    def forgetful(self: Outgoing, effect: Any) -> None:
-        if not (isinstance(effect, Persist) and effect.record in dropped):
-            add(self, effect)
-
-    return [
-        (Outgoing, "add", forgetful),
-        (voting, "encode_record", encode_record),
-        (dissemination, "encode_record", encode_record),
-    ]
-
-
 def _notarisation_not_persisted() -> list[Patch]:
-    return _without(lambda record: isinstance(record, Certificate) and record.kind is VoteKind.NOTARISE)
+    return without(lambda record: isinstance(record, Certificate) and record.kind is VoteKind.NOTARISE)
 
 
 def _header_not_persisted() -> list[Patch]:
-    return _without(lambda record: isinstance(record, Header))
+    return without(lambda record: isinstance(record, Header))
 
 
 def _batch_not_persisted() -> list[Patch]:
-    return _without(lambda record: isinstance(record, Batch))
+    return without(lambda record: isinstance(record, Batch))
 
 
 def _no_retry() -> list[Patch]:
@@ -185,6 +136,7 @@ MUTANTS = (
         60,
     ),
     Mutant("no-pull", "what was lost on the way is never asked for", _no_pull, 20),
+    *EPOCH_MUTANTS,
 )
 
 

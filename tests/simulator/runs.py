@@ -18,7 +18,8 @@ from node.simulator.real import RealApplication
 from node.simulator.swarm import draw
 from node.simulator.world import World
 from tests.simulator import exhaustive
-from tests.simulator.mutants import MUTANTS, Mutant
+from tests.simulator.mutants import MUTANTS
+from tests.simulator.planting import Mutant
 from tests.simulator.twins import TwinsWorld
 
 T = TypeVar("T")
@@ -123,7 +124,7 @@ def find(name: str) -> tuple[Mutant, Outcome | None]:
     """The first seed that notices a planted bug, within its budget."""
     mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
     with mutant.planted():
-        for seed in range(mutant.seeds_max):
+        for seed in range(mutant.first_seed, mutant.first_seed + mutant.seeds_max):
             outcome = run_seed(seed)
             if outcome.failure is not None:
                 return mutant, outcome

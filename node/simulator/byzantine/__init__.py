@@ -12,6 +12,7 @@ from node.simulator.byzantine.misdate import Misdate
 from node.simulator.byzantine.old_parent import OldParent
 from node.simulator.byzantine.pick_and_choose import PickAndChoose
 from node.simulator.byzantine.slander import Slander
+from node.simulator.byzantine.usurp import Usurp
 from node.simulator.byzantine.withhold import Withhold
 from node.simulator.byzantine.wrong_execution import WrongExecution
 
@@ -24,6 +25,7 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
     "wrong-execution": WrongExecution,
     "bad-batch": BadBatch,
     "slander": Slander,
+    "usurp": Usurp,
     "garbage": Garbage,
     "cross-epoch": CrossEpoch,
 }
