@@ -212,5 +212,23 @@ def test_a_second_process_on_the_same_data_is_refused(consortium: Consortium) ->
     assert "Traceback" not in second.stderr
 
 
+def test_every_node_rehearses_to_the_same_outcome(consortium: Consortium) -> None:
+    """From real blocks: transfers that other code would have refused, and balances that would differ."""
+    source = consortium.partners[1]
+    height = consortium.transfer(source, "coopbank", 7).height
+    code = consortium.bank.client.get(f"/v1/instances/{CURRENCY}")["code"]
+    token = consortium.bank.client.get(f"/v1/contracts/{code}")["source"]
+    assert token.count("amount > 0") > 1
+    body = {"source": token.replace("amount > 0", "amount > 7"), "height": height}
+    found = []
+    for partner in consortium.partners:
+        assert partner.await_height(height, LEVEL_S)
+        found.append(partner.client.post(f"/v1/instances/{CURRENCY}/rehearsal", body))
+    assert all(each == found[0] for each in found)
+    rehearsed = found[0]["rehearsal"]
+    assert rehearsed["counts"]["receipts"] > 0
+    assert f"{CURRENCY} takes the code" in rehearsed["sentences"][0]
+
+
 def test_every_answer_keeps_to_the_openapi_document(consortium: Consortium) -> None:
     check_answers(consortium.partners[2].seat.api_url)
