@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from node.commands.console import say, say_json
@@ -12,6 +13,9 @@ from node.errors import CommandFailed
 if TYPE_CHECKING:
     from api.client import Client
     from consensus.transactions import Json
+
+DECISION_GAS = 2_000_000
+"""Gas limit where none is given: the last approval pays for what is decided."""
 
 
 def show_proposals(client: Client, *, as_json: bool, contract: str | None = None) -> None:
@@ -39,6 +43,7 @@ def act_on(sending: Sending, client: Client, number: int, action: str, **beside:
     """Approve a proposal, take an approval back, or withdraw it; says where it stands then."""
     from consensus.transactions import Call
 
+    sending = replace(sending, gas_limit=sending.gas_limit or DECISION_GAS)
     found = client.get(f"/v1/proposals/{number}")
     arguments: dict[str, Json] = {"proposal": number, **beside}
     if action == "approve":

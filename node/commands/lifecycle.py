@@ -11,7 +11,7 @@ import typer
 
 from node.commands.arguments import parse_arguments, span_ms
 from node.commands.console import DataOption, JsonOption, NodeOption, good, say, say_json, table
-from node.commands.decisions import act_on, show_proposal, show_proposals
+from node.commands.decisions import DECISION_GAS, act_on, show_proposal, show_proposals
 from node.commands.sending import Sending, node_time_ms, sends
 from node.commands.session import connect
 from node.commands.sources import read_source
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from api.client import Client
     from api.gateway import JsonObject
     from consensus.transactions import Json
-
-UPGRADE_GAS = 2_000_000
-"""Gas limit of a proposal or an approval that compiles code, where none is given."""
 
 InstanceArgument = Annotated[str, typer.Argument(help="Name of the instance.")]
 CodeArgument = Annotated[str, typer.Argument(help="File with the new source, or the id of deployed code.")]
@@ -82,7 +79,6 @@ def approve(sending: Sending, number: NumberArgument) -> None:
 
         quorate contract approve 7
     """
-    sending = replace(sending, gas_limit=sending.gas_limit or UPGRADE_GAS)
     with sending.connect() as client:
         content = client.get(f"/v1/proposals/{number}")["content"]
         beside: dict[str, Json] = {}
@@ -168,7 +164,7 @@ def upgrade(
     """
     from contracts.system.code_approval import code_id
 
-    sending = replace(sending, gas_limit=sending.gas_limit or UPGRADE_GAS)
+    sending = replace(sending, gas_limit=sending.gas_limit or DECISION_GAS)
     with sending.connect() as client:
         source = _source(client, code)
         given = _terms(client, source, terms)
