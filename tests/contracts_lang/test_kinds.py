@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import calendar, lang
+from contracts import calendar, lang_values
 from contracts.compiler import check, compile_contract
 from contracts.errors import Revert
 from contracts.language.runtime_decimals import divided
@@ -231,7 +231,7 @@ def test_rounding_is_what_it_says(dividend: int, divisor: int) -> None:
     for rounding in (HALF_UP, HALF_EVEN):
         found = divided(dividend, divisor, rounding)
         assert abs(2 * (found * divisor - dividend)) <= abs(divisor)
-        assert found == lang._divided(dividend, divisor, lang.Rounding(rounding))
+        assert found == lang_values._divided(dividend, divisor, lang_values.Rounding(rounding))
 
 
 @pytest.mark.parametrize(
