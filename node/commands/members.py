@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +22,7 @@ from node.commands.console import (
     table,
     warn,
 )
-from node.commands.decisions import act_on, show_proposal, show_proposals
+from node.commands.decisions import DECISION_GAS, act_on, show_proposal, show_proposals
 from node.commands.sending import Sending, sends
 from node.commands.session import connect
 from node.errors import CommandFailed, ConfigurationError
@@ -223,6 +224,7 @@ def propose(
     from consensus.transactions import Call
 
     change = _change(kind, subject)
+    sending = replace(sending, gas_limit=sending.gas_limit or DECISION_GAS)
     with sending.connect() as client:
         arguments: dict[str, Any] = {"changes": [change]}
         if reason:

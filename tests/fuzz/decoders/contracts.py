@@ -38,6 +38,7 @@ from contracts.sheets.words import ENGLISH, LANGUAGES
 from contracts.values import DAY, Money
 from tests.contracts_lang import digest
 from tests.engine.chain import DELIVERY, TOKEN, Chain, signer
+from tests.engine.consortium import admit, hash_of, propose, rotate
 from tests.fuzz.decoders.consensus import canonical
 from tests.fuzz.harness import JSON_MEMORY_PER_BYTE, Bounds, Decoder
 from tests.fuzz.mutations import spoil_text
@@ -179,6 +180,7 @@ def _chain() -> Chain:
     chain.delivery("active")
     chain.delivery("funded")
     chain.succeed("bigmarket", ("funded", "fund", {}))
+    propose(chain, admit("newco", accounts=["newco.till"]))
     return chain
 
 
@@ -206,6 +208,31 @@ def _transactions() -> list[bytes]:
         ("bigmarket", ["euro", "transfer", {"to": "bank", "amount": 7}]),
         ("bigmarket", ["active", "fund", {}]),
         ("swiftship", ["funded", "report", {"fact": "delivered", "value": chain.now_ms - 1}]),
+    ]
+    rotation = dict(rotate(chain, "bank", "validator", "a new key"))
+    policy = {"kind": "policy", "code": "all", "guardians": ["bank.clerk"]}
+    upgrade = {
+        "instance": "active",
+        "code": code,
+        "terms": {"rate": "2"},
+        "from_height": chain.height,
+        "height": chain.height,
+        "outcome": "ab" * 32,
+    }
+    link = chain.outcomes[-1].link
+    calls += [
+        ("bank", ["members", "propose", {"changes": [dict(admit("otherco")), rotation, policy]}]),
+        ("bank", ["members", "propose", {"changes": [{"kind": "suspend", "member": "swiftship"}]}]),
+        ("greenfarm", ["members", "approve", {"proposal": 1, "hash": hash_of(chain, 1)}]),
+        ("bank", ["members", "revoke", {"proposal": 1}]),
+        ("bank", ["members", "ready", {"height": link.height, "exec_hash": link.exec_hash.hex()}]),
+        ("bank", ["members", "set_address", {"address": "/ip4/127.0.0.1/tcp/1"}]),
+        ("bank", ["contracts", "propose_code", {"source": TOKEN + "\n", "purpose": "a try"}]),
+        ("bigmarket", ["contracts", "propose_upgrade", upgrade]),
+        (
+            "bank",
+            ["contracts", "pause", {"instance": "funded", "reason": "x", "until_ms": chain.now_ms + DAY}],
+        ),
     ]
     fixed: dict[str, Any] = {
         "chain": chain.name,
@@ -270,6 +297,8 @@ def _records() -> dict[str, tuple[Any, list[Any]]]:
             ],
         ),
         "MEMBER": (layout.MEMBER, [layout.Member(3, "Acmé", key, other, key, "/ip4/127.0.0.1/tcp/1")]),
+        "PAUSE": (layout.PAUSE, [layout.Pause("acme", "look", 2**41, 2**41 + 1)]),
+        "VERSION": (layout.VERSION, [layout.Version("ab" * 16, other, 3, 7)]),
     }
 
 
