@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consensus.committee import Committee, Validator
+from consensus.committee import Committee
 from contracts.engine import Engine
 from contracts.epochs import (
     EPOCH_KEY,
@@ -13,11 +13,11 @@ from contracts.epochs import (
     EVIDENCE_FORM,
     NEXT_EPOCH_KEY,
     Evidence,
-    NextEpoch,
     evidence_of,
 )
 from contracts.layout import MEMBER, MEMBERS, Standing
 from contracts.merkle import Write
+from contracts.register import committee_of
 from contracts.state import Overlay, StateReader
 from node.network import Peer
 from node.store import View
@@ -104,11 +104,6 @@ def read_evidence(state: StateReader) -> list[Proven]:
     rows = Overlay(state).scan(EVIDENCE, None, EVIDENCE_FORM)
     found = ((evidence_of(key), row) for key, row in rows if row is not None)
     return [Proven(member, epoch, row) for (epoch, member), row in found]
-
-
-def committee_of(epoch: NextEpoch) -> Committee:
-    """The same as ordering has it."""
-    return Committee(epoch.epoch, tuple(Validator(number, key) for number, key in epoch.validators))
 
 
 def concerns_members(writes: Iterable[Write]) -> bool:

@@ -24,7 +24,8 @@ from consensus.types import Batch, Digest
 from contracts.engine import BlockInput, Engine, Outcome
 from contracts.epochs import READY_LAG_MAX, Accused
 from contracts.receipts import Event, ExecLink, Receipt
-from node.directory import committee_of, concerns_members, read_evidence
+from contracts.register import committee_of
+from node.directory import concerns_members, read_evidence
 from node.driver import Driver
 from node.genesis import Genesis
 from node.store import BlockCommit, Place, Store, account_subject, contract_subject

@@ -38,6 +38,13 @@ PAUSE_S = 1.0
 CODE_LENGTH_MAX, DETAIL_LENGTH_MAX = 64, 1024
 NO_VALIDATOR = "no_validator"
 OVERLOADED = "overloaded"
+NOBODY = (
+    NO_VALIDATOR,
+    (
+        "this node votes for nothing and orders nothing itself, and reaches no validator that would: "
+        "post it again soon, or to another member's node"
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,7 @@ class Forwarder:
             resolve(await self._forward(transactions))
 
         if self._nursery is None:
-            resolve([self._unreachable(transaction) for transaction in transactions])
+            resolve([_status(transaction, NOBODY) for transaction in transactions])
         else:
             self._nursery.start_soon(forward)
 
@@ -191,7 +198,7 @@ class Forwarder:
                 self._network.report_bad(validator, str(error))
             else:
                 return answer
-        return [self._nobody()] * len(chunk)
+        return [NOBODY] * len(chunk)
 
     def _validators(self) -> list[MemberNumber]:
         committee = self._driver.committee.numbers
@@ -201,15 +208,6 @@ class Forwarder:
         self._turn += 1
         first = self._turn % max(1, len(reached))
         return reached[first:] + reached[:first]
-
-    def _nobody(self) -> Refusal:
-        return NO_VALIDATOR, (
-            "this node votes for nothing and orders nothing itself, and reaches no validator that would: "
-            "post it again soon, or to another member's node"
-        )
-
-    def _unreachable(self, transaction: Transaction) -> TransactionStatus:
-        return _status(transaction, self._nobody())
 
     # -- in -----------------------------------------------------------------------------------------
     async def on_request(self, member: MemberNumber, body: bytes) -> bytes:
