@@ -91,7 +91,7 @@ def check_description(member: str, title: str, address: str) -> None:
     """Refuse what no card may say. Raises: InvalidCard."""
     if not is_name(member) or "." in member or len(member) > MEMBER_ID_LENGTH_MAX:
         raise InvalidCard(
-            f"{member!r} is no member id: up to {MEMBER_ID_LENGTH_MAX} lower-case letters and digits, "
+            f"{member!a} is no member id: up to {MEMBER_ID_LENGTH_MAX} lower-case letters and digits, "
             "words joined by - or _"
         )
     if not 0 < len(title) <= TITLE_LENGTH_MAX or _UNSEEN.search(title):
@@ -104,7 +104,7 @@ def check_address(address: str) -> int:
     match = _ADDRESS.match(address)
     if match is None or int(match["port"]) > 0xFFFF:
         raise InvalidCard(
-            f"{address!r} is no address of a node: write it like /dns4/node.example.org/tcp/4001 "
+            f"{address!a} is no address of a node: write it like /dns4/node.example.org/tcp/4001 "
             "or /ip4/192.0.2.7/tcp/4001"
         )
     return int(match["port"])
@@ -113,7 +113,7 @@ def check_address(address: str) -> int:
 def check_account_name(account: str, member: str) -> None:
     """Refuse a name that is not `member.something`. Raises: InvalidCard."""
     if not is_name(account) or not account.startswith(f"{member}."):
-        raise InvalidCard(f"account {account!r} must start with {member}. and be in lower case")
+        raise InvalidCard(f"account {account!a} must start with {member}. and be in lower case")
 
 
 def card_json(card: Card) -> dict[str, Any]:

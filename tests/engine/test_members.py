@@ -476,3 +476,13 @@ def test_a_member_moves_its_node(chain: Chain) -> None:
     assert row(chain, "bank").address == "/dns4/bank.example.org/tcp/4001"
     bad = chain.perform("bank", ("members", "set_address", {"address": "bank.example.org"}))
     assert (bad.code, "write it like" in bad.text) == ("arguments", True)
+
+
+def test_texts_of_refusals_do_not_depend_on_the_python() -> None:
+    """Newer Pythons print newer characters as they are, where older ones escape them: none of ours does."""
+    newest = "\U0001fae9"  # of Unicode 16: printable in some Pythons only
+    for place, words in (("id", "is no member id"), ("address", "is no address of a node")):
+        made = card("newco")
+        made["card"][place] = newest
+        text = attempt(Chain(), {"kind": "admit", "card": made})[1]
+        assert text.startswith("'\\U0001fae9' " + words)
