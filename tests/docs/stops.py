@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import shutil
 import socket
 import sys
@@ -51,6 +52,10 @@ def drop_signatures(config: NodeConfig) -> None:
     unsigned = genesis.SignedGenesis(genesis.read_genesis(config.genesis_path).genesis, {})
     config.genesis_path.unlink()
     genesis.write_genesis(config.genesis_path, unsigned)
+
+
+def port_of(address: str) -> int:
+    return int(re.split("[:/]", address)[-1])
 
 
 def take_port(port: int) -> socket.socket:
@@ -103,9 +108,12 @@ STOPS: dict[str, Callable[[NodeConfig], object]] = {
     "is sealed: set QUORATE_PASSPHRASE, or passphrase_file": seal_key,
     "is in use by process": lambda config: FolderLock(config.journal_dir),
     "cannot listen on ...: the port is taken by another program": lambda config: take_port(
-        int(config.listen.rpartition("/")[2])
+        port_of(config.listen)
     ),
     "the API cannot listen on": lambda config: take_port(config.api_port),
+    "probes and metrics cannot listen on": lambda config: take_port(
+        int(config.ops_address.rpartition(":")[2])
+    ),
     "No space left on device; check the disk": lambda _: mock.patch.object(journal, "Disk", FullDisk).start(),
     "a frame fails its checksum": damage_journal,
     "the database is damaged": damage_ledger,
@@ -116,8 +124,13 @@ STOPS: dict[str, Callable[[NodeConfig], object]] = {
 
 def stop(folder: Path, prepare: Callable[[NodeConfig], object]) -> tuple[int, str]:
     """Exit code and words of a node for which something is prepared."""
-    listen, api_port = free_ports(2, 0)
-    flags = {"listen": f"/ip4/127.0.0.1/tcp/{listen}", "api_port": api_port, "log_level": "error"}
+    listen, api_port, ops_port = free_ports(3)
+    flags = {
+        "listen": f"/ip4/127.0.0.1/tcp/{listen}",
+        "api_port": api_port,
+        "ops_address": f"127.0.0.1:{ops_port}",
+        "log_level": "error",
+    }
     config = load_config(folder, flags, {}).config
     kept = prepare(config)
     with tempfile.TemporaryFile("w+") as said:  # a real file: the last words go out past Python's buffers

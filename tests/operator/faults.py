@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from node.config import load_config
 from node.demo.partner import Partner, wait_until
@@ -137,6 +137,3 @@ def lost_journal(consortium: Consortium, partner: Partner) -> Iterator[None]:
 def all_level(consortium: Consortium) -> bool:
     """Whether all four are at one height soon."""
     return wait_until(lambda: len({partner.height() for partner in consortium.partners}) == 1, LEVEL_S)
-
-
-__all__ = ["OTHERWISE", "WRONG_CLOCK", "ExitStack", "all_level"]
