@@ -33,6 +33,13 @@ from node.cli import main
 main()
 """
 """Somebody writes into the ledger while the node runs."""
+MUTE = """
+from consensus.voting import Voting
+Voting.step = lambda self, now: None
+from node.cli import main
+main()
+"""
+"""A member that is there and does not vote."""
 WRONG_CLOCK = """
 import sys
 from node.clock import Clock
