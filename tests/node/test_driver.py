@@ -155,7 +155,7 @@ def test_a_batch_that_two_members_send_at_once_is_checked_once(tmp_path: Path) -
                 driver.on_message(sender, StreamClass.BATCHES, encode_message(batch.batch))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run)
-            await until(lambda: len(driver.replica.held_batches()) == len(batches), 5)
+            await until(lambda: len(driver.replica.held_batches()) == len(batches), 20)
             await trio.testing.wait_all_tasks_blocked(0.05)
             nursery.cancel_scope.cancel()
         assert driver.checks.checked == len(batches)
@@ -173,12 +173,13 @@ def test_a_bad_copy_does_not_keep_a_good_one_out(tmp_path: Path) -> None:
         (good,) = lane_of(1, 1)
         bad = replace(good.batch, signature=bytes(64))
         driver.on_message(2, StreamClass.BATCHES, encode_message(bad))
-        driver.on_message(3, StreamClass.BATCHES, encode_message(good.batch))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(driver.run)
-            await until(driver.replica.held_batches, 5)
+            await until(lambda: driver.checks.checked == 1, 20)
+            driver.on_message(3, StreamClass.BATCHES, encode_message(good.batch))
+            await until(driver.replica.held_batches, 20)
             nursery.cancel_scope.cancel()
-        assert driver.bad_messages == 1
+        assert (driver.checks.checked, driver.bad_messages) == (2, 1)
 
     trio.run(run)
 
@@ -196,7 +197,7 @@ def test_what_promises_nothing_yet_is_synced_with_what_does(tmp_path: Path) -> N
         async def come(batch: CheckedBatch) -> None:
             held = len(driver.replica.held_batches())
             driver.on_message(1, StreamClass.BATCHES, encode_message(batch.batch))
-            await until(lambda: len(driver.replica.held_batches()) > held, 5)
+            await until(lambda: len(driver.replica.held_batches()) > held, 20)
             await trio.testing.wait_all_tasks_blocked(0.005)
 
         async with trio.open_nursery() as nursery:
@@ -209,7 +210,7 @@ def test_what_promises_nothing_yet_is_synced_with_what_does(tmp_path: Path) -> N
             assert journal.appends == told
             clock.move(by_ms=HAVE_INTERVAL_MS)
             driver.put(driver.replica.on_timer)
-            await until(lambda: journal.appends > told, 5)
+            await until(lambda: journal.appends > told, 20)
             nursery.cancel_scope.cancel()
         assert journal.appends == told + 1
         journal.close()
