@@ -42,6 +42,11 @@ class Chain:
         self._recent: deque[Digest] = deque([floor.digest])
         self._wanted: set[Digest] = set()
 
+    @property
+    def size(self) -> int:
+        """How many headers are held."""
+        return len(self._links)
+
     def get(self, digest: Digest) -> Header | None:
         """The header, if it is held."""
         link = self._links.get(digest)

@@ -6,6 +6,7 @@ from consensus import accusing
 from consensus.chain import Link
 from consensus.effects import Finalise
 from consensus.errors import CorruptionError
+from consensus.messages import DESCENDANTS_MAX
 from consensus.rules import is_filler
 from consensus.state import State
 from consensus.types import NO_DIGEST, Certificate, FinalBlock, VoteKind
@@ -23,7 +24,8 @@ def is_held_back(state: State) -> bool:
 def deliver(state: State) -> list[Finalise]:
     """Every block that can be delivered now; moves the floor.
 
-    A block that became final only through a descendant carries the headers up to the certified one.
+    A block that became final only through a descendant carries the headers up to the certified one; where
+    these are more than DESCENDANTS_MAX, the first of them, and the blocks that follow carry the rest.
     Raises: CorruptionError where a quorum finalised what no honest validator votes for.
     """
     delivered: list[Finalise] = []
@@ -57,7 +59,8 @@ def _take(state: State, link: Link, descendants: list[Link], certificate: Certif
     state.chain.advance(link)
     state.lanes.advance(header.cut, batches)
     state.unexecuted[header.height] = batches
-    block = FinalBlock(header, tuple(later.header for later in descendants), certificate)
+    carried = tuple(later.header for later in descendants[:DESCENDANTS_MAX])
+    block = FinalBlock(header, carried, certificate)
     if header.next_set is not None:
         state.ended = block
     return Finalise(block, batches, accusing.settle(state, header))

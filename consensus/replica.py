@@ -82,7 +82,7 @@ from consensus.effects import Broadcast, Effect, EpochBegan, Finalise, Outgoing,
 from consensus.errors import InvalidMessage, ensure
 from consensus.execution import Claim
 from consensus.keys import Signer, Verifier
-from consensus.messages import Message, header_digest
+from consensus.messages import DESCENDANTS_MAX, Message, header_digest
 from consensus.parameters import Parameters
 from consensus.records import encode_record
 from consensus.recovery import blank_state, replay, resume, snapshot
@@ -111,6 +111,8 @@ from consensus.why import Why, describe, explain
 
 __all__ = ["Admission", "Anchor", "Now", "Replica"]
 
+DEEP_HEADERS_MAX = 16_384
+"""Headers held in memory while blocks arrive that only a far descendant's certificate makes final."""
 RETRY_AFTER_MS = 1_000
 """What a client is told to wait when the own lane may not grow."""
 
@@ -310,24 +312,31 @@ class Replica:
         digests = [header_digest(state.chain_id, header) for header in headers]
         if any(child.parent != parent for child, parent in zip(headers[1:], digests, strict=False)):
             raise InvalidMessage(f"final block {height}: its descendants do not chain to it")
-        certificate = block.certificate
-        last = headers[-1]
-        expected = VoteKind.FINALISE, block.header.epoch, last.view, digests[-1]
-        if (certificate.kind, certificate.epoch, certificate.view, certificate.digest) != expected:
+        certificate, last = block.certificate, headers[-1]
+        named = certificate.digest == digests[-1] and certificate.view == last.view
+        is_deep = (
+            len(block.descendants) == DESCENDANTS_MAX
+        )  # the blocks that follow lead on to what is certified
+        if (certificate.kind, certificate.epoch) != (VoteKind.FINALISE, last.epoch) or not (named or is_deep):
             raise InvalidMessage(f"final block {height}: the certificate is not for its last header")
         if height <= state.chain.floor.header.height:
             return True
+        follows = block.header.parent == state.chain.floor.digest
+        leads_on = state.is_behind and state.chain.get(block.header.parent) is not None
         waits = is_held_back(state) or state.epoch_is_over or self._stopped
-        if waits or height > state.chain.floor.header.height + 1:
+        if waits or (height > state.chain.floor.header.height + 1 and not leads_on):
             return False
-        if block.header.parent != state.chain.floor.digest:
+        if block.header.epoch != last.epoch or not (follows or leads_on):
             raise InvalidMessage(f"final block {height} does not follow the last one here")
+        if state.chain.size > DEEP_HEADERS_MAX:
+            raise InvalidMessage(f"final block {height} leads on and on, to nothing that is certified")
         self._voting.on_certificate(certificate)
         for header in headers:
             state.chain.add(header)
-        self._take_ordered(block.header, {batch.digest: batch for batch in batches})
+        if follows:
+            self._take_ordered(block.header, {batch.digest: batch for batch in batches})
         self._settle(now)
-        if state.chain.floor.header.height < height:
+        if follows and named and state.chain.floor.header.height < height:
             raise InvalidMessage(f"final block {height} came without all that it orders")
         return True
 

@@ -11,7 +11,7 @@ from consensus.state import Now, State
 from consensus.types import Header, VoteKind
 
 PATIENCE_DIVISOR = 4
-"""A leader with nothing new waits T0 over this for what is under way to become final by itself."""
+"""A leader with nothing new waits T(v) over this for what is under way to become final by itself."""
 
 
 def heartbeat_at_ms(state: State, entered_ms: int) -> int | None:
@@ -129,5 +129,8 @@ def moments(state: State, now: Now, entered_ms: int) -> list[int]:
 
 
 def _patience_ends_ms(state: State, entered_ms: int) -> int:
-    """When a leader stops waiting for what is under way."""
-    return entered_ms + state.parameters.base_timeout_ms // PATIENCE_DIVISOR
+    """When a leader stops waiting for what is under way.
+
+    The longer nothing becomes final, the longer: blocks that only help others to be final must not pile up.
+    """
+    return entered_ms + state.timeout_ms(state.certificates.frontier) // PATIENCE_DIVISOR

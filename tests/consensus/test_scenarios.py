@@ -5,14 +5,32 @@ from dataclasses import replace
 import pytest
 
 from consensus.batches import open_batch
+from consensus.codec import decode, encode
 from consensus.delivery import AHEAD_MAX
-from consensus.effects import ReportKind
+from consensus.effects import Finalise, ReportKind
 from consensus.errors import InvalidMessage
-from consensus.messages import executed_payload, header_digest
+from consensus.messages import (
+    DESCENDANTS_MAX,
+    FINAL_BLOCK,
+    MESSAGE_BYTES_MAX,
+    executed_payload,
+    header_digest,
+    vote_payload,
+)
 from consensus.rules import execution_order, lag_allows_content
 from consensus.types import Certificate, ExecutedTip, FinalBlock, Header, Proposal, Status, Vote, VoteKind
 from tests.consensus.cluster import Cluster
-from tests.consensus.support import CHAIN, CHAIN_ID, PARAMETERS, certificate, digest, lane_of, vote
+from tests.consensus.support import (
+    CHAIN,
+    CHAIN_ID,
+    GENESIS,
+    PARAMETERS,
+    certificate,
+    child,
+    digest,
+    lane_of,
+    vote,
+)
 
 N, S, F = VoteKind.NOTARISE, VoteKind.SKIP, VoteKind.FINALISE
 BASE_MS = PARAMETERS.base_timeout_ms
@@ -425,3 +443,50 @@ class TestHealing:
         cluster.world.part()
         assert cluster.world.run_until(healed_ms + 60_000, lambda: cluster.has_executed(sent))
         assert cluster.world.now_ms - healed_ms <= 2 * BASE_MS
+
+
+class TestDepth:
+    def test_more_blocks_than_a_final_block_carries_become_final_at_once(self) -> None:
+        """As when a member withholds F for a long time: all nodes go on, and a late one can still follow."""
+        count = DESCENDANTS_MAX + 40
+        parent, named = GENESIS, CHAIN_ID
+        headers: list[Header] = []
+        for _ in range(count):
+            header = child(parent, named, time_ms=parent.time_ms + 1)
+            headers.append(header)
+            parent, named = header, header_digest(CHAIN_ID, header)
+        final = cluster_certificate(F, count, named)
+        cluster = Cluster()
+        state = cluster.replica(0)._state
+        for header in headers:
+            state.chain.add(header)
+        cluster.replica(0).on_message(1, final, cluster[0].now())
+        blocks: list[FinalBlock] = []
+        while len(blocks) < count:
+            found = [item for item in cluster.replica(0).effects() if isinstance(item, Finalise)]
+            assert found != []
+            blocks += [item.block for item in found]
+            for item in found:
+                height, now = item.block.header.height, cluster[0].now()
+                cluster.replica(0).on_executed(height, digest("exec"), False, None, None, now)
+        assert max(len(block.descendants) for block in blocks) == DESCENDANTS_MAX
+        for block in (blocks[0], blocks[-1]):
+            assert decode(FINAL_BLOCK, encode(FINAL_BLOCK, block), "block", MESSAGE_BYTES_MAX) == block
+        late = Cluster()
+        for block in blocks:
+            if late.replica(1).on_synced(block, (), late[1].now()):
+                continue
+            height = late.replica(1)._state.execution.height + 1
+            while height <= late.replica(1).final_height:
+                late.replica(1).on_executed(height, digest("exec"), False, None, None, late[1].now())
+                height += 1
+            assert late.replica(1).on_synced(block, (), late[1].now())
+        assert late.replica(1).final_height >= AHEAD_MAX
+
+
+def cluster_certificate(kind: VoteKind, view: int, named: bytes) -> Certificate:
+    """Of members 0 to 2 of a cluster, with the keys they have there."""
+    payload = vote_payload(CHAIN_ID, kind, 1, view, named)
+    members = Cluster().world.membership
+    votes = tuple((number, members.signer(number, 0).sign(payload)) for number in range(3))
+    return Certificate(kind, 1, view, named, votes)
