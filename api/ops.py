@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -151,7 +151,7 @@ def create_ops_app(
         if not access.allows_host(request.headers.get("host", "")):
             return _refused(421, "changes are taken under an address or localhost only")
         try:
-            levels.set(*_wanted_level(await _body(request)))
+            levels.set(*read_level(await _body(request)))
         except ValueError as error:
             return _refused(422, str(error))
         return Json(levels.describe())
@@ -159,18 +159,19 @@ def create_ops_app(
     return app
 
 
-async def _body(request: Request) -> Any:
+async def _body(request: Request) -> bytes:
     """Raises: ValueError."""
     data = b""
     async for chunk in request.stream():
         data += chunk
         if len(data) > LEVEL_BYTES_MAX:
             raise ValueError(f"the body is longer than {LEVEL_BYTES_MAX} bytes")
-    return orjson.loads(data)
+    return data
 
 
-def _wanted_level(body: Any) -> tuple[str | None, str | None, int | None]:
+def read_level(data: bytes) -> tuple[str | None, str | None, int | None]:
     """(logger, level, for_s) of {"logger": "driver", "level": "debug", "for_s": 600}. Raises: ValueError."""
+    body = orjson.loads(data)
     known = {"logger": str, "level": str, "for_s": int}
     if type(body) is not dict or "level" not in body or not body.keys() <= known.keys():
         raise ValueError('the body must be {"level": ...}, with "logger" and "for_s" if wanted')

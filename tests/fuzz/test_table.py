@@ -40,7 +40,10 @@ READ_BY = {
     "node.network.secure": "node.network.secure.accept",
     "node.network.yamux": "node.network.yamux.Session",
     "node.key_binding": "node.key_binding.Binding",
+    "node.recorder.frames": "node.recorder.read_incident",
+    "node.recorder.incident": "node.recorder.read_incident",
     "node.store.view": "node.store.height",
+    "api.ops": "api.ops.read_level",
     "node.wire": "node.wire.FrameParser",
 }
 """The decoder, or one of several, that reads what a module takes apart."""
@@ -53,6 +56,10 @@ TRUSTED = {
     "contracts.replay": "keys of its own making",
     "contracts.system.decisions": "keys and JSON of its own making",
     "contracts.system.upgrading": "keys of its own making",
+    "node.announcement": "a note of its own making, of which nothing is believed where it cannot be read",
+    "node.bench.generator": "answers of nodes that the bench has started",
+    "node.bench.run": "lines of the load generators that it has started",
+    "node.peer_clocks": "eight bytes, or else no answer",
     "node.demo.story": "an answer of a node that the demo has started",
     "node.fingerprint": "a hash",
     "node.gateway": "an id that the route's pattern has checked",

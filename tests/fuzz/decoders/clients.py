@@ -19,6 +19,7 @@ from api.app import create_app
 from api.errors import ApiError
 from api.gateway import TransactionStatus
 from api.http import decode_cursor, page, parse_position
+from api.ops import read_level
 from api.plans import ApiProblem, Ask, EventReader, problem_of, submit
 from api.transactions import BATCH_BYTES_MAX, _read_draft, _read_submission
 from consensus.errors import InvalidTransaction
@@ -202,6 +203,14 @@ def decoders() -> Sequence[Decoder]:
             lambda data: asyncio.run(_read_draft(request_of(data), chain_name())),
             (ApiError,),
             cache(_submissions),
+            (JSON,),
+            bounds=body,
+        ),
+        Decoder(
+            "api.ops.read_level",
+            read_level,
+            (ValueError,),
+            lambda: [b'{"logger":"driver","level":"debug","for_s":600}', b'{"level":null}'],
             (JSON,),
             bounds=body,
         ),

@@ -8,8 +8,10 @@ import io
 import json
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,12 +29,15 @@ from contracts.errors import ProofError
 from node import genesis, journal
 from node.config import CONFIG_FILE, LoadedConfig, config_toml, load_config
 from node.documents import read_json
-from node.errors import ConfigurationError
+from node.errors import CommandFailed, ConfigurationError
 from node.journal import Segment, parse_segment
 from node.key_binding import Binding
 from node.keystore import PrivateKey, private_pem, public_pem, read_key, read_public
 from node.members import CARD_PREFIX, Card, parse_card
 from node.proof import Proven, verify_proof
+from node.recorder.frames import Writer
+from node.recorder.incident import MAGIC, read_incident
+from node.recorder.recorder import FORMAT
 from node.store import Place, View
 from node.store.layout import PLACE_ROW
 from tests.fuzz.decoders.consensus import VECTORS, values
@@ -323,6 +328,44 @@ def _with_setting(toml: bytes, value: bytes) -> bytes:
     return b"%s = %s\n" % (toml.split(b" = ")[0], value)
 
 
+# ---------------------------------------------------------------- recordings
+
+
+def _incidents() -> list[bytes]:
+    moments = [
+        ("begin", FORMAT, {"member": "a"}, True, None),
+        ("call", "on_timer", (3,)),
+        ("end", {1, 2}, b"x"),
+    ]
+    frames = [Writer({}).frame(moment) for moment in moments]
+    return [_packed(b"", b"".join(frames[:count])) for count in (1, 3)]
+
+
+def _recorded(incident: bytes) -> bytes:
+    try:
+        return zlib.decompress(incident[len(MAGIC) : -32])
+    except zlib.error:
+        raise ValueError("not packed any more") from None
+
+
+def _packed(_: bytes, content: bytes) -> bytes:
+    packed = MAGIC + zlib.compress(content)
+    return packed + sha256(packed).digest()
+
+
+def _moment(incident: bytes) -> bytes:
+    """The first moment, a pickle."""
+    content = _recorded(incident)
+    return content[8 : 8 + int.from_bytes(content[:4], "big")]
+
+
+def _framed(incident: bytes, pickled: bytes) -> bytes:
+    content = _recorded(incident)
+    rest = content[8 + int.from_bytes(content[:4], "big") :]
+    head = len(pickled).to_bytes(4, "big") + zlib.crc32(pickled).to_bytes(4, "big")
+    return _packed(b"", head + pickled + rest)
+
+
 def decoders() -> Sequence[Decoder]:
     by_hand = Bounds(
         seconds=1.0, memory_per_byte=JSON_MEMORY_PER_BYTE
@@ -371,6 +414,15 @@ def decoders() -> Sequence[Decoder]:
             (inside(_unarmoured, _armoured, spoil_bytes),),
             lambda data, key: _is(len(key) == 32),
             Bounds(memory_per_byte=60),
+        ),
+        Decoder(
+            "node.recorder.read_incident",
+            from_file(read_incident),
+            (CommandFailed,),
+            cache(_incidents),
+            (inside(_recorded, _packed, spoil_bytes), inside(_moment, _framed, spoil_bytes)),
+            lambda data, incident: _is(all(type(text) is str for text in incident.about.values())),
+            Bounds(memory_bytes=2 * 1024 * 1024, memory_per_byte=200),
         ),
         Decoder(
             "node.key_binding.Binding",
