@@ -90,7 +90,8 @@ def test_a_full_disk_is_one_clear_line_and_the_node_comes_back(consortium: Conso
         if not unlucky.process.is_running():
             break
     assert unlucky.process.wait(EXIT_S) == 1
-    (line,) = log_after(unlucky, size)
+    *before, line = log_after(unlucky, size)
+    assert all("the flight recorder stops" in other for other in before), before
     assert line.startswith("quorate: the node stopped: ")
     assert "File too large" in line
     assert "check the disk, then start the node again" in line
