@@ -10,7 +10,7 @@ from consensus.codec import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
 from consensus.keys import verify_ed25519
 from consensus.transactions import canonical_json
 from contracts.arguments import time_text
-from contracts.cards import Card, hex_bytes, parse_card
+from contracts.cards import KEY_FIELDS, Card, hex_bytes, parse_card
 from contracts.epochs import NUMBER_MAX, current_epoch
 from contracts.errors import InvalidCard, StateCorruption
 from contracts.layout import (
@@ -77,6 +77,13 @@ def subject(change: Change) -> str:
     if change["kind"] == "policy":
         return "policy"
     return str(change["card"]["card"]["id"] if change["kind"] == "admit" else change["member"])
+
+
+def new_keys(change: Change) -> list[str]:
+    """The keys, in hex, that a change which was checked gives to a member."""
+    if change["kind"] == "admit":
+        return [change["card"]["card"][field] for field in KEY_FIELDS.values()]
+    return [change["key"]] if change["kind"] == "rotate" else []
 
 
 # ---------------------------------------------------------------- admitting

@@ -29,7 +29,7 @@ from contracts.layout import MEMBER, MEMBERS, Member, Standing, member_key
 from contracts.register import committee_of, quorum, voters
 from contracts.state import Overlay
 from contracts.system.actions import SystemAction, SystemContract, refusal, text_argument
-from contracts.system.changes import KINDS, Change, subject
+from contracts.system.changes import KINDS, Change, new_keys, subject
 from contracts.system.decisions import Ballot, Content, Deciding, ProposalStatus, propose
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def _propose(run: Run, arguments: Mapping[str, Json]) -> int:
     changes = _read(arguments["changes"])
     for change in changes:
         KINDS[change["kind"]].check(run, change)
+    keys = [key for change in changes for key in new_keys(change)]
+    if len(set(keys)) != len(keys):  # each was checked against the register only
+        raise refusal("exists", "one proposal gives the same key twice: each member makes its own")
     _decided_by(run.context.overlay, changes)
     return propose(run, DECIDING, {"changes": changes}, arguments)
 

@@ -471,6 +471,21 @@ def test_a_key_of_another_member_is_no_new_key(chain: Chain) -> None:
     assert attempt(chain, change)[0] == "exists"
 
 
+@pytest.mark.parametrize("role", ["validator", "network"])
+def test_one_proposal_gives_no_key_to_two_members(chain: Chain, role: str) -> None:
+    changes = [rotate(chain, member, role, "one key for both") for member in ("bank", "greenfarm")]
+    code, text = attempt(chain, *changes)
+    assert (code, "one proposal gives the same key" in text) == ("exists", True), text
+
+
+def test_one_proposal_admits_no_two_members_with_one_key(chain: Chain) -> None:
+    newco, other = card("newco"), card("newco", id="other")
+    code, text = attempt(chain, {"kind": "admit", "card": newco}, {"kind": "admit", "card": other})
+    assert (code, "one proposal gives the same key" in text) == ("exists", True), text
+    moved = rotate(chain, "bank", "network", "validator of newco")
+    assert attempt(chain, moved, {"kind": "admit", "card": newco})[0] == "exists"
+
+
 def test_a_member_moves_its_node(chain: Chain) -> None:
     chain.succeed("bank", ("members", "set_address", {"address": "/dns4/bank.example.org/tcp/4001"}))
     assert row(chain, "bank").address == "/dns4/bank.example.org/tcp/4001"
