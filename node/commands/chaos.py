@@ -30,6 +30,9 @@ def chaos(
         str | None, typer.Option(help="Of the seed's faults, only these, with commas between; or none.")
     ] = None,
     end_ms: Annotated[int | None, typer.Option(help="When the faults end, in simulated ms.", min=1)] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Runs at a time; by default one on each processor.", min=1)
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Print every step.")] = False,
 ) -> None:
     """Run members with real consensus, journals, engines and stores in simulated time, under seeded faults.
@@ -55,7 +58,7 @@ def chaos(
     known = faults(Plan(seed, nodes, byzantine).swarm)
     if unknown := sorted(set(kept or ()) - set(known)):
         raise ConfigurationError(f"seed {seed} has no fault {', '.join(unknown)}; it has {', '.join(known)}")
-    results = [run(plans[0], sources, say)] if show else run_all(plans, sources)
+    results = [run(plans[0], sources, say)] if show else run_all(plans, sources, jobs)
     failed: list[Result] = []
     for result in results:
         _tell(result)

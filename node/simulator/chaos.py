@@ -6,9 +6,7 @@ as it still fails: what is left is the least that brings the failure about.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,6 +16,7 @@ from contracts.errors import StateCorruption
 from node.errors import NodeError
 from node.simulator.checks import Failed
 from node.simulator.disk import Forgotten
+from node.simulator.processors import processors
 from node.simulator.real import RealApplication
 from node.simulator.swarm import Swarm, draw
 from node.simulator.world import World
@@ -135,12 +134,12 @@ def run(plan: Plan, sources: Sequence[str], show: Callable[[str], None] | None =
     return Result(plan, failure, recovery_ms, height, "" if world is None else world.trace_hash)
 
 
-def run_all(plans: Sequence[Plan], sources: Sequence[str]) -> Iterator[Result]:
-    """Results in the order of the plans, on all processors."""
-    if len(plans) == 1:
-        yield run(plans[0], sources)
+def run_all(plans: Sequence[Plan], sources: Sequence[str], jobs: int | None = None) -> Iterator[Result]:
+    """Results in the order of the plans, `jobs` at a time (None: on all processors; 1: in this process)."""
+    if len(plans) == 1 or jobs == 1:
+        yield from (run(plan, sources) for plan in plans)
         return
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with processors(jobs) as pool:
         yield from pool.map(partial(run, sources=sources), plans)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +12,7 @@ from typing import TypeVar
 from consensus.errors import ConsensusError
 from node.simulator.checks import Failed
 from node.simulator.disk import Forgotten
+from node.simulator.processors import processors
 from node.simulator.real import RealApplication
 from node.simulator.swarm import draw
 from node.simulator.world import World
@@ -110,7 +109,7 @@ def in_parallel(
     run: Callable[[T], Outcome], cases: Iterable[T], jobs: int | None = None
 ) -> Iterator[Outcome]:
     """Outcomes in the order of the cases, on all processors."""
-    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+    with processors(jobs) as pool:
         yield from pool.map(run, cases, chunksize=4)
 
 
@@ -133,7 +132,7 @@ def find(name: str) -> tuple[Mutant, Outcome | None]:
 
 def hunt_in_parallel(jobs: int | None = None) -> Iterator[tuple[Mutant, Outcome | None]]:
     """Look for every planted bug."""
-    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+    with processors(jobs) as pool:
         yield from pool.map(find, [mutant.name for mutant in MUTANTS])
 
 

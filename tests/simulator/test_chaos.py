@@ -69,7 +69,10 @@ def test_contracts_of_one_s_own_survive_the_swarm(shell: Shell, tmp_path: Path) 
 def test_a_planted_bug_is_found_and_shrunk_to_what_it_takes(shell: Shell) -> None:
     mutant = next(mutant for mutant in MUTANTS if mutant.name == "skip-and-finalise")
     with mutant.planted():
-        found = shell("chaos", "--nodes", "4", "--byzantine", "1", "--seed", "1", "--seeds", "2")
+        seeds = ("--seed", "1", "--seeds", "2")
+        found = shell(
+            "chaos", "--nodes", "4", "--byzantine", "1", *seeds, "--jobs", "1"
+        )  # where it is planted
         assert found.code == 1, found
         command = shlex.split(found.out.splitlines()[-1])
         assert command[:2] == ["quorate", "chaos"]
