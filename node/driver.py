@@ -118,7 +118,7 @@ class Driver:
         on_transactions: TransactionListener,
         on_epoch: Callable[[Committee, int], None] = lambda committee, boundary_height: None,
         on_hand_over: Callable[[Sequence[Transaction]], None] = lambda transactions: None,
-        on_heard: Callable[[Message], None] = lambda message: None,
+        on_heard: Callable[[MemberNumber, Message], None] = lambda member, message: None,
     ) -> None:
         """`on_epoch` is told the committee that orders from now on, and the height of the block before it;
         `on_hand_over` gets what this node promised to order and can not any more; `on_heard` hears each
@@ -236,7 +236,7 @@ class Driver:
         if isinstance(message, Get) and self._served_to(member).take(0, now.mono_ms / 1000):
             return
         self.seen.heard(message)
-        self._on_heard(message)
+        self._on_heard(member, message)
         try:
             self.replica.on_message(member, message, now)
         except InvalidMessage as error:

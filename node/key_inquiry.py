@@ -105,8 +105,8 @@ class Witness:
         self._store = store
         self._votes: dict[MemberNumber, Vote] = {}
 
-    def heard(self, message: Message) -> None:
-        """A message from its author; remembers his newest vote."""
+    def heard(self, member: MemberNumber, message: Message) -> None:
+        """A message, unchecked, that a member sent; remembers the newest vote that it says is its own."""
         match message:
             case Vote():
                 votes: tuple[Vote, ...] = (message,)
@@ -117,9 +117,10 @@ class Witness:
             case _:
                 return
         for vote in votes:
-            known = self._votes.get(vote.voter)
-            if known is None or (known.epoch, known.view) <= (vote.epoch, vote.view):
-                self._votes[vote.voter] = vote
+            known = self._votes.get(member)
+            is_newer = known is None or (known.epoch, known.view) <= (vote.epoch, vote.view)
+            if vote.voter == member and is_newer:
+                self._votes[member] = vote
 
     async def on_request(self, member: MemberNumber, body: bytes) -> bytes:
         """Raises: InvalidMessage where the request is malformed or for another chain."""
@@ -181,6 +182,11 @@ class KeyInquiry:
         self._proof: str | None = None
 
     @property
+    def _answered(self) -> int:
+        """Validators that know of nothing; an observer saw only votes that came into a block."""
+        return len(self._clear.intersection(self._driver.replica.committee.numbers))
+
+    @property
     def sentence(self) -> str | None:
         """For the operator, while the key does not vote."""
         if self._proof is not None:
@@ -188,7 +194,7 @@ class KeyInquiry:
         if self.settled.is_set():
             return None
         return (
-            f"does not vote yet: asks whether its new validator key signed before; {len(self._clear)} of the "
+            f"does not vote yet: asks whether its new validator key signed before; {self._answered} of the "
             f"{self._needed} others that it takes have answered"
         )
 
@@ -203,7 +209,7 @@ class KeyInquiry:
         own = await trio.to_thread.run_sync(self._witness.testify, self._request)
         self._judge(None, own)
         async with trio.open_nursery() as nursery:
-            while not self.settled.is_set() and len(self._clear) < self._needed:
+            while not self.settled.is_set() and self._answered < self._needed:
                 for peer in self._network.status():
                     if peer.connected and self._is_time(peer.member):
                         self._asked_s[peer.member] = trio.current_time()

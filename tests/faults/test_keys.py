@@ -5,26 +5,36 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
+import trio
 
+from consensus.committee import Committee, Validator
 from consensus.errors import DecodeError
 from consensus.keys import Ed25519Signer
 from consensus.messages import batch_payload, vote_payload
 from consensus.types import NO_DIGEST, BatchHeader, Vote, VoteKind
 from node.demo.partner import Partner, wait_until
+from node.key_binding import Binding
 from node.key_inquiry import (
+    PAUSE_S,
     KeyAnswer,
+    KeyInquiry,
     KeyRequest,
+    Witness,
     decode_answer,
     decode_request,
     encode_answer,
     encode_request,
 )
+from node.store import Store
 from tests.consortium.four import LEVEL_S, Consortium, running
 from tests.consortium.load import signed_transfers
 
@@ -72,6 +82,69 @@ def test_requests_and_answers_have_one_encoding(answer: KeyAnswer) -> None:
     assert decode_answer(encode_answer(answer)) == answer
     with pytest.raises(DecodeError):
         decode_answer(encode_answer(answer) + b"\x00")
+
+
+@pytest.fixture
+def witness(tmp_path: Path) -> Iterator[Witness]:
+    with closing(Store.open(tmp_path / "ledger")) as store:
+        yield Witness(GENESIS, store)
+
+
+def test_nobody_makes_a_witness_forget_the_vote_of_another(witness: Witness) -> None:
+    witness.heard(3, vote())
+    witness.heard(2, replace(vote(), epoch=9, view=10**9, signature=bytes(64)))
+    assert witness.testify(REQUEST).vote == vote()
+
+
+class Others:
+    """The network of member 3: these are connected, and know of no vote of its key."""
+
+    def __init__(self, *members: int) -> None:
+        self.connected = members
+        self.asked_all = trio.Event()
+
+    def status(self) -> list[Any]:
+        return [SimpleNamespace(member=member, connected=True) for member in self.connected]
+
+    async def request(self, member: int, body: bytes, timeout_ms: int) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if member == self.connected[-1]:
+            self.asked_all.set()
+        return encode_answer(KeyAnswer(None, None))
+
+
+@pytest.mark.parametrize(
+    ("connected", "votes"), [((4, 5, 6), False), ((0, 4, 5, 6), False), ((0, 1), True), ((0, 2, 4), True)]
+)
+def test_a_quorum_of_validators_clears_a_key(
+    witness: Witness, tmp_path: Path, connected: tuple[int, ...], votes: bool
+) -> None:
+    committee = Committee(1, tuple(Validator(number, bytes([number]) * 32) for number in range(4)))
+    replica = SimpleNamespace(committee=committee, take_part=None)
+    binding = Binding(tmp_path / "validator.journal", KEY.public_key)
+    driver: Any = SimpleNamespace(replica=replica, put=lambda _: None)
+    network: Any = Others(*connected)
+    inquiry = KeyInquiry(
+        driver=driver,
+        network=network,
+        witness=witness,
+        request=REQUEST,
+        binding=binding,
+        journal_id=b"j" * 16,
+    )
+
+    async def ask() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(inquiry.run)
+            if votes:
+                await inquiry.settled.wait()
+            else:
+                await network.asked_all.wait()
+                await trio.sleep(4 * PAUSE_S)
+            nursery.cancel_scope.cancel()
+
+    trio.run(ask)
+    assert (binding.journal_id() == b"j" * 16) is votes
 
 
 # ---------------------------------------------------------------- real nodes
