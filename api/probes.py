@@ -25,17 +25,19 @@ async def readiness(gateway: Gateway, *, stopping: bool) -> list[JsonObject]:
         return [*checks, _check("node", False, refused.detail)]
     except TimeoutError:
         return [*checks, _check("node", False, f"the node gave no answer for {ANSWER_S_MAX:g} s")]
-    reached = 1 + sum(1 for peer in now["peers"] if peer["connected"])
-    quorum = now["consensus"]["quorum"]
-    heights = [peer["height"] for peer in now["peers"] if peer["height"] is not None]
-    behind = max([*heights, now["height"]]) - now["height"]
+    others = [peer for peer in now["peers"] if peer["role"] == "validator"]
+    own, quorum = now["role"] == "validator", now["consensus"]["quorum"]
+    reached = own + sum(peer["connected"] for peer in others)
+    heights = sorted((peer["height"] for peer in others if peer["height"] is not None), reverse=True)
+    liars_max = max(0, own + len(others) - quorum)  # who must not take all nodes out of service by a word
+    behind = max([now["height"], *heights[liars_max:]]) - now["height"]
     free_bytes = now["disk_free_bytes"]
     return [
         *checks,
         _check(
             "peers",
             reached >= quorum,
-            f"{reached} of {quorum} validators for a quorum in reach, this one included",
+            f"{reached} of {quorum} validators for a quorum in reach{', this one included' if own else ''}",
         ),
         _check(
             "caught up",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
@@ -70,7 +70,7 @@ async def test_it_is_not_ready_while_it_is_far_behind(
 ) -> None:
     node = await gateway.node()
     for behind, status in [(BLOCKS_BEHIND_MAX, 200), (BLOCKS_BEHIND_MAX + 1, 503)]:
-        peers = [{"member": "bolt", "connected": True, "height": behind}] * 3
+        peers = [_peer(behind), _peer(behind), _peer(0)]
 
         async def answer(peers: object = peers) -> JsonObject:
             return node | {"peers": peers}
@@ -78,6 +78,34 @@ async def test_it_is_not_ready_while_it_is_far_behind(
         monkeypatch.setattr(gateway, "node", answer)
         assert (await operated.ops.get("/readyz")).status_code == status
         assert (await operated.api.get("/readyz")).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        (lambda peers: peers[0].update(height=2**62), 200),  # one may lie
+        (lambda peers: [peer.update(height=2**62) for peer in peers[:2]], 503),
+        (lambda peers: [peer.update(connected=False) for peer in peers[:2]], 503),
+        (lambda peers: [peer.update(role="observer") for peer in peers[:2]], 503),
+    ],
+)
+async def test_it_believes_more_validators_than_may_lie(
+    operated: Operated, gateway: MemoryGateway, monkeypatch: pytest.MonkeyPatch,
+    changed: Callable[[list[JsonObject]], object], status: int,
+) -> None:  # fmt: skip
+    peers = [_peer(0), _peer(0), _peer(0)]
+    changed(peers)
+    node = await gateway.node() | {"peers": peers}
+
+    async def answer() -> JsonObject:
+        return node
+
+    monkeypatch.setattr(gateway, "node", answer)
+    assert (await operated.ops.get("/readyz")).status_code == status
+
+
+def _peer(height: int) -> JsonObject:
+    return {"member": "bolt", "role": "validator", "connected": True, "height": height}
 
 
 async def test_it_is_not_ready_with_a_full_disk(operated: Operated, gateway: MemoryGateway) -> None:
