@@ -41,20 +41,26 @@ class Chain:
         self._links: dict[Digest, Link] = {floor.digest: floor}
         self._recent: deque[Digest] = deque([floor.digest])
         self._wanted: set[Digest] = set()
+        self._loose: set[Digest] = set()
+        """Of those held, what nothing but a serving peer's word leads to."""
 
     @property
-    def size(self) -> int:
-        """How many headers are held."""
-        return len(self._links)
+    def loose(self) -> int:
+        """How many headers are held on a serving peer's word alone."""
+        return len(self._loose)
 
     def get(self, digest: Digest) -> Header | None:
         """The header, if it is held."""
         link = self._links.get(digest)
         return None if link is None else link.header
 
-    def add(self, header: Header) -> Link:
-        """Hold a header that came from its leader or that was asked for."""
+    def add(self, header: Header, *, loose: bool = False) -> Link:
+        """Hold a header that came from its leader or that was asked for, or on a serving peer's word."""
         link = Link(header_digest(self._chain_id, header), header)
+        if not loose:
+            self._loose.discard(link.digest)
+        elif link.digest not in self._links:
+            self._loose.add(link.digest)
         self._links.setdefault(link.digest, link)
         self._wanted.discard(link.digest)
         return link
@@ -98,6 +104,7 @@ class Chain:
         """The floor's child `link` is delivered: it is the floor now."""
         ensure(link.header.parent == self.floor.digest, "blocks are delivered strictly by height")
         self.floor = link
+        self._loose.discard(link.digest)
         self._recent.append(link.digest)
         if len(self._recent) > RECENT_MAX:
             self._links.pop(self._recent.popleft(), None)
@@ -113,7 +120,14 @@ class Chain:
             behind = header.height <= floor.height or (header.epoch, header.view) <= (floor.epoch, floor.view)
             if behind and digest not in recent:
                 del self._links[digest]
+        self._loose.intersection_update(self._links)
         self._wanted.clear()
+
+    def drop_loose(self) -> None:
+        """Forget what only serving peers' word leads to."""
+        for digest in self._loose:
+            del self._links[digest]
+        self._loose.clear()
 
     def above(self, height: int) -> list[Link]:
         """Headers above `height`, by height and digest."""

@@ -105,17 +105,16 @@ class Lanes:
         self._committee = committee
         self._enrol(committee.numbers)
         for number, lane in self._lanes.items():
-            key = committee.key_of(number)
-            if key == former.key_of(number) or (number == self._me and key is None):
+            key, former_key = committee.key_of(number), former.key_of(number)
+            if key == former_key or (number == self._me and None in (key, former_key)):
                 continue
-            void = [digest for seq in sorted(lane.places) for digest in lane.places[seq]]
-            if number == self._me and former.key_of(number) is not None:
-                self.voided += [self._batches[digest] for digest in void]
-            elif number == self._me:
-                continue
-            for digest in void:
-                del self._batches[digest]
+            held = [self._batches.pop(digest) for seq in sorted(lane.places) for digest in lane.places[seq]]
             self._lanes[number] = Lane(lane.final)
+            for batch in held:
+                if key is not None and batch.key == key:  # out of a journal that was ahead of its store
+                    self.add(batch, named=True)
+                elif number == self._me:
+                    self.voided.append(batch)
 
     def freeze(self, number: MemberNumber) -> None:
         """Its author signed two batches for one place: no leader here extends it."""

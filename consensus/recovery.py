@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from consensus import accusing, epochs
 from consensus.ballot import Ballot
@@ -152,8 +153,9 @@ def _replay_batch(state: State, batch: Batch) -> None:
     keys = [state.committee.key_of(header.lane)]
     if header.lane == state.me:
         keys.append(state.ballot.public_key)
-    if any(key is not None and state.verifier(key, payload, batch.signature) for key in keys):
-        state.lanes.add(opened, named=True)
+    signed_by = next((key for key in keys if key and state.verifier(key, payload, batch.signature)), None)
+    if signed_by is not None:
+        state.lanes.add(replace(opened, key=signed_by), named=True)
     elif header.lane == state.me:
         state.lanes.voided.append(opened)
 

@@ -76,7 +76,7 @@ from typing import Any
 from consensus import accusing, catchup, epochs, work
 from consensus.batches import CheckedBatch
 from consensus.committee import Committee, change_fault
-from consensus.delivery import deliver, is_held_back
+from consensus.delivery import deliver, is_held_back, next_undelivered
 from consensus.dissemination import Dissemination
 from consensus.effects import Broadcast, Effect, EpochBegan, Finalise, Outgoing, Persist, ReportKind, Send
 from consensus.errors import InvalidMessage, ensure
@@ -328,12 +328,14 @@ class Replica:
             return False
         if block.header.epoch != last.epoch or not (follows or leads_on):
             raise InvalidMessage(f"final block {height} does not follow the last one here")
-        if state.chain.size > DEEP_HEADERS_MAX:
+        if not named and state.chain.loose > DEEP_HEADERS_MAX:
+            state.chain.drop_loose()  # one liar's headers must not keep out what others serve
             raise InvalidMessage(f"final block {height} leads on and on, to nothing that is certified")
         self._voting.on_certificate(certificate)
         for header in headers:
-            state.chain.add(header)
-        if follows:
+            state.chain.add(header, loose=not named)
+        following = next_undelivered(state)
+        if following is not None and following.header == block.header:  # else nothing vouches for it yet
             self._take_ordered(block.header, {batch.digest: batch for batch in batches})
         self._settle(now)
         if follows and named and state.chain.floor.header.height < height:

@@ -218,6 +218,28 @@ class TestKeys:
         assert all(cluster.has_executed(transaction) for transaction in sent)
         assert cluster.reports(ReportKind.BAD_MESSAGE) == []
 
+    def test_a_lost_ledger_does_not_make_it_sign_a_place_of_its_lane_twice(self) -> None:
+        """The new key's batches come out of the journal before the epoch that gave it begins again."""
+        cluster = Cluster(plan=plan([(0, 0), (1, 0), (2, 0), (3, 1)]))
+        reach(cluster, 2)
+        cluster.run(6_000)
+        cluster.world.part(3)
+        cluster.submit(3)
+        cluster.run(100)
+        signed = cluster.replica(3)._state.lanes.of(3).tip
+        assert signed.seq > 0
+        cluster[3].disk.rotate(cluster.replica(3).snapshot_records())
+        cluster[3].stop()
+        cluster[3].ledger = cluster.world.application.ledger()
+        cluster[3].start()
+        assert cluster.replica(3).committee.epoch == 1
+        cluster.world.part()
+        cluster.run(30_000)
+        assert cluster.replica(3).committee.epoch == 2
+        cluster.commit(3)
+        assert signed in [tip for block, _ in cluster.ledger(0).blocks.values() for tip in block.header.cut]
+        assert cluster.reports(ReportKind.EQUIVOCATION) == []
+
     def test_a_key_without_its_journal_does_not_vote_until_the_members_replace_it(self) -> None:
         cluster = Cluster()
         cluster.commit()

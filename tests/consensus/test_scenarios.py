@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from consensus.batches import open_batch
+from consensus.batches import CheckedBatch, open_batch
 from consensus.codec import decode, encode
 from consensus.delivery import AHEAD_MAX
 from consensus.effects import Finalise, ReportKind
@@ -482,6 +482,50 @@ class TestDepth:
                 height += 1
             assert late.replica(1).on_synced(block, (), late[1].now())
         assert late.replica(1).final_height >= AHEAD_MAX
+
+    def forged(self, cluster: Cluster, salt: int, batch: CheckedBatch | None = None) -> FinalBlock:
+        """As long as a block that leads on to what is certified, with a certificate of something else."""
+        certified, _ = cluster.ledger(0).blocks[1]
+        headers: list[Header] = []
+        parent, named = GENESIS, CHAIN_ID
+        for _ in range(DESCENDANTS_MAX + 1):
+            cut = parent.cut if batch is None else (batch.tip,)
+            headers.append(child(parent, named, time_ms=parent.time_ms + salt, cut=cut))
+            parent, named = headers[-1], header_digest(CHAIN_ID, headers[-1])
+        return FinalBlock(headers[0], tuple(headers[1:]), certified.certificate)
+
+    @pytest.mark.parametrize("lane", [2, 99])
+    def test_a_block_that_nothing_certifies_brings_no_batch(self, lane: int) -> None:
+        """Nobody checked its batches: one would freeze an honest member's lane, another one is of no lane."""
+        cluster = Cluster()
+        cluster.commit()
+        cluster.run(3_000)
+        (unchecked,) = lane_of(lane, 1)
+        fresh = Cluster()
+        fresh.replica(3).on_synced(self.forged(cluster, 1, unchecked), [unchecked], fresh[3].now())
+        assert fresh.replica(3).batch(unchecked.digest) is None
+
+    def test_headers_that_lead_to_nothing_do_not_keep_out_what_is_certified(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("consensus.replica.DEEP_HEADERS_MAX", 2 * DESCENDANTS_MAX)
+        cluster = Cluster()
+        cluster.commit()
+        cluster.run(3_000)
+        fresh = Cluster()
+        replica = fresh.replica(3)
+        refused = 0
+        for salt in range(1, 9):
+            try:
+                replica.on_synced(self.forged(cluster, salt), (), fresh[3].now())
+            except InvalidMessage:
+                refused += 1
+            assert replica._state.chain.loose <= 3 * (DESCENDANTS_MAX + 1)
+        assert refused > 0
+        block, batches = cluster.ledger(0).blocks[1]
+        opened = [open_batch(batch, CHAIN_ID, CHAIN) for batch in batches]
+        assert replica.on_synced(block, opened, fresh[3].now())
+        assert replica.final_height == 1
 
 
 def cluster_certificate(kind: VoteKind, view: int, named: bytes) -> Certificate:
