@@ -1,8 +1,9 @@
 """How recordings are written: frames with checksums, each the pickle of one moment.
 
 Pickle writes whole object graphs fast, and is dangerous to read, because a pickle may name any function. The
-reader here knows the classes of `consensus`, a few containers and the names below, and nothing else, so that
-a file from elsewhere may say something wrong but can do nothing. What must not or need not be written goes by
+reader here knows the classes of `consensus`, a few containers and the names below, and changes none of
+them: a file from elsewhere may say something wrong, and may take the reader much time and memory, but has it
+run nothing else. What must not or need not be written goes by
 name: the signer (a private key never gets here), the store behind `batch_source`, and everything that
 follows from bytes, as parsed batches and transactions do.
 """
@@ -17,7 +18,8 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from importlib import import_module
-from typing import Any
+from types import FunctionType, MethodType
+from typing import Any, ClassVar
 from zlib import crc32
 
 from consensus.batches import CheckedBatch
@@ -81,10 +83,27 @@ class Writer:
         return _HEAD.pack(len(payload), crc32(payload)) + payload
 
 
-class _Unpickler(pickle.Unpickler):
+# That in C gives any class another content, and memory to a memo that is numbered at will.
+_InPython: Any = pickle._Unpickler  # noqa: SLF001
+
+
+class _Unpickler(_InPython):  # type: ignore[misc]
     def __init__(self, data: bytes, names: Mapping[str, Callable[..., Any]]) -> None:
         super().__init__(io.BytesIO(data))
         self._names = names
+
+    def load_build(self) -> None:
+        """Give an object its state; whatever is not of the recording keeps its own."""
+        changed = self.stack[-2]
+        if isinstance(changed, type | FunctionType | MethodType | Enum):
+            raise Unreadable(f"it changes {changed!a}")
+        super().load_build()
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **{code: load for code, load in _InPython.dispatch.items() if code != pickle.BYTEARRAY8[0]},
+        pickle.BUILD[0]: load_build,
+    }
+    """All but what takes memory before there are bytes to fill it, and no recording has."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.startswith("node.recorder.") and name in self._names:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from consensus.keys import verify_ed25519
 from consensus.replica import Replica
+from consensus.types import VoteKind
 from node.errors import CommandFailed, ConfigurationError
 from node.recorder import RecordedReplica, Recorder, export, read_incident, replay
 from node.recorder import recorder as recorder_module
@@ -137,6 +140,30 @@ READERS = {
     *("batch", "status_snapshot", "why", "committee", "lane_key", "is_in_step"),
 }
 """Public parts of a replica that only tell what it knows; all others must be recorded."""
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (Replica, b"\x8c\x11consensus.replica\x8c\x07Replica\x93"),
+        (verify_ed25519, b"\x8c\x0econsensus.keys\x8c\x0everify_ed25519\x93"),
+        (VoteKind(1), b"\x8c\x0fconsensus.types\x8c\x08VoteKind\x93K\x01\x85R"),
+    ],
+)
+def test_a_recording_changes_nothing_but_its_own(changed: object, named: bytes) -> None:
+    with pytest.raises(Unreadable, match="it changes"):
+        load(b"\x80\x05" + named + b"N}\x8c\x04evil\x8c\x01!s\x86b.", {})
+    assert not hasattr(changed, "evil")
+
+
+@pytest.mark.parametrize("payload", [b"Nr" + b"\x00\x00\x00\x04.", b"\x96" + (2**29).to_bytes(8, "little")])
+def test_a_few_bytes_of_a_recording_take_no_gigabyte(payload: bytes) -> None:
+    tracemalloc.start()
+    with pytest.raises(Unreadable):
+        load(b"\x80\x05" + payload, {})
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 2**24
 
 
 def test_every_input_of_a_replica_is_recorded() -> None:
