@@ -71,8 +71,10 @@ def report(run: Run, name: str, spec: FactSpec, given: Json, account: str) -> No
 def _decide(run: Run, name: str, spec: FactSpec, latest: Fact) -> None:
     """Make the fact known, if the latest report completes its quorum."""
     context = run.context
-    found = reports(context, name, spec.name)
-    run.meter.spend(sum(SCAN_ITEM + bytes_gas(len(encode_value(report.value))) for report in found))
+    kept = reports(context, name, spec.name)
+    run.meter.spend(sum(SCAN_ITEM + bytes_gas(len(encode_value(report.value))) for report in kept))
+    entitled = parties(context.terms(name)[spec.by])  # an upgrade may have let others report
+    found = [report for report in kept if report.by in entitled]
     if spec.agree == "equal":
         agreeing = [report.value for report in found if report.value == latest.value]
     else:

@@ -350,6 +350,17 @@ def test_a_reported_fact_stays_what_it_is(chain: Chain) -> None:
     assert "is reported as int" in propose(chain, other).text
 
 
+def test_what_an_account_reported_does_not_count_once_another_reports_in_its_place(chain: Chain) -> None:
+    source = ONE.replace("oracle: Oracle", "oracle: list[Oracle]").replace('"oracle")', '"oracle", quorum=2)')
+    assert upgrade(chain, source, terms={"oracle": ["bank", "swiftship"]}) == "upgraded"
+    chain.succeed("bank", ("club", "report", {"fact": "rate", "value": 9}))
+    assert upgrade(chain, source, terms={"oracle": ["bigmarket", "swiftship"]}) == "upgraded"
+    chain.succeed("swiftship", ("club", "report", {"fact": "rate", "value": 9}))
+    assert not [event for event in chain.outcomes[-1].events if event.name == "known"]
+    chain.succeed("bigmarket", ("club", "report", {"fact": "rate", "value": 9}))
+    assert [event for event in chain.outcomes[-1].events if event.name == "known"]
+
+
 def test_a_phase_that_is_gone_needs_a_migration(chain: Chain) -> None:
     gone = ONE.replace('phases("open", "closed")', 'phases("new", "closed")')
     assert "in phase open, which the new code does not have" in propose(chain, gone).text
