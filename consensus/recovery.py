@@ -87,12 +87,12 @@ def replay(state: State, records: Iterable[bytes]) -> list[Effect]:
     return effects
 
 
-def resume(state: State) -> None:
-    """An epoch began for which records were put aside."""
+def resume(state: State) -> list[Effect]:
+    """An epoch began for which records were put aside; what became final by them is returned."""
     waiting, state.later = state.later, []
-    for record in waiting:
-        _replay_one(state, record)
+    effects = [effect for record in waiting for effect in _replay_one(state, record)]
     _settle_votes(state)
+    return effects
 
 
 def _settle_votes(state: State) -> None:

@@ -455,11 +455,12 @@ class Replica:
             return
         self._out.add(Persist(encode_record(succession)))
         epochs.begin(state, succession)
-        resume(state)
+        self._out.add(EpochBegan(succession.committee, succession.boundary.header.height))
+        for effect in resume(state):
+            self._out.add(effect)
         self._voting.begin()
         for vote in state.ballot.votes():
             self._voting.count(vote, trusted=True)
-        self._out.add(EpochBegan(succession.committee, succession.boundary.header.height))
         self._batches.begin()
 
     def _report_final(self, finalise: Finalise) -> None:

@@ -92,6 +92,8 @@ class Voting:
     def on_certificate(self, certificate: Certificate) -> None:
         """A certificate from anyone. Raises: InvalidMessage."""
         state = self._state
+        if certificate.kind is F and certificate.view <= state.floor_view:
+            return  # it is delivered: as many as the chain has blocks would be kept
         if not state.certificates.holds(certificate):
             check_certificate(certificate, state.committee, state.chain_id, state.verifier)
             self._absorb(certificate)

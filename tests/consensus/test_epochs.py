@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from consensus.committee import committee_digest
+from consensus.delivery import AHEAD_MAX
 from consensus.effects import ReportKind
 from consensus.errors import InvalidMessage
 from consensus.messages import Message, header_digest
@@ -299,6 +300,24 @@ class TestFarBehind:
         for number in range(5):
             cluster.commit(number)
         assert cluster.reports(ReportKind.EQUIVOCATION) == []
+
+    def test_a_lost_ledger_is_rebuilt_from_a_journal_of_several_epochs(self) -> None:
+        """The first epoch holds more blocks than may wait for execution, so the others' records wait too."""
+        steps = ((AHEAD_MAX + 20, first(5)), *plan(first(4)))
+        cluster = Cluster(candidates=1, plan=steps)
+        while cluster.replica(0).committee.epoch < 3:
+            cluster.commit()
+        cluster.run(3_000)
+        height = cluster[0].ledger.height
+        cluster.world.part(0)
+        cluster[0].stop()
+        cluster[0].ledger = cluster.world.application.ledger()
+        cluster[0].start()
+        cluster.run(10_000)
+        assert cluster[0].ledger.height == height
+        assert cluster.replica(0).committee.epoch == 3
+        cluster.world.part()
+        cluster.commit()
 
     def test_a_certificate_of_another_epoch_counts_for_nothing(self) -> None:
         """Three of four are a quorum of epoch 1, and not of epoch 2 with five."""

@@ -7,7 +7,7 @@ import pytest
 from consensus.batches import CheckedBatch, open_batch
 from consensus.codec import decode, encode
 from consensus.delivery import AHEAD_MAX
-from consensus.effects import Finalise, ReportKind
+from consensus.effects import Finalise, Persist, ReportKind
 from consensus.errors import InvalidMessage
 from consensus.messages import (
     DESCENDANTS_MAX,
@@ -303,6 +303,19 @@ class TestCatchUp:
         cluster.run(120_000)
         snapshot = cluster.replica(3).status_snapshot()
         assert snapshot["final_height"] <= snapshot["executed_height"] + AHEAD_MAX
+
+    def test_what_made_delivered_blocks_final_is_not_kept_again(self) -> None:
+        """A member can send all of it at any time, as often as it likes."""
+        cluster = Cluster()
+        for _ in range(3):
+            cluster.commit()
+        cluster.run(3_000)
+        replica = cluster.replica(0)
+        replica.effects()
+        for block, _ in cluster.ledger(0).blocks.values():
+            replica.on_message(1, block.certificate, cluster[0].now())
+        assert [effect for effect in replica.effects() if isinstance(effect, Persist)] == []
+        assert len(replica._state.certificates.of_kind(F, above=0)) == 1
 
     def test_forged_final_blocks_are_refused(self) -> None:
         cluster = Cluster()
