@@ -19,6 +19,7 @@ from node.store import Store
 from node.sync_messages import BlocksAnswer, SyncedBlock, decode_answer, encode_answer
 from node.sync_server import BlockServer
 
+START_S = 20.0
 Lie = Callable[[BlocksAnswer], BlocksAnswer]
 
 
@@ -47,9 +48,11 @@ class LyingServer:
         self._thread = threading.Thread(target=lambda: trio.run(self._serve), daemon=True)
         self._token: trio.lowlevel.TrioToken | None = None
         self._scope = trio.CancelScope()
+        self._listening = threading.Event()
 
     def __enter__(self) -> LyingServer:
         self._thread.start()
+        assert self._listening.wait(START_S)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,4 +88,5 @@ class LyingServer:
         with closing(store), self._scope:
             async with trio.open_nursery() as nursery:
                 await nursery.start(network.run)
+                self._listening.set()
                 await trio.sleep_forever()

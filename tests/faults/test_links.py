@@ -67,7 +67,7 @@ def test_three_go_on_while_one_is_cut_off(consortium: RelayedConsortium) -> None
     assert cut_off.height() < source.height()
     look = cut_off.look()
     assert look is not None
-    assert "no block for" in look["why"] or "idle" in look["why"], look["why"]
+    assert "idle" in look["why"] or "coopbank (unreachable" in look["why"], look["why"]
 
 
 def test_two_and_two_stand_still_and_go_on(consortium: RelayedConsortium) -> None:
