@@ -9,7 +9,7 @@ busier the node, the more each sync carries. Batches are checked before the repl
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -98,6 +98,10 @@ class Submission:
     retry_after_ms: int = 0
 
 
+async def _as_reported(report: Report) -> str:
+    return report.text
+
+
 class Driver:
     """Drives one replica. All methods are called in trio."""
 
@@ -119,10 +123,12 @@ class Driver:
         on_epoch: Callable[[Committee, int], None] = lambda committee, boundary_height: None,
         on_hand_over: Callable[[Sequence[Transaction]], None] = lambda transactions: None,
         on_heard: Callable[[MemberNumber, Message], None] = lambda member, message: None,
+        on_diverged: Callable[[Report], Awaitable[str]] = _as_reported,
     ) -> None:
         """`on_epoch` is told the committee that orders from now on, and the height of the block before it;
         `on_hand_over` gets what this node promised to order and can not any more; `on_heard` hears each
-        message of a validator that comes on its stream for votes.
+        message of a validator that comes on its stream for votes; `on_diverged` says in one line for what
+        divergence the node stops, once it is awaited.
         """
         self.replica = replica
         self.network: Network | None = None
@@ -132,6 +138,7 @@ class Driver:
         self._on_epoch = on_epoch
         self._on_hand_over = on_hand_over
         self._on_heard = on_heard
+        self._on_diverged = on_diverged
         self._pending = pending
         self._finalised = finalised
         self._on_sync_needed = on_sync_needed
@@ -361,6 +368,9 @@ class Driver:
                 case Finalise():
                     self._note_final(effect)
                     await self._finalised.send(effect)
+                case Report(kind=ReportKind.DIVERGED):
+                    self.seen.reported(effect)
+                    raise Diverged(await self._on_diverged(effect))
                 case _:
                     self._tell(effect)
 
@@ -432,8 +442,6 @@ class Driver:
     def _report(self, report: Report) -> None:
         fields = dict(report.fields)
         self.seen.reported(report)
-        if report.kind is ReportKind.DIVERGED:
-            raise Diverged(report.text)
         if report.kind is ReportKind.PROGRESS:
             log.debug(report.text, **fields)
         elif report.kind is ReportKind.BAD_MESSAGE and report.member is not None:

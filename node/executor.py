@@ -26,6 +26,7 @@ from contracts.epochs import READY_LAG_MAX, Accused
 from contracts.receipts import Event, ExecLink, Receipt
 from contracts.register import committee_of
 from node.directory import concerns_members, read_evidence
+from node.divergence import ExecutedParts, RecentBlocks
 from node.driver import Driver
 from node.genesis import Genesis
 from node.store import BlockCommit, Place, Store, account_subject, contract_subject
@@ -55,6 +56,7 @@ class Executor:
         self._store = store
         self._genesis = genesis
         self._link: ExecLink
+        self.recent = RecentBlocks()
         self._exec_hashes: deque[tuple[int, bytes]] = deque(maxlen=READY_LAG_MAX)
         self.executed = trio.Event()
         """Set when the next block is done; a new one takes its place then."""
@@ -165,6 +167,11 @@ class Executor:
                 f"block {header.height} ends its epoch with the committee that the members decided",
             )
         self._store.commit(commit)
+        self.recent.add(
+            ExecutedParts(
+                self._link.exec_hash, commit.link, commit.receipts, commit.events, commit.state_writes
+            )
+        )
         self._remember(outcome.link)
         return outcome
 

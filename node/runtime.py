@@ -28,6 +28,7 @@ from node.clock import Clock
 from node.code_cache import CodeCache
 from node.config import NodeConfig
 from node.directory import NO_NUMBER, Directory, read_directory
+from node.divergence import Divergence, summary_server
 from node.documents import read_json
 from node.driver import Driver
 from node.errors import ConfigurationError, NodeError
@@ -226,6 +227,7 @@ class _Node:
             on_epoch=membership.epoch_began,
             on_hand_over=lambda transactions: forwarder.hand_over(transactions),  # noqa: PLW0108
             on_heard=witness.heard,
+            on_diverged=lambda report: divergence.explain(report),  # noqa: PLW0108
         )
 
         def submit(member: int, body: bytes) -> Awaitable[bytes]:
@@ -244,6 +246,7 @@ class _Node:
                     Service.SUBMIT: submit,
                     Service.KEY_INQUIRY: witness.on_request,
                     Service.CLOCK: clock_server(self.clock),
+                    Service.EXECUTION: summary_server(genesis.hash, executor.recent),
                 }
             ).on_request,
             on_peer_change=driver.on_peer_change,
@@ -257,6 +260,13 @@ class _Node:
             chain=genesis.chain,
             executed_height=store.height,
             executed=lambda: executor.executed,
+        )
+        divergence = Divergence(
+            recent=executor.recent,
+            network=network,
+            chain_id=genesis.hash,
+            committee=lambda: driver.committee,
+            me=membership.number,
         )
         clocks = PeerClocks(network, self.clock)
         forwarder = Forwarder(

@@ -27,6 +27,9 @@ class Service(enum.IntEnum):
     CLOCK = 4
     """What time it is: `node.peer_clocks`."""
 
+    EXECUTION = 5
+    """What a block came to, for a node that executed it otherwise: `node.divergence`."""
+
 
 def addressed(service: Service, request: bytes) -> bytes:
     """A request as it is sent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +13,13 @@ import trio.testing
 from api.gateway import TransactionState
 from consensus.batches import CheckedBatch
 from consensus.dissemination import HAVE_INTERVAL_MS
-from consensus.effects import Finalise
-from consensus.messages import encode_message
+from consensus.effects import Finalise, Report
+from consensus.messages import encode_message, executed_payload
 from consensus.replica import Anchor, Now, Replica
+from consensus.types import ExecutedTip, Status
 from node import driver as driver_module
 from node.clock import Clock
-from node.driver import Driver, Submission
+from node.driver import Diverged, Driver, Submission
 from node.journal import Journal
 from node.pending import PendingTransactions
 from node.simulator.keys import verify_hash
@@ -29,6 +30,7 @@ from tests.consensus.support import (
     EXEC_HASH,
     PARAMETERS,
     committee,
+    digest,
     lane_of,
     signer,
     transaction,
@@ -69,7 +71,18 @@ class StoppedClock(Clock):
         self.at = Now(self.at.wall_ms + by_ms, self.at.mono_ms + by_ms)
 
 
-def lonely(journal: Journal, records: list[bytes], *, size: int = 2, clock: Clock | None = None) -> Driver:
+async def unexplained(report: Report) -> str:
+    return report.text
+
+
+def lonely(
+    journal: Journal,
+    records: list[bytes],
+    *,
+    size: int = 2,
+    clock: Clock | None = None,
+    on_diverged: Callable[[Report], Awaitable[str]] = unexplained,
+) -> Driver:
     """The driver of one of some validators, whose partners never come: nothing becomes final."""
     clock, both = clock or Clock(), committee(size)
     now = clock.now()
@@ -100,6 +113,7 @@ def lonely(journal: Journal, records: list[bytes], *, size: int = 2, clock: Cloc
         finalised=finalised,
         on_sync_needed=lambda _: None,
         on_transactions=lambda *_: None,
+        on_diverged=on_diverged,
     )
 
 
@@ -219,3 +233,26 @@ def test_what_promises_nothing_yet_is_synced_with_what_does(tmp_path: Path) -> N
         again.close()
 
     trio.run(run)
+
+
+def test_a_diverged_node_stops_with_what_is_found_out_about_it(tmp_path: Path) -> None:
+    """The partner's signed word is more than may be faulty among two."""
+    told: list[Report] = []
+
+    async def explain(report: Report) -> str:
+        told.append(report)
+        await trio.sleep(0.01)
+        return f"{report.text}; and where"
+
+    async def run() -> None:
+        journal, records = Journal.open(tmp_path / "journal", disk=HastyDisk())
+        driver = lonely(journal, records, on_diverged=explain)
+        other = digest("other")
+        tip = ExecutedTip(1, 0, other, signer(1).sign(executed_payload(CHAIN_ID, 0, other)))
+        driver.on_message(1, StreamClass.VOTES, encode_message(Status(1, 1, 0, tip, ())))
+        with trio.fail_after(5):
+            await driver.run()
+
+    with pytest.RaisesGroup(pytest.RaisesExc(Diverged, match="otherwise than the others.*; and where")):
+        trio.run(run)
+    assert [dict(report.fields)["height"] for report in told] == [0]

@@ -33,6 +33,15 @@ from node.cli import main
 main()
 """
 """Somebody writes into the ledger while the node runs."""
+MISCOUNTS = """
+from dataclasses import replace
+from contracts.receipts import Receipt
+encode = Receipt.encode
+Receipt.encode = lambda self: encode(replace(self, gas_used=self.gas_used + 1))
+from node.cli import main
+main()
+"""
+"""A machine that computes wrongly."""
 MUTE = """
 from consensus.voting import Voting
 Voting.step = lambda self, now: None

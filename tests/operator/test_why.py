@@ -142,11 +142,15 @@ def test_execution_behind_is_told_while_it_lasts(consortium: Consortium) -> None
     says(node, lambda told: told["phase"] == "idle")
 
 
-def test_divergence_is_told_by_those_who_see_it(consortium: Consortium, tmp_path: Path, shell: Shell) -> None:
-    node = consortium.partners[3]
-    with faults.patched(consortium, node, faults.OTHERWISE) as process:
+@pytest.mark.parametrize("fault", [faults.OTHERWISE, faults.MISCOUNTS], ids=["state", "receipts"])
+def test_divergence_is_told_by_those_who_see_it(
+    consortium: Consortium, tmp_path: Path, shell: Shell, fault: str
+) -> None:
+    node, sent = consortium.partners[3], []
+    log_bytes = node.process.log_path.stat().st_size
+    with faults.patched(consortium, node, fault) as process:
         for _ in range(20):
-            consortium.transfer(consortium.partners[1], node.name, 1)
+            sent.append(consortium.transfer(consortium.partners[1], node.name, 1))
             if wait_until(lambda: process.poll() is not None, 1.0):
                 break
         assert process.poll() == 1
@@ -155,6 +159,16 @@ def test_divergence_is_told_by_those_who_see_it(consortium: Consortium, tmp_path
         told = orjson.loads(done.out)
         assert (told["phase"], told["exit_code"]) == ("not_running", 1)
         assert "otherwise than the others" in told["reason"]
+        transaction, key = f"transaction {sent[0].id}", "no key: the states agree"
+        if fault == faults.OTHERWISE:
+            transaction, key = "no transaction: receipts agree", "state b'balance/swiftship/euro'"
+        first = f"first to differ at height {sent[0].height}: {transaction}; {key}"
+        assert told["reason"].endswith(f"; {first}")
+        lines = node.process.log_path.read_bytes()[log_bytes:].decode().splitlines()
+        assert lines[-1] == f"quorate: the node stopped: {told['reason']}"
+        (alarm,) = [line for line in lines if "theirs" in line]
+        assert transaction in alarm
+        assert key in alarm
         (node.seat.home / "ledger").rename(tmp_path / "evidence")
 
 

@@ -11,7 +11,8 @@ import trio
 from trio.testing import MockClock
 
 from consensus.errors import DecodeError
-from node import forwarding, key_inquiry, sync_messages, wire
+from node import divergence, forwarding, key_inquiry, sync_messages, wire
+from node.divergence import BlockSummary, SummaryRequest
 from node.forwarding import CODE_LENGTH_MAX, DETAIL_LENGTH_MAX, ENVELOPES_MAX, SubmitRequest
 from node.key_inquiry import KeyAnswer, KeyRequest
 from node.network.errors import ConnectFailed, ConnectionLost, ProtocolViolation, StreamEnded
@@ -98,6 +99,13 @@ def _key_answers() -> list[bytes]:
     batches = [None, *((batch.header, batch.signature) for batch in named["BATCH"])]
     answers = [KeyAnswer(vote, batch) for vote in (None, *named["VOTE"]) for batch in batches]
     return [key_inquiry.encode_answer(answer) for answer in answers]
+
+
+def _summaries() -> list[bytes]:
+    outcomes = [("transaction " + "a" * 64, bytes(32)), ("a timer of order-1", b"h" * 32)]
+    writes = [(b"balance/mill/euro", bytes(32)), (b"k" * divergence.KEY_BYTES_MAX, b"v" * 32)]
+    summary = BlockSummary(bytes(32), bytes(32), bytes(32), bytes(32), tuple(outcomes), tuple(writes * 20))
+    return [divergence.encode_answer(answer) for answer in (None, summary)]
 
 
 # ---------------------------------------------------------------- Yamux
@@ -362,6 +370,22 @@ def decoders() -> Sequence[Decoder]:
             cache(_key_answers),
             (MSGPACK,),
             canonical(key_inquiry.encode_answer),
+        ),
+        Decoder(
+            "node.divergence.decode_request",
+            divergence.decode_request,
+            (DecodeError,),
+            lambda: [divergence.encode_request(SummaryRequest(bytes(32), height)) for height in (1, 2**40)],
+            (MSGPACK,),
+            canonical(divergence.encode_request),
+        ),
+        Decoder(
+            "node.divergence.decode_answer",
+            divergence.decode_answer,
+            (DecodeError,),
+            cache(_summaries),
+            (MSGPACK,),
+            canonical(divergence.encode_answer),
         ),
         Decoder(
             "node.network.yamux.Session", _yamux, (ProtocolViolation, ConnectionLost), cache(_yamux_samples)
