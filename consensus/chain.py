@@ -125,7 +125,7 @@ class Chain:
 
     def drop_loose(self) -> None:
         """Forget what only serving peers' word leads to."""
-        for digest in self._loose:
+        for digest in sorted(self._loose):
             del self._links[digest]
         self._loose.clear()
 
