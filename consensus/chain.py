@@ -130,8 +130,12 @@ class Chain:
         self._loose.clear()
 
     def above(self, height: int) -> list[Link]:
-        """Headers above `height`, by height and digest."""
-        links = [link for link in self._links.values() if link.header.height > height]
+        """Headers above `height`, by height and digest, but for loose ones."""
+        links = [
+            link
+            for link in self._links.values()
+            if link.header.height > height and link.digest not in self._loose
+        ]
         return sorted(links, key=lambda link: (link.header.height, link.digest))
 
     def delivered_above(self, height: int) -> list[Header]:

@@ -534,6 +534,7 @@ class TestDepth:
             except InvalidMessage:
                 refused += 1
             assert replica._state.chain.loose <= 3 * (DESCENDANTS_MAX + 1)
+            assert len(replica.snapshot_records()) <= 2
         assert refused > 0
         block, batches = cluster.ledger(0).blocks[1]
         opened = [open_batch(batch, CHAIN_ID, CHAIN) for batch in batches]
