@@ -211,7 +211,7 @@ _ADMISSION = (
     ),
     Problem(
         "too_long_to_rehearse", 422, "The past of the chain is too long",
-        "A rehearsal executes every transaction from genesis on twice: there are more than the node allows.",
+        "A rehearsal executes every block from genesis on twice: there is more than the node allows.",
         "Rehearse up to an earlier height, which `detail` bounds.",
     ),
     Problem(

@@ -301,6 +301,10 @@ class Reader:
     ) -> JsonObject:
         return await asyncio.to_thread(self._rehearsals.rehearse, name, source, terms, from_height, height)
 
+    def end_rehearsals(self) -> None:
+        """The node stops: none that runs keeps it. In any thread."""
+        self._rehearsals.end()
+
     async def proposals(self) -> Sequence[JsonObject]:
         return self._look(
             lambda view: self._engine.list_proposals(view.state, self._time_of(view, view.height()))

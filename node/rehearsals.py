@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from api.gateway import JsonObject, Refused
@@ -20,6 +20,8 @@ from node.store import Store, View
 
 TRANSACTIONS_MAX = 100_000
 """Transactions of a chain up to the height of a rehearsal, which executes all of them twice."""
+BLOCKS_MAX = 1_000_000
+"""Highest height of a rehearsal: a block costs time also where only time acts in it."""
 
 
 class Rehearsals:
@@ -31,6 +33,11 @@ class Rehearsals:
         self._store = store
         self._genesis = genesis
         self._busy = threading.Lock()
+        self._ended = threading.Event()
+
+    def end(self) -> None:
+        """Break off what runs, and rehearse no more: the process does not end before its threads do."""
+        self._ended.set()
 
     def rehearse(
         self,
@@ -62,10 +69,19 @@ class Rehearsals:
         if not created <= first <= last <= newest:
             detail = f"a rehearsal of {trial.instance} goes from {created} at the earliest to {newest}"
             raise Refused(422, "arguments", detail)
+        if last > BLOCKS_MAX:
+            detail = f"a rehearsal goes up to height {BLOCKS_MAX} at most, not to {last}"
+            raise Refused(422, "too_long_to_rehearse", detail)
         genesis = self._genesis
-        blocks = _blocks(view, genesis, last)
+        blocks = self._until_ended(_blocks(view, genesis, last))
         found = rehearse(genesis.body, genesis.chain, genesis.parameters, blocks, trial, first)
         return {"outcome": outcome_hash(found), "rehearsal": found}
+
+    def _until_ended(self, blocks: Iterable[BlockInput]) -> Iterator[BlockInput]:
+        for block in blocks:
+            if self._ended.is_set():
+                raise Refused(503, "unavailable", "the node is stopping")
+            yield block
 
 
 def _accused(found: Proven) -> Accused:

@@ -207,6 +207,7 @@ class _Node:
             bridge=bridge,
             data_dir=config.data_dir,
         )
+        stack.callback(gateway.end_rehearsals)
         api = _api_server(bridge, config)
         ops = ops_server(config)
         witness = Witness(genesis.hash, store)
@@ -326,6 +327,7 @@ class _Node:
                 starts_over = await _told_to_stop_or(signals, membership.outdated)
                 self.stopping = not starts_over
                 log.info("stopping", height=store.height())
+                gateway.end_rehearsals()
                 await drain(api, signals)
             nursery.cancel_scope.cancel()
         log.info("stopped", height=store.height())
