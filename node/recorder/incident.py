@@ -75,6 +75,7 @@ def export(folder: Path, out: Path) -> Incident:
         except Unreadable as error:
             raise CommandFailed(f"{path}: {error}") from None
     packed = MAGIC + zlib.compress(content)
+    out.touch(0o600)  # what the members keep among themselves, as in the ring
     out.write_bytes(packed + sha256(packed).digest())
     return read_incident(out)
 

@@ -58,6 +58,7 @@ def test_every_member_s_recording_replays_to_the_same_effects(recorded: World, t
         incident = export(tmp_path / str(member), tmp_path / f"{member}.incident")
         lines: list[str] = []
         done = replay(incident, lines.append)
+        assert (tmp_path / f"{member}.incident").stat().st_mode & 0o077 == 0
         assert done.difference is None
         assert done.turns > 100
         assert len(lines) > done.turns
