@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -151,6 +152,8 @@ class Forwarder:
             for status in await self._order_anywhere(tuple(waiting.values())):
                 if status.code in (NO_VALIDATOR, OVERLOADED):
                     continue
+                if status.state is TransactionState.REJECTED and await self._admits(waiting[status.id]):
+                    continue  # one validator's word does not undo what a client was promised: ask another
                 identifier = waiting.pop(status.id).id
                 self._driver.handed_over(identifier, status.state)
                 taken += status.state is not TransactionState.REJECTED
@@ -165,6 +168,11 @@ class Forwarder:
                 del waiting[late.id.hex()]
             if waiting:
                 await trio.sleep(PAUSE_S)
+
+    async def _admits(self, transaction: Transaction) -> bool:
+        """Whether this node finds nothing against a transaction of its own lane."""
+        judge = partial(self._judge, transaction.envelope, handed_over_by=self._driver.replica.me)
+        return isinstance(await trio.to_thread.run_sync(judge), Transaction)
 
     async def _order_anywhere(self, transactions: Sequence[Transaction]) -> list[TransactionStatus]:
         """By this node, if it has a lane again, else by a validator."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+import trio
+
+from api.gateway import TransactionState, TransactionStatus
 from consensus.errors import DecodeError
-from consensus.transactions import ENVELOPE_BYTES_MAX
+from consensus.transactions import ENVELOPE_BYTES_MAX, Transaction
 from node.forwarding import (
     ENVELOPE_OVERHEAD_BYTES,
     ENVELOPES_BYTES_MAX,
     ENVELOPES_MAX,
+    Forwarder,
     SubmitRequest,
     _chunks,
     decode_answer,
@@ -17,6 +23,7 @@ from node.forwarding import (
     encode_answer,
     encode_request,
 )
+from node.pending import PendingTransactions
 from node.services import Service, addressed
 from node.wire import SYNC_REQUEST_BYTES_MAX
 from tests.node.test_pending import transaction
@@ -52,3 +59,54 @@ def test_one_too_many_is_no_request_and_no_answer() -> None:
     with pytest.raises(DecodeError):
         decode_answer(encode_answer([None] * (ENVELOPES_MAX + 1)))
     assert decode_answer(encode_answer([None, ("overloaded", "later")])) == (None, ("overloaded", "later"))
+
+
+@pytest.mark.parametrize("admitted", [True, False])
+def test_one_validator_that_refuses_does_not_undo_a_promise(admitted: bool) -> None:
+    posted = transaction("promised")
+    pending, told = PendingTransactions(3), trio.Event()
+    states: list[TransactionState] = []
+
+    def handed_over(identifier: bytes, state: TransactionState) -> None:
+        assert identifier == posted.id
+        states.append(state)
+        told.set()
+
+    class Validators:
+        """The first one that is asked refuses."""
+
+        def __init__(self) -> None:
+            self.answers: list[tuple[str, str] | None] = [("unauthorised", "because I say so"), None]
+
+        def status(self) -> list[Any]:
+            return [SimpleNamespace(member=member, connected=True) for member in range(3)]
+
+        async def request(self, member: int, body: bytes, timeout_ms: int) -> bytes:
+            await trio.lowlevel.checkpoint()
+            return encode_answer([self.answers.pop(0)])
+
+    def judge(envelope: bytes, *, handed_over_by: int | None = None) -> Transaction | TransactionStatus:
+        assert (envelope, handed_over_by) == (posted.envelope, 3)
+        refused = TransactionStatus(posted.id.hex(), TransactionState.REJECTED, code="unauthorised")
+        return posted if admitted else refused
+
+    replica, committee = SimpleNamespace(me=3), SimpleNamespace(numbers=(0, 1, 2))
+    driver: Any = SimpleNamespace(
+        is_validator=False, replica=replica, committee=committee, handed_over=handed_over
+    )
+    network: Any = Validators()
+    clock: Any = SimpleNamespace(now=lambda: SimpleNamespace(wall_ms=0))
+    forwarder = Forwarder(
+        driver=driver, network=network, pending=pending, judge=judge, chain_id=bytes(32), clock=clock
+    )
+
+    async def leave() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(forwarder.run)
+            forwarder.hand_over([posted])
+            await told.wait()
+            nursery.cancel_scope.cancel()
+
+    trio.run(leave)
+    assert states == [TransactionState.PENDING if admitted else TransactionState.REJECTED]
+    assert (pending.refusal(posted.id) is None) is admitted
