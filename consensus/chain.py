@@ -41,13 +41,13 @@ class Chain:
         self._links: dict[Digest, Link] = {floor.digest: floor}
         self._recent: deque[Digest] = deque([floor.digest])
         self._wanted: set[Digest] = set()
-        self._loose: set[Digest] = set()
-        """Of those held, what nothing but a serving peer's word leads to."""
+        self._loose: dict[Digest, int] = {}
+        """Of those held, what nothing but a serving peer's word leads to, and for how many each counts."""
 
     @property
     def loose(self) -> int:
-        """How many headers are held on a serving peer's word alone."""
-        return len(self._loose)
+        """How many headers are held on a serving peer's word alone; large ones count for several."""
+        return sum(self._loose.values())
 
     def get(self, digest: Digest) -> Header | None:
         """The header, if it is held."""
@@ -58,9 +58,10 @@ class Chain:
         """Hold a header that came from its leader or that was asked for, or on a serving peer's word."""
         link = Link(header_digest(self._chain_id, header), header)
         if not loose:
-            self._loose.discard(link.digest)
+            self._loose.pop(link.digest, None)
         elif link.digest not in self._links:
-            self._loose.add(link.digest)
+            size = sum(map(len, header.evidence)) // 1024 + len(header.cut) // 16
+            self._loose[link.digest] = 1 + size
         self._links.setdefault(link.digest, link)
         self._wanted.discard(link.digest)
         return link
@@ -104,7 +105,7 @@ class Chain:
         """The floor's child `link` is delivered: it is the floor now."""
         ensure(link.header.parent == self.floor.digest, "blocks are delivered strictly by height")
         self.floor = link
-        self._loose.discard(link.digest)
+        self._loose.pop(link.digest, None)
         self._recent.append(link.digest)
         if len(self._recent) > RECENT_MAX:
             self._links.pop(self._recent.popleft(), None)
@@ -120,7 +121,7 @@ class Chain:
             behind = header.height <= floor.height or (header.epoch, header.view) <= (floor.epoch, floor.view)
             if behind and digest not in recent:
                 del self._links[digest]
-        self._loose.intersection_update(self._links)
+        self._loose = {digest: size for digest, size in self._loose.items() if digest in self._links}
         self._wanted.clear()
 
     def drop_loose(self) -> None:

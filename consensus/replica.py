@@ -112,7 +112,8 @@ from consensus.why import Why, describe, explain
 __all__ = ["Admission", "Anchor", "Now", "Replica"]
 
 DEEP_HEADERS_MAX = 16_384
-"""Headers held in memory while blocks arrive that only a far descendant's certificate makes final."""
+"""Headers held in memory while blocks arrive that only a far descendant's certificate makes final; what
+names many lanes or carries evidence counts for several."""
 RETRY_AFTER_MS = 1_000
 """What a client is told to wait when the own lane may not grow."""
 

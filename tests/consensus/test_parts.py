@@ -1,5 +1,6 @@
 """The smaller parts: the tree of headers, fetching, execution claims, timers of a view."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -100,6 +101,19 @@ class TestChain:
         chain.advance(links[0])
         chain.prune()
         assert [link.digest for link in chain.above(0)] == [link.digest for link in links]
+
+    def test_large_headers_on_a_serving_peer_s_word_count_for_several(self) -> None:
+        small, large = headers(2)
+        evidence = replace(large.header, evidence=(bytes(40 * 1024),))
+        chain = self.chain()
+        chain.add(small.header, loose=True)
+        chain.add(evidence, loose=True)
+        assert chain.loose == 42
+        chain.add(evidence)
+        assert chain.loose == 1
+        chain.drop_loose()
+        assert (chain.loose, chain.get(small.digest)) == (0, None)
+        assert chain.get(header_digest(CHAIN_ID, evidence)) == evidence
 
     def test_memory_is_bounded(self) -> None:
         links = headers(RECENT_MAX + 20)
