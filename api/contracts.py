@@ -12,7 +12,8 @@ from api.errors import ApiError
 from api.gateway import JsonObject
 from api.http import ITEMS_DEFAULT, Cursor, Json, Limit, Name, Node, decode_cursor, page, take_object
 from api.openapi import body_of, problems
-from consensus.transactions import INTEGER_MAX
+from consensus.errors import InvalidTransaction
+from consensus.transactions import INTEGER_MAX, check_value
 
 QUERY_BYTES_MAX = 64 * 1024
 """Body of a query, in bytes."""
@@ -159,6 +160,10 @@ async def rehearsal(request: Request, node: Node, name: Name) -> Response:
     source, terms = body["source"], body.get("terms", {})
     if type(source) is not str or type(terms) is not dict:
         raise ApiError("invalid_body", "source must be text, and terms an object")
+    try:
+        check_value(terms, "terms", 0)  # they are such as a transaction could carry
+    except InvalidTransaction as error:
+        raise ApiError("invalid_body", error.detail) from None
     heights = [_height(body, each) for each in ("from_height", "height")]
     return Json(await node.rehearse(name, source, terms, *heights))
 

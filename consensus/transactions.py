@@ -131,7 +131,7 @@ def envelope_from_json(transaction: Any, signatures: Sequence[tuple[bytes, bytes
 
     Raises: InvalidTransaction.
     """
-    _check_value(transaction, "transaction", 0)
+    check_value(transaction, "transaction", 0)
     return make_envelope(canonical_json(transaction), signatures)
 
 
@@ -148,7 +148,7 @@ def parse_transaction(envelope: bytes, chain: str) -> Transaction:
         value = orjson.loads(parts.body)
     except orjson.JSONDecodeError as error:
         raise InvalidTransaction("malformed_json", f"the transaction is not JSON: {error}") from None
-    _check_value(value, "transaction", 0)
+    check_value(value, "transaction", 0)
     if canonical_json(value) != parts.body:
         raise InvalidTransaction(
             "not_canonical",
@@ -236,8 +236,11 @@ def _list(raw: Any, path: str, low: int, high: int) -> list[Any]:
     return raw
 
 
-def _check_value(value: Any, path: str, depth: int) -> None:
-    """Refuse what has no single canonical form: fractions, large numbers, odd keys, deep nesting."""
+def check_value(value: Any, path: str, depth: int) -> None:
+    """Refuse what has no single canonical form: fractions, large numbers, odd keys, deep nesting.
+
+    Raises: InvalidTransaction.
+    """
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return
@@ -248,12 +251,12 @@ def _check_value(value: Any, path: str, depth: int) -> None:
         raise _malformed(path, f"arguments may be nested {DEPTH_MAX} deep")
     elif kind is list:
         for index, item in enumerate(value):
-            _check_value(item, f"{path}[{index}]", depth + 1)
+            check_value(item, f"{path}[{index}]", depth + 1)
     elif kind is dict:
         for key, item in value.items():
             if not _KEY.match(key):
                 raise _malformed(path, f"key {key[:40]!r} must be 1 to 64 of a-z, 0-9 and _")
-            _check_value(item, f"{path}.{key}", depth + 1)
+            check_value(item, f"{path}.{key}", depth + 1)
     else:
         raise _malformed(path, "fractions are not allowed: write amounts as integers or text")
 

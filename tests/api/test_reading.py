@@ -151,3 +151,15 @@ async def test_the_clock_of_a_development_node_moves_forward(
     gateway.dev = False
     answer = await client.post("/v1/dev/clock", json={"by_ms": 5})
     assert (answer.status_code, answer.json()["code"]) == (403, "not_a_development_node")
+
+
+@pytest.mark.parametrize("value", [0.5, 2**53, {"Odd key": 1}, [[[[[[[[[[[[]]]]]]]]]]]]])
+async def test_a_rehearsals_terms_are_such_as_a_transaction_could_carry(
+    client: httpx.AsyncClient, value: object
+) -> None:
+    body = {"source": "class A(Contract): ...", "terms": {"price": 1}}
+    assert (await client.post("/v1/instances/deal/rehearsal", json=body)).is_success
+    body["terms"] = {"price": value}
+    answer = await client.post("/v1/instances/deal/rehearsal", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body")
+    assert answer.json()["detail"].startswith("terms.price")

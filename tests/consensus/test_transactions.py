@@ -59,7 +59,7 @@ class TestCanonicalJson:
         expected = vectors("jcs").joinpath("output", f"{name}.json").read_bytes().rstrip(b"\n")
         assert rfc8785.dumps(value) == expected
         try:
-            transactions._check_value(value, "value", 0)
+            transactions.check_value(value, "value", 0)
         except InvalidTransaction:
             assert name != "arrays"
         else:
