@@ -7,11 +7,10 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 
-from node.simulator.processors import processors
 from tests.fuzz.decoders import DECODERS
 from tests.fuzz.harness import Failure, run_seed
 
@@ -70,7 +69,7 @@ def run_long(names: Sequence[str], first: int, minutes: float, jobs: int | None)
     end_s = time.monotonic() + 60 * minutes
     report = _Report()
     work = _Work(names, first)
-    with processors(jobs) as pool:
+    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
         running: dict[Future[Result], Block] = {}
         while running or time.monotonic() < end_s:
             while len(running) < 2 * (jobs or os.cpu_count() or 1) and time.monotonic() < end_s:
