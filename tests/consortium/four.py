@@ -68,6 +68,18 @@ class Consortium:
         assert len(set(seen.values())) == 1, seen
         return next(iter(seen.values()))
 
+    def await_idle(self) -> None:
+        """All four at one height with nothing left to agree on: no block comes by itself after this."""
+        heights: set[int] = set()
+
+        def idle() -> bool:
+            told = [partner.client.get("/v1/consensus/why") for partner in self.partners]
+            heights.clear()
+            heights.update(partner.height() for partner in self.partners)
+            return len(heights) == 1 and all(one["phase"] == "idle" for one in told)
+
+        assert wait_until(idle, LEVEL_S), heights
+
     def await_level(self) -> None:
         assert wait_until(lambda: len({partner.height() for partner in self.partners}) == 1, LEVEL_S)
 

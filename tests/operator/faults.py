@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from node.config import load_config
@@ -62,6 +62,17 @@ main()
 """
 
 
+def heal(consortium: Consortium, partners: Sequence[Partner]) -> None:
+    """These nodes run as usual again, and have executed what the others have.
+
+    A node answers before it has caught up: the next fault would meet another node than it means.
+    """
+    consortium.start(partners)
+    height = max(partner.height() for partner in consortium.partners)
+    for partner in partners:
+        assert partner.await_height(height, LEVEL_S), f"{partner.called} does not catch up"
+
+
 @contextmanager
 def killed(consortium: Consortium, *partners: Partner) -> Iterator[None]:
     """These nodes are gone until the end of the block."""
@@ -70,7 +81,7 @@ def killed(consortium: Consortium, *partners: Partner) -> Iterator[None]:
     try:
         yield
     finally:
-        consortium.start(partners)
+        heal(consortium, partners)
 
 
 @contextmanager
@@ -89,7 +100,10 @@ def suspended(*partners: Partner) -> Iterator[None]:
 
 @contextmanager
 def patched(consortium: Consortium, partner: Partner, code: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The partner's node runs with `code` instead; it runs as usual again at the end of the block."""
+    """The partner's node runs with `code` instead; it runs as usual again at the end of the block.
+
+    Where it stopped by itself, it fetches every block anew.
+    """
     partner.process.stop()
     command = [sys.executable, "-P", "-c", code, "start", "--data", str(partner.seat.home)]
     with partner.process.log_path.open("ab") as log, subprocess.Popen(command, stderr=log) as process:
@@ -97,8 +111,12 @@ def patched(consortium: Consortium, partner: Partner, code: str) -> Iterator[sub
             assert wait_until(lambda: partner.height() >= 0 or process.poll() is not None, START_S)
             yield process
         finally:
+            stopped_itself = process.poll() is not None
             process.terminate()
-    consortium.start([partner])
+            process.wait(EXIT_S)
+            if stopped_itself:
+                shutil.rmtree(partner.seat.home / "ledger", ignore_errors=True)
+            heal(consortium, [partner])
 
 
 @contextmanager
@@ -109,13 +127,16 @@ def full_disk(consortium: Consortium, partner: Partner, source: Partner) -> Iter
     files = (partner.seat.home / "journal").glob("segment-*")
     room = max(file.stat().st_size for file in files) + 2_000
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (room, room))
-    for amount in range(1, 100):
-        consortium.transfer(source, "coopbank", amount)
-        if not partner.process.is_running():
-            break
-    assert partner.process.wait(EXIT_S) == 1
-    yield
-    consortium.start([partner])
+    try:
+        for amount in range(1, 100):
+            consortium.transfer(source, "coopbank", amount)
+            if not partner.process.is_running():
+                break
+        assert partner.process.wait(EXIT_S) == 1
+        yield
+    finally:
+        partner.process.stop()
+        heal(consortium, [partner])
 
 
 @contextmanager
@@ -126,12 +147,15 @@ def damaged_journal(consortium: Consortium, partner: Partner) -> Iterator[None]:
     kept = partner.seat.home.with_name("kept-journal")
     shutil.copytree(config.journal_dir, kept)
     stops.damage_journal(config)
-    partner.process.start()
-    assert partner.process.wait(EXIT_S) == 1
-    yield
-    shutil.rmtree(config.journal_dir)
-    kept.rename(config.journal_dir)
-    consortium.start([partner])
+    try:
+        partner.process.start()
+        assert partner.process.wait(EXIT_S) == 1
+        yield
+    finally:
+        partner.process.stop()
+        shutil.rmtree(config.journal_dir)
+        kept.rename(config.journal_dir)
+        heal(consortium, [partner])
 
 
 @contextmanager
@@ -140,14 +164,15 @@ def lost_journal(consortium: Consortium, partner: Partner) -> Iterator[None]:
     partner.process.stop()
     config = load_config(partner.seat.home, environ={}).config
     kept = config.journal_dir.rename(partner.seat.home.with_name("lost-journal"))
-    partner.process.start()
-    assert wait_until(lambda: not partner.process.is_running() or partner.process.is_ready(), START_S)
-    yield
-    partner.process.stop()
-    if config.journal_dir.exists():
-        shutil.rmtree(config.journal_dir)
-    kept.rename(config.journal_dir)
-    consortium.start([partner])
+    try:
+        partner.process.start()
+        assert wait_until(lambda: not partner.process.is_running() or partner.process.is_ready(), START_S)
+        yield
+    finally:
+        partner.process.stop()
+        shutil.rmtree(config.journal_dir, ignore_errors=True)
+        kept.rename(config.journal_dir)
+        heal(consortium, [partner])
 
 
 def all_level(consortium: Consortium) -> bool:

@@ -143,9 +143,7 @@ def test_execution_behind_is_told_while_it_lasts(consortium: Consortium) -> None
 
 
 @pytest.mark.parametrize("fault", [faults.OTHERWISE, faults.MISCOUNTS], ids=["state", "receipts"])
-def test_divergence_is_told_by_those_who_see_it(
-    consortium: Consortium, tmp_path: Path, shell: Shell, fault: str
-) -> None:
+def test_divergence_is_told_by_those_who_see_it(consortium: Consortium, shell: Shell, fault: str) -> None:
     node, sent = consortium.partners[3], []
     log_bytes = node.process.log_path.stat().st_size
     with faults.patched(consortium, node, fault) as process:
@@ -169,7 +167,6 @@ def test_divergence_is_told_by_those_who_see_it(
         (alarm,) = [line for line in lines if "theirs" in line]
         assert transaction in alarm
         assert key in alarm
-        (node.seat.home / "ledger").rename(tmp_path / "evidence")
 
 
 # ---------------------------------------------------------------- a node that does not answer
