@@ -54,6 +54,8 @@ member = group(
 NameArgument = Annotated[str, typer.Argument(help="Id of a member, as greenfarm.")]
 READY_BEHIND_MAX = 8
 """Blocks that a node may be behind when it says that it is ready; the chain takes far more."""
+STARTS_OVER_S = 60.0
+"""So long no answer may come from a node that starts over under the number that it has just been given."""
 READY_POLL_S = 0.5
 NumberArgument = Annotated[int, typer.Argument(min=1, help="Number of the proposal.")]
 
@@ -293,7 +295,7 @@ def ready(
     """
     from consensus.transactions import Call
 
-    with sending.connect() as client:
+    with sending.connect(STARTS_OVER_S) as client:
         status = _caught_up(client, span_ms(wait) / 1000)
         said = {"height": status["height"], "exec_hash": status["exec_hash"]}
         sending.send(client, Call("members", "ready", said))

@@ -44,9 +44,9 @@ class Sending:
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do; send nothing.")] = False
     as_json: JsonOption = False
 
-    def connect(self) -> AbstractContextManager[Client]:
+    def connect(self, patience_s: float = 0.0) -> AbstractContextManager[Client]:
         """A client of the node that these options name."""
-        return connect(self.node, self.data)
+        return connect(self.node, self.data, patience_s)
 
     def accounts(self) -> list[Account]:
         """Sender and cosigners with their keys. Raises: ConfigurationError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 URL_DEFAULT = "http://127.0.0.1:7750"
 REACH_S = 3.0
 """How long a node may take to accept a connection."""
+KNOCK_AGAIN_S = 0.2
 
 AsOption = Annotated[
     str | None,
@@ -31,8 +33,10 @@ KeyOption = Annotated[
 
 
 @contextmanager
-def connect(node: str | None, data: Path | None) -> Iterator[Client]:
+def connect(node: str | None, data: Path | None, patience_s: float = 0.0) -> Iterator[Client]:
     """A client of the node asked for, else of the one that runs on the data folder.
+
+    It is called on for `patience_s`, as there are moments in which a node starts over.
 
     Raises: CommandFailed, also for whatever problem the node answers within the block.
     """
@@ -42,7 +46,7 @@ def connect(node: str | None, data: Path | None) -> Iterator[Client]:
     where = urlsplit(url)
     try:
         port = where.port or {"https": 443, "http": 80}[where.scheme]
-        socket.create_connection((where.hostname or "", port), REACH_S).close()
+        _knock((where.hostname or "", port), patience_s)
     except (KeyError, ValueError):
         raise ConfigurationError(f"{url!r} is no address of a node: write it like {URL_DEFAULT}") from None
     except OSError as error:
@@ -56,6 +60,18 @@ def connect(node: str | None, data: Path | None) -> Iterator[Client]:
         ) from None
     except Unreachable as error:
         raise CommandFailed(f"{url} stopped answering: {error}") from None
+
+
+def _knock(address: tuple[str, int], patience_s: float) -> None:
+    """Make sure that somebody listens. Raises: OSError where nobody does, though asked for `patience_s`."""
+    end_s = time.monotonic() + patience_s
+    while True:
+        try:
+            return socket.create_connection(address, REACH_S).close()
+        except OSError:
+            if time.monotonic() >= end_s:
+                raise
+        time.sleep(KNOCK_AGAIN_S)
 
 
 def node_url(node: str | None, data: Path | None) -> str:

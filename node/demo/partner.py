@@ -16,8 +16,10 @@ from node.errors import CommandFailed
 from node.keystore import Role
 
 POLL_S = 0.05
-QUICK_S = 2.0
+QUICK_S = 5.0
 """Longest wait for one answer when a node may well be down."""
+FINAL_S = 60.0
+"""So long a transaction may take to become final, on a machine that does other things."""
 
 
 class Partner:
@@ -52,7 +54,7 @@ class Partner:
 
     def act_all(self, calls: list[Call], gas_limit: int | None = None) -> TransactionStatus:
         """The same for several calls, all or nothing."""
-        status = self.client.send(self.account, calls, gas_limit=gas_limit)
+        status = self.client.send(self.account, calls, gas_limit=gas_limit, timeout_s=FINAL_S)
         if status.state is not TransactionState.COMMITTED or status.outcome != "ok":
             what = ", ".join(f"{call.action} on {call.contract}" for call in calls)
             raise CommandFailed(f"{self.name}: {what} is {status.state}: {status.code} {status.detail}")

@@ -15,7 +15,7 @@ import pytest
 
 from node.cli import main
 
-START_S = 60.0
+START_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def running(*words: str | Path, url: str, log: Path) -> Iterator[subprocess.Pope
     finally:
         node.terminate()
         try:
-            node.wait(20)
+            node.wait(60)
         except subprocess.TimeoutExpired:
             node.kill()
             node.wait()
@@ -75,7 +75,7 @@ def await_answer(url: str, node: subprocess.Popen[bytes], log: Path) -> None:
         assert node.poll() is None, log.read_text()
         assert time.monotonic() < end_s, log.read_text()
         try:
-            if httpx.get(f"{url}/v1/status", timeout=2).is_success:
+            if httpx.get(f"{url}/v1/status", timeout=10).is_success:
                 return
         except httpx.TransportError:
             time.sleep(0.1)

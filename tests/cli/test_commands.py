@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ import pytest
 import typer
 
 from node.cli import app
+from node.commands import session
 from node.demo.partner import wait_until
+from node.errors import CommandFailed
 from node.ports import free_ports
 from tests.cli.support import Shell, running
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 LIBRARY = Path(__file__).parents[2] / "contracts" / "library"
 TERMS = ("buyer=dev.alice", "seller=dev.bob", "carrier=dev.carol", "price=5000 euro", "deadline=+2d")
@@ -169,7 +173,7 @@ def test_the_clock_moves_and_the_node_wakes_a_contract(node: Shell, euro: str) -
     node.ok("contract", "call", "order-2", "fund", "--as", "dev.alice")
     assert node.ok("dev", "clock", "+33d").startswith("The clock is at ")
     assert wait_until(
-        lambda: json.loads(node.ok("contract", "show", "order-2", "--json"))["phase"] == "closed", 20
+        lambda: json.loads(node.ok("contract", "show", "order-2", "--json"))["phase"] == "closed", 60
     )
     assert node.ok("contract", "query", euro, "balance", "account=dev.alice") == before
     backwards = node("dev", "clock", "-2d")
@@ -230,6 +234,18 @@ def test_no_node_is_one_clear_line(shell: Shell, tmp_path: Path) -> None:
     assert shell("status", "--node", "localhost").code == 2
     nobody = shell("tx", "transfer", "a", "1", "b", "--data", tmp_path, "--node", f"http://127.0.0.1:{port}")
     assert nobody.code == 1
+
+
+def test_a_node_that_starts_over_is_called_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards `member ready`, typed while a newcomer's node takes the number that it has just been given."""
+    (port,) = free_ports(1)
+    url, opened = f"http://127.0.0.1:{port}", []
+    with pytest.raises(CommandFailed, match="no node answers"), session.connect(url, None):
+        pass
+    monkeypatch.setattr(time, "sleep", lambda _: opened.append(socket.create_server(("127.0.0.1", port))))
+    with session.connect(url, None, patience_s=60):
+        assert len(opened) == 1
+    opened[0].close()
 
 
 def commands() -> list[tuple[str, ...]]:

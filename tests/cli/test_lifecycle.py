@@ -12,7 +12,7 @@ from node.demo.partner import wait_until
 from node.ports import free_ports
 from tests.cli.support import Shell, running
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 CLUB = '''
 from contracts import Contract, Party, action, query, term
@@ -89,7 +89,9 @@ def test_an_upgrade_from_rehearsal_to_the_last_approval(node: Shell, tmp_path: P
     approved = node.ok("contract", "approve", number, "--as", "dev.bob")
     assert "Rehearsed on this node" in approved
     assert "It was" in approved
-    wait_until(lambda: len(json.loads(node.ok("contract", "versions", "club", "--json"))["items"]) == 2, 20)
+    assert wait_until(
+        lambda: len(json.loads(node.ok("contract", "versions", "club", "--json"))["items"]) == 2, 60
+    )
     node.ok("contract", "call", "club", "pay_in", "amount=1")
     assert node.ok("contract", "query", "club", "sum_of").strip() == "9"
 

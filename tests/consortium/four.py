@@ -83,6 +83,11 @@ class Consortium:
     def await_level(self) -> None:
         assert wait_until(lambda: len({partner.height() for partner in self.partners}) == 1, LEVEL_S)
 
+    def mend(self) -> None:
+        """Start who does not run, whatever a test that failed has left, and wait until all are level."""
+        self.start([partner for partner in self.partners if not partner.process.is_running()])
+        self.await_level()
+
 
 @contextmanager
 def running(folder: Path) -> Iterator[Consortium]:

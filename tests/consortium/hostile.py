@@ -48,7 +48,7 @@ from tests.consortium.four import CURRENCY
 
 VOTES, BATCHES, SYNC = StreamClass
 Shot = tuple[StreamClass, bytes]
-CONNECT_S = 15.0
+CONNECT_S = 60.0
 PAUSE_S = 0.002
 
 

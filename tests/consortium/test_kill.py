@@ -17,6 +17,8 @@ KILLS = int(os.environ.get("QUORATE_KILLS", "10"))
 SEED = int(os.environ.get("QUORATE_KILL_SEED", "7"))
 SETTLE_S = 90.0
 MINTED = 10_000_000
+ENOUGH = 50
+"""Acknowledged transactions, without which a run proves little."""
 
 
 @pytest.mark.slow
@@ -51,7 +53,7 @@ def test_all_four_killed_at_once_come_back_and_go_on(tmp_path: Path) -> None:
         loads = [Load(partner, consortium.stage.chain, "coopbank") for partner in consortium.partners[1:]]
         for load in loads:
             load.start()
-        time.sleep(2)
+        assert wait_until(lambda: all(len(load.acknowledged) > ENOUGH for load in loads), SETTLE_S)
         for partner in consortium.partners:
             partner.process.kill()
         for load in loads:
@@ -66,7 +68,7 @@ def test_all_four_killed_at_once_come_back_and_go_on(tmp_path: Path) -> None:
 def _assert_nothing_lost(consortium: Consortium, loads: list[Load]) -> None:
     """Everything acknowledged has an end, each end is counted once in the balances, and all nodes agree."""
     acknowledged = [(load.partner, identifier) for load in loads for identifier in load.acknowledged]
-    assert len(acknowledged) > 50, "the load never got through"
+    assert len(acknowledged) > ENOUGH, "the load never got through"
     open_ends = {identifier: partner for partner, identifier in acknowledged}
 
     def settled() -> bool:

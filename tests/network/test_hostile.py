@@ -68,7 +68,7 @@ async def still_serves(victim: Node, honest: Node) -> None:
             count = len(other.bodies(one.member, stream_class))
             assert one.network.send(other.member, stream_class, b"still here")
             await other.until_received(count + 1, one.member, stream_class)
-        assert await one.network.request(other.member, b"there?", 5_000) == b"%d:there?" % one.member
+        assert await one.network.request(other.member, b"there?", 30_000) == b"%d:there?" % one.member
     assert victim.changes.count((HONEST, True)) == 1
     assert victim.changes.count((HONEST, False)) == 0
 
@@ -315,7 +315,7 @@ def test_a_flood_is_slowed_down_and_others_are_served(kind: str) -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(attack)
                 await trio.sleep(0.3)
-                with trio.fail_after(3):
+                with trio.fail_after(30):
                     await still_serves(victim, honest)
                 nursery.cancel_scope.cancel()
 
@@ -351,7 +351,7 @@ def test_an_offender_that_comes_back_at_once_is_shut_out() -> None:
 
 
 async def lost(channel: SecureChannel) -> None:
-    with trio.fail_after(3), pytest.raises(ConnectionLost):
+    with trio.fail_after(30), pytest.raises(ConnectionLost):
         await read_for_ever(channel)
 
 
@@ -389,7 +389,7 @@ def test_idle_connections_neither_pile_up_nor_keep_members_out() -> None:
 
     async def main() -> None:
         narrow = replace(
-            QUICK, pending_handshakes_max=20, handshakes_per_s=10_000, handshake_timeout_ms=4_000
+            QUICK, pending_handshakes_max=20, handshakes_per_s=10_000, handshake_timeout_ms=60_000
         )
         victim, honest = Node(VICTIM, narrow), Node(HOSTILE, narrow)
         port = 0
@@ -403,7 +403,7 @@ def test_idle_connections_neither_pile_up_nor_keep_members_out() -> None:
             port = int(victim.address.rsplit("/", 1)[1])
             for _ in range(100):
                 idlers.start_soon(idle)
-            await until(lambda: victim.network.door_status().refused >= 80, 3)  # before any time-out
+            await until(lambda: victim.network.door_status().refused >= 80)  # before any time-out
             assert victim.network.door_status().pending <= 20
             introduce(victim, honest)
             await all_connected(victim, honest)

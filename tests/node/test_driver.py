@@ -126,7 +126,7 @@ async def submit(driver: Driver, salt: str) -> TransactionState:
         done.set()
 
     driver.submit([one], Submission({one.id}, resolve))
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         await done.wait()
     return answers[0][one.id]
 
@@ -250,7 +250,7 @@ def test_a_diverged_node_stops_with_what_is_found_out_about_it(tmp_path: Path) -
         other = digest("other")
         tip = ExecutedTip(1, 0, other, signer(1).sign(executed_payload(CHAIN_ID, 0, other)))
         driver.on_message(1, StreamClass.VOTES, encode_message(Status(1, 1, 0, tip, ())))
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             await driver.run()
 
     with pytest.RaisesGroup(pytest.RaisesExc(Diverged, match="otherwise than the others.*; and where")):

@@ -68,6 +68,14 @@ def home(finished: Path, tmp_path: Path) -> NodeConfig:
     return load_config(shutil.copytree(finished, tmp_path / "data"), environ={}).config
 
 
+@pytest.fixture(autouse=True)
+def all_are_level(request: pytest.FixtureRequest) -> None:
+    """Each test finds four nodes that run and are level, also after one that failed."""
+    if "consortium" in request.fixturenames:
+        four: Consortium = request.getfixturevalue("consortium")
+        four.mend()
+
+
 @pytest.fixture(scope="module")
 def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
     """Four running nodes with a currency; every partner holds 1,000,000."""

@@ -111,7 +111,7 @@ def patched(consortium: Consortium, partner: Partner, code: str) -> Iterator[sub
             assert wait_until(lambda: partner.height() >= 0 or process.poll() is not None, START_S)
             yield process
         finally:
-            stopped_itself = process.poll() is not None
+            stopped_itself = process.poll() not in (None, 0)
             process.terminate()
             process.wait(EXIT_S)
             if stopped_itself:

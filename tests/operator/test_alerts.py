@@ -16,7 +16,7 @@ import httpx
 import pytest
 import yaml
 
-from node.demo.partner import wait_until
+from node.demo.partner import Partner, wait_until
 from node.documents import read_json
 from tests.consortium.four import Consortium
 from tests.operator import promql
@@ -48,18 +48,19 @@ QUERIES = [(rule["alert"], rule["expr"]) for rule in RULES] + dashboard_queries(
 # ---------------------------------------------------------------- against running nodes
 
 
+def metrics(node: Partner) -> str:
+    return httpx.get(f"{read_json(node.seat.home / 'node.json')['ops_url']}/metrics", timeout=30).text
+
+
 @pytest.fixture(scope="module")
 def history(consortium: Consortium) -> list[Scrape]:
     """Two scrapes of a node that has seen transactions, all partners, and their clocks."""
     node = consortium.bank
-    url = read_json(node.seat.home / "node.json")["ops_url"]
-    assert wait_until(
-        lambda: httpx.get(f"{url}/metrics").text.count("quorate_clock_offset_seconds{") == 3, 30
-    )
-    first = promql.scrape(time.monotonic(), httpx.get(f"{url}/metrics").text, TARGET)
+    assert wait_until(lambda: metrics(node).count("quorate_clock_offset_seconds{") == 3, 60)
+    first = promql.scrape(time.monotonic(), metrics(node), TARGET)
     for amount in range(1, 4):
         consortium.transfer(node, "greenfarm", amount)
-    return [first, promql.scrape(time.monotonic() + 1, httpx.get(f"{url}/metrics").text, TARGET)]
+    return [first, promql.scrape(time.monotonic() + 1, metrics(node), TARGET)]
 
 
 @pytest.mark.slow
@@ -89,10 +90,16 @@ def test_every_panel_has_something_to_show(history: list[Scrape], title: str, te
 
 
 @pytest.mark.slow
-def test_a_healthy_node_raises_no_alarm(history: list[Scrape]) -> None:
-    assert {rule["alert"]: promql.evaluate(promql.parse(rule["expr"]), history) for rule in RULES} == {
-        rule["alert"]: {} for rule in RULES
-    }
+def test_a_healthy_node_raises_no_alarm(consortium: Consortium, history: list[Scrape]) -> None:
+    """What a busy machine makes look ill for a moment passes."""
+    raised: dict[str, Any] = {}
+
+    def is_silent() -> bool:
+        now = [*history, promql.scrape(time.monotonic(), metrics(consortium.bank), TARGET)]
+        raised.update({rule["alert"]: promql.evaluate(promql.parse(rule["expr"]), now) for rule in RULES})
+        return not any(raised.values())
+
+    assert wait_until(is_silent, 60), raised
 
 
 @pytest.mark.slow

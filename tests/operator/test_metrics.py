@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,7 +20,7 @@ from tests.consortium.hostile import Hostile
 from tests.consortium.load import signed_transfers
 from tests.operator import faults, promql
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 MOVES_S = 60.0
 ATTACK_S = 3.0
@@ -49,7 +51,7 @@ API_MD = [
 def read(partner: Partner, name: str, **labels: str) -> float:
     """The sum over the series of a metric with these labels; -1 where there is none."""
     url = read_json(partner.seat.home / "node.json")["ops_url"]
-    _, found = promql.scrape(0, httpx.get(f"{url}/metrics", timeout=10).text, {})
+    _, found = promql.scrape(0, httpx.get(f"{url}/metrics", timeout=30).text, {})
     series = [value for key, value in found.get(name, {}).items() if labels.items() <= dict(key).items()]
     return sum(series) if series else -1.0
 
@@ -64,6 +66,7 @@ def test_every_promised_name_is_served(consortium: Consortium) -> None:
 
 def test_what_a_transfer_moves(consortium: Consortium) -> None:
     node, source = consortium.bank, consortium.partners[1]
+    consortium.await_idle()
     counted = (
         "quorate_consensus_height", "quorate_consensus_final_height", "quorate_consensus_total_txs",
         "quorate_consensus_block_interval_seconds_count", "quorate_p2p_message_send_bytes_total",
@@ -72,12 +75,11 @@ def test_what_a_transfer_moves(consortium: Consortium) -> None:
     before = {name: read(node, name) for name in counted}
     sizes = read(source, "quorate_mempool_tx_size_bytes_count")
     consortium.transfer(source, "coopbank", 1)
-    height = before["quorate_consensus_height"]
-    assert becomes(lambda: read(node, "quorate_consensus_height"), lambda now: now > height)
-    after = {name: read(node, name) for name in counted}
-    assert [name for name in counted if after[name] <= before[name] and "store" not in name] == []
-    assert after["quorate_consensus_total_txs"] == before["quorate_consensus_total_txs"] + 1
-    assert after["quorate_store_size_bytes"] > 0
+    for name in counted:
+        if "store" not in name:  # LevelDB's files also shrink
+            assert becomes(partial(read, node, name), partial(operator.lt, before[name])), name
+    assert read(node, "quorate_consensus_total_txs") == before["quorate_consensus_total_txs"] + 1
+    assert read(node, "quorate_store_size_bytes") > 0
     assert read(source, "quorate_mempool_tx_size_bytes_count") == sizes + 1
 
 
@@ -105,14 +107,15 @@ def test_a_refused_transaction_is_counted(consortium: Consortium) -> None:
 def test_all_sign_and_all_are_heard(consortium: Consortium) -> None:
     node = consortium.bank
     assert read(node, "quorate_consensus_validators") == 4
-    assert read(node, "quorate_p2p_peers") == 3
+    assert becomes(lambda: read(node, "quorate_p2p_peers"), lambda now: now == 3)
     height = read(node, "quorate_consensus_final_height")
     for partner in consortium.partners:
         last = partial(read, node, "quorate_consensus_validator_last_signed_height", validator=partner.name)
         assert becomes(last, lambda now: now >= height - 1), partner.name
     for partner in consortium.partners[1:]:
         assert read(node, "quorate_p2p_peer_connected", peer=partner.name) == 1
-        assert 0 < read(node, "quorate_p2p_peer_rtt_seconds", peer=partner.name) < 10
+        rtt = partial(read, node, "quorate_p2p_peer_rtt_seconds", peer=partner.name)
+        assert becomes(rtt, lambda now: 0 < now < 10), partner.name
         offset = partial(read, node, "quorate_clock_offset_seconds", peer=partner.name)
         assert becomes(offset, lambda now: abs(now) < 0.5), partner.name
 
@@ -132,9 +135,10 @@ def test_votes_that_come_after_the_block_are_late(consortium: Consortium) -> Non
 def test_what_a_lost_member_moves(consortium: Consortium) -> None:
     node, source, lost = consortium.bank, consortium.partners[1], consortium.partners[3]
     missed = read(node, "quorate_consensus_validator_missed_blocks", validator=lost.name)
+    late = read(node, "quorate_consensus_validator_missed_blocks", validator=source.name)
     with faults.killed(consortium, lost):
         assert becomes(lambda: read(node, "quorate_consensus_missing_validators"), lambda now: now == 1)
-        assert read(node, "quorate_p2p_peers") == 2
+        assert becomes(lambda: read(node, "quorate_p2p_peers"), lambda now: now == 2)
         assert read(node, "quorate_p2p_peer_connected", peer=lost.name) == 0
         for _ in range(12):
             consortium.transfer(source, "coopbank", 1)
@@ -145,7 +149,7 @@ def test_what_a_lost_member_moves(consortium: Consortium) -> None:
             lambda now: now > missed,
         )
         others = read(node, "quorate_consensus_validator_missed_blocks", validator=source.name)
-        assert others < 12
+        assert others - late < 12
         sent = read(node, "quorate_p2p_message_send_bytes_total", peer=lost.name)
         assert sent > 0
     assert becomes(lambda: read(node, "quorate_consensus_missing_validators"), lambda now: now == 0)
@@ -243,33 +247,38 @@ def test_a_member_that_contradicts_itself_is_counted(consortium: Consortium) -> 
         assert read(node, "quorate_evidence") >= 1
         attack.join()
         hostile.attack(hostile.garbage, ATTACK_S).join()
-        assert read(node, "quorate_p2p_bad_messages_total") > bad
+        assert becomes(lambda: read(node, "quorate_p2p_bad_messages_total"), lambda now: now > bad)
 
 
 HANGS = """
-import sys, time, trio
+import time, trio
+from pathlib import Path
 from node.peer_clocks import PeerClocks
 async def hang(self):
-    await trio.sleep(1)
-    time.sleep(12)
+    while not Path({when!r}).exists():
+        await trio.sleep(0.1)
+    while Path({when!r}).exists():
+        time.sleep(0.1)
     await trio.sleep_forever()
 PeerClocks.run = hang
 from node.cli import main
 main()
 """
-"""The node's own thread is held up for a while."""
+"""The node's own thread is held up for as long as there is a file."""
 
 
-def test_a_node_that_hangs_is_alive_and_down(consortium: Consortium) -> None:
+def test_a_node_that_hangs_is_alive_and_down(consortium: Consortium, tmp_path: Path) -> None:
     """The ops port has a thread of its own, and what concerns the process is measured still."""
-    node = consortium.partners[3]
-    with faults.patched(consortium, node, HANGS):
+    node, hangs = consortium.partners[3], tmp_path / "hangs"
+    with faults.patched(consortium, node, HANGS.format(when=str(hangs))):
+        hangs.touch()
         url = read_json(node.seat.home / "node.json")["ops_url"]
         assert becomes(lambda: read(node, "quorate_up"), lambda now: now == 0)
-        assert httpx.get(f"{url}/livez", timeout=1).json() == {"live": True}
-        answer = httpx.get(f"{url}/readyz", timeout=5)
+        assert httpx.get(f"{url}/livez", timeout=30).json() == {"live": True}
+        answer = httpx.get(f"{url}/readyz", timeout=30)
         assert (answer.status_code, answer.json()["missing"]) == (503, "the node gave no answer for 2 s")
         assert read(node, "process_resident_memory_bytes") > 0
+        hangs.unlink()
         assert becomes(lambda: read(node, "quorate_up"), lambda now: now == 1)
 
 
@@ -278,8 +287,8 @@ def test_the_process_is_measured(consortium: Consortium) -> None:
     files = read(node, "process_open_fds")
     assert 0 < files < read(node, "process_max_fds")
     with ExitStack() as stack:
-        for _ in range(20):
-            client = stack.enter_context(httpx.Client(base_url=node.seat.api_url))
+        for _ in range(60):  # more than are counted, for others' connections end meanwhile
+            client = stack.enter_context(httpx.Client(base_url=node.seat.api_url, timeout=30))
             client.get("/livez")
         assert read(node, "process_open_fds") >= files + 20
     journal = read(node, "quorate_journal_size_bytes")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,9 @@ from tests.consortium.four import Consortium
 from tests.consortium.load import signed_transfers
 from tests.operator import faults
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-SAID_S = 45.0
+SAID_S = 60.0
 QUORATE = Path(sys.executable).with_name("quorate")
 SLOW_TO_EXECUTE = """
 import sys, time
@@ -39,7 +41,7 @@ main()
 
 
 def ask(partner: Partner) -> dict[str, Any]:
-    answer: dict[str, Any] = httpx.get(f"{partner.seat.api_url}/v1/consensus/why", timeout=5).json()
+    answer: dict[str, Any] = httpx.get(f"{partner.seat.api_url}/v1/consensus/why", timeout=60).json()
     return answer
 
 
@@ -58,7 +60,7 @@ def says(partner: Partner, fits: Callable[[dict[str, Any]], bool]) -> dict[str, 
 def post(consortium: Consortium, source: Partner) -> None:
     """Something to agree on, without waiting for it."""
     (body,) = signed_transfers(source, consortium.stage.chain, "coopbank", 1, first=time.monotonic_ns())
-    assert httpx.post(f"{source.seat.api_url}/v1/transactions", json=body).status_code == 202
+    assert httpx.post(f"{source.seat.api_url}/v1/transactions", json=body, timeout=60).status_code == 202
 
 
 def missing(told: dict[str, Any]) -> list[str]:
@@ -96,12 +98,11 @@ def test_waiting_for_votes_and_then_no_quorum(consortium: Consortium) -> None:
         post(consortium, consortium.partners[1])
         told = says(consortium.bank, lambda told: told["phase"] in ("notarise", "skip", "proposal"))
         assert told["sentence"].startswith("no block for ")
-        told = says(consortium.bank, lambda told: told["phase"] == "no_quorum")
+        told = says(consortium.bank, lambda told: told["phase"] == "no_quorum" and told["waiting_ms"] > 3_000)
         assert set(missing(told)) == {partner.name for partner in hanging}
         assert told["quorum"] == 3
         assert "2 of the 3 validators that it takes are in reach" in told["sentence"]
         waited_ms = told["waiting_ms"]
-        assert waited_ms > 3_000
         assert told["next_ms"] is not None
         later = says(consortium.bank, lambda told: told["waiting_ms"] > waited_ms + 2_000)
         assert all(one["unreachable_ms"] > 2_000 for one in later["missing"])
@@ -115,7 +116,7 @@ def test_a_wrong_clock_is_known_here_and_there(consortium: Consortium) -> None:
         assert (told["phase"], told["clock_offset_ms"]) == ("idle", None)
         told = says(wrong, lambda told: told["phase"] == "clock")
         assert told["sentence"].startswith("this node's clock is 60 min ahead of the others': set it right; ")
-        assert abs(told["clock_offset_ms"] - 3_600_000) < 1_000
+        assert abs(told["clock_offset_ms"] - 3_600_000) < 5_000
 
 
 def test_catching_up_has_a_rate_and_an_end(consortium: Consortium) -> None:
@@ -151,6 +152,7 @@ def test_divergence_is_told_by_those_who_see_it(consortium: Consortium, shell: S
             sent.append(consortium.transfer(consortium.partners[1], node.name, 1))
             if wait_until(lambda: process.poll() is not None, 1.0):
                 break
+        assert wait_until(lambda: process.poll() is not None, SAID_S)
         assert process.poll() == 1
         done = shell("why", "--data", node.seat.home, "--json")
         assert done.code == 1
@@ -206,14 +208,15 @@ def test_watching_prints_what_changes(consortium: Consortium, tmp_path: Path) ->
     command = [str(QUORATE), "why", "--watch", "--data", str(node.seat.home)]
     with output.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as watch:
         try:
-            assert wait_until(lambda: "idle at height" in output.read_text(), 30)
+            assert wait_until(lambda: "idle at height" in output.read_text(), SAID_S)
             with faults.killed(consortium, lost):
-                assert wait_until(lambda: "swiftship: unreachable for" in output.read_text(), 30)
-            assert wait_until(lambda: "unreachable" not in output.read_text().splitlines()[-1], 30)
+                assert wait_until(lambda: "swiftship: unreachable for" in output.read_text(), SAID_S)
+            assert wait_until(lambda: "unreachable" not in output.read_text().splitlines()[-1], SAID_S)
         finally:
             watch.terminate()
     lines = [line for line in output.read_text().splitlines() if line.startswith("idle")]
-    assert len(lines) <= 12, "seconds that pass are no change"
+    told = [re.sub(r" for [\d.]+ (ms|s|min)", "", line) for line in lines]
+    assert all(one != other for one, other in pairwise(told)), "seconds that pass are no change"
 
 
 # ---------------------------------------------------------------- the doctor beside others
@@ -226,7 +229,12 @@ def test_the_doctor_asks_the_others_for_the_time(consortium: Consortium) -> None
     beside = {finding.check: finding for finding in examine(node.seat.home)}
     assert (beside["clock"].verdict, beside["port api"].verdict) == (Verdict.OK, Verdict.OK)
     assert f"(process {node.process.pid})" in beside["port api"].detail
+    alone = {}
+
+    def is_told_by_all() -> bool:
+        alone.update({finding.check: finding for finding in examine(node.seat.home)})
+        return all(partner.name in alone["clock"].detail for partner in consortium.partners[:3])
+
     with faults.killed(consortium, node):
-        alone = {finding.check: finding for finding in examine(node.seat.home)}
+        assert wait_until(is_told_by_all, SAID_S), alone["clock"]
     assert alone["clock"].verdict is Verdict.OK
-    assert all(partner.name in alone["clock"].detail for partner in consortium.partners[:3])
