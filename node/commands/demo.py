@@ -55,7 +55,7 @@ def run(
     if context.invoked_subcommand is None:
         from node.demo.run import run_demo
 
-        raise typer.Exit(run_demo(data, contract or [], api_port or None, stay=not exit_))
+        raise typer.Exit(run_demo(data, contract or [], api_port, stay=not exit_))
 
 
 @demo.command("kill")

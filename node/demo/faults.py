@@ -20,10 +20,10 @@ from node.demo.story import CURRENCY, money
 from node.errors import CommandFailed, NodeError
 from node.store import Store
 
-PROGRESS_S = 20.0
+PROGRESS_S = 60.0
 """Longest wait for a transaction while nodes are down."""
 CATCH_UP_S = 60.0
-VERDICT_S = 20.0
+VERDICT_S = 60.0
 """Longest wait for a falsified node to notice, or for the others to name it."""
 
 

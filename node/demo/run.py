@@ -19,7 +19,7 @@ from node.demo.stage import Stage, build
 from node.demo.story import Story
 from node.errors import CommandFailed, ConfigurationError
 
-START_S = 60.0
+START_S = 120.0
 """Longest wait for all nodes to answer."""
 WATCH_S = 0.5
 """How often the demo looks whether its nodes still run."""
@@ -30,7 +30,7 @@ class Interrupted(BaseException):
     """Ctrl-C, SIGTERM, a closed terminal, or `quorate demo stop`."""
 
 
-def run_demo(folder: Path | None, contracts: Sequence[Path], api_port: int | None, *, stay: bool) -> int:
+def run_demo(folder: Path | None, contracts: Sequence[Path], api_port: int, *, stay: bool) -> int:
     """Tell the story in `folder`, and stay up until told to end; 0 where all was as it should be, else 1."""
     for contract in contracts:
         if not contract.is_file():

@@ -80,10 +80,10 @@ class Stage:
         return next(seat for seat in self.seats if seat.actor == actor)
 
 
-def build(folder: Path, api_port: int | None = None, cast: Sequence[Actor] = CAST) -> Stage:
+def build(folder: Path, api_port: int = 0, cast: Sequence[Actor] = CAST) -> Stage:
     """Make keys, cards and a genesis that all have signed; of a former demo only the sources stay.
 
-    The APIs get the ports from `api_port` on if these are free, else any.
+    The APIs get the ports from `api_port` on if that is given and these are free, else any.
 
     Raises: ConfigurationError where the folder is not a demo's.
     """

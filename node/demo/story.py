@@ -32,7 +32,7 @@ DAY_MS = 86_400_000
 DEADLINE_MS = 3_000
 """How far ahead the deadline of the late and of the never delivered order is."""
 GIVE_UP_MS = 2_000
-SETTLE_S = 30.0
+SETTLE_S = 60.0
 """Longest wait for what the nodes do by themselves."""
 
 

@@ -14,8 +14,8 @@ from node.demo.processes import stop_all
 from node.demo.stage import build
 
 CURRENCY = "euro"
-START_S = 60.0
-LEVEL_S = 60.0
+START_S = 120.0
+LEVEL_S = 90.0
 
 
 class Consortium:

@@ -28,7 +28,7 @@ def export(partner: Partner, out: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_running_stopped_and_killed_nodes_can_be_examined_elsewhere(tmp_path: Path) -> None:
     with running(tmp_path / "four") as four:
         four.open_currency(1_000_000)

@@ -22,7 +22,7 @@ ENOUGH = 50
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 30 * KILLS)
+@pytest.mark.timeout(300 + 40 * KILLS)
 def test_killed_nodes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     """QUORATE_KILLS and QUORATE_KILL_SEED choose how often and when; `make kill-long` does 50."""
     chance = random.Random(SEED)
@@ -46,7 +46,7 @@ def test_killed_nodes_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_all_four_killed_at_once_come_back_and_go_on(tmp_path: Path) -> None:
     with running(tmp_path / "four") as consortium:
         consortium.open_currency(MINTED)

@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-STORY_S = 120.0
+STORY_S = 240.0
 COMMAND = [sys.executable, "-P", "-m", "node", "demo", "--api-port", "0"]
 LABELS = ("n1-coopbank", "n2-greenfarm", "n3-millworks", "n4-swiftship")
 
@@ -75,7 +75,7 @@ def node_pids(folder: Path) -> list[int]:
     return found
 
 
-def await_no_nodes(folder: Path, timeout_s: float = 20.0) -> None:
+def await_no_nodes(folder: Path, timeout_s: float = 60.0) -> None:
     end_s = time.monotonic() + timeout_s
     while pids := node_pids(folder):
         assert time.monotonic() < end_s, f"nodes outlive the demo: {pids}"
@@ -134,7 +134,7 @@ def test_nodes_are_killed_restarted_and_falsified_and_the_others_go_on(home: Pat
     """Guards the second terminal: kill, restart, tamper, status, stop, what each says, and its exit code."""
     with demo_up_to("It stays up until Ctrl-C", home) as (demo, output):
         urls = re.findall(r"API and page (http://\S+)", output.read_text())
-        assert [httpx.get(url).status_code for url in urls] == [200] * 4
+        assert [httpx.get(url, timeout=60).status_code for url in urls] == [200] * 4
 
         killed = quorate_demo("kill", "n3", cwd=home)
         assert killed.returncode == 0, killed.stdout + killed.stderr
@@ -167,7 +167,7 @@ def test_nodes_are_killed_restarted_and_falsified_and_the_others_go_on(home: Pat
         assert quorate_demo("kill", "n9", cwd=home).returncode == 1
         stopped = quorate_demo("stop", cwd=home)
         assert (stopped.returncode, stopped.stdout) == (0, "The demo ends.\n")
-        assert demo.wait(30) == 0
+        assert demo.wait(60) == 0
     await_no_nodes(home)
     assert quorate_demo("status", cwd=home).returncode == 2
 
@@ -178,7 +178,7 @@ def test_an_interrupted_demo_ends_its_nodes(home: Path, number: signal.Signals) 
     with demo_up_to("n1 runs for", home) as (demo, output):
         assert len(node_pids(home)) == 4
         demo.send_signal(number)
-        assert demo.wait(30) == 1
+        assert demo.wait(60) == 1
         assert output.read_text().endswith("The demo ends.\n")
         assert node_pids(home) == []
 

@@ -111,7 +111,7 @@ def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
     process = NodeProcess(tmp_path)
     process.start()
     try:
-        assert process.wait(20) == 2
+        assert process.wait(60) == 2
         assert "genesis.json" in process.last_words()
         assert process.ended_by_itself()
         assert not process.ended_by_itself()

@@ -38,7 +38,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     folder = tmp_path_factory.mktemp("workshop")
     for name in ("docs", "contracts"):
         (folder / name).symlink_to(ROOT / name)
-    port = free_ports(1, 0)[0]
+    port = free_ports(1)[0]
     url = f"http://127.0.0.1:{port}"
     command = ("dev", "--data", folder / "my-chain", "--api-port", str(port))
     with running(*command, url=url, log=folder / "dev.log"):

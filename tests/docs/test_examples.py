@@ -17,9 +17,9 @@ from tests.docs.conftest import Workshop
 from tests.docs.pages import ROOT
 
 DAY_MS = 86_400_000
-SETTLE_S = 20.0
+SETTLE_S = 60.0
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Players:

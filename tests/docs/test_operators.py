@@ -39,7 +39,7 @@ def test_the_commands_work(workshop: Workshop) -> None:
 @pytest.mark.slow
 def test_every_metric_on_the_page_is_served(workshop: Workshop) -> None:
     """Guards alerts that are written after the page."""
-    served = httpx.get(f"{workshop.ops_url}/metrics").text
+    served = httpx.get(f"{workshop.ops_url}/metrics", timeout=60).text
     named = re.findall(r"`((?:quorate|process)_\w+)`", PAGE.read_text())
     assert len(named) >= 40
     assert [name for name in named if f"# TYPE {name} " not in served] == []
@@ -61,7 +61,7 @@ def test_every_setting_is_on_the_page_with_its_default() -> None:
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
     """Exit code and last words of a node for each reason that can be brought about on one machine."""
     folder = tmp_path_factory.mktemp("stops")
-    listen, api_port = free_ports(2, 0)
+    listen, api_port = free_ports(2)
     address = f"/ip4/127.0.0.1/tcp/{listen}"
     data = folder / "data"
     card = make_home(data, member="solo", title="Solo", address=address, settings={"api_port": api_port})
@@ -73,11 +73,11 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     with running("start", "--data", data, url=url, log=folder / "log") as node:
         run_a_block(url, data)
         node.terminate()
-        assert node.wait(20) == 0, "SIGTERM ends a node with exit code 0"
+        assert node.wait(60) == 0, "SIGTERM ends a node with exit code 0"
     (folder / "each").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "tests.docs.stops", str(data), str(folder / "each")],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found: dict[str, tuple[int, str]] = json.loads(done.stdout)

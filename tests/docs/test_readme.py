@@ -14,9 +14,9 @@ from tests.docs.conftest import DEV, Workshop
 from tests.docs.pages import ROOT, Command, Shell, check_shown, commands
 
 README = ROOT / "README.md"
-STORY_S = 120.0
+STORY_S = 240.0
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

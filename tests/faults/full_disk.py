@@ -26,7 +26,7 @@ from node.demo.processes import NodeProcess
 from node.keystore import Keystore, Role
 
 SIZE = "16m"
-START_S = 30.0
+START_S = 60.0
 TRANSACTIONS = 6
 BALLAST = "ballast"
 
@@ -37,7 +37,7 @@ def make_small(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         kept = shutil.copytree(folder, Path(scratch) / "kept")
         subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)], check=True, timeout=10
+            ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(folder)], check=True, timeout=60
         )
         shutil.copytree(kept, folder, dirs_exist_ok=True)
 

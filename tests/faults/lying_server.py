@@ -19,7 +19,7 @@ from node.store import Store
 from node.sync_messages import BlocksAnswer, SyncedBlock, decode_answer, encode_answer
 from node.sync_server import BlockServer
 
-START_S = 20.0
+START_S = 60.0
 Lie = Callable[[BlocksAnswer], BlocksAnswer]
 
 
@@ -59,7 +59,7 @@ class LyingServer:
         if self._token is not None:
             with suppress(trio.RunFinishedError):
                 self._token.run_sync_soon(self._scope.cancel)
-        self._thread.join(20)
+        self._thread.join(60)
 
     async def _serve(self) -> None:
         self._token = trio.lowlevel.current_trio_token()

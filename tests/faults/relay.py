@@ -67,12 +67,12 @@ class Relay:
 
     def start(self) -> None:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(60)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     # -- faults -------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ class Relay:
                 connection.reset()
             return len(chosen)
 
-        return asyncio.run_coroutine_threadsafe(reset(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(reset(), self._loop).result(60)
 
     # -- in the relay's thread ------------------------------------------------------------------------
     async def _listen(self) -> None:

@@ -20,7 +20,7 @@ BLOCKS = int(os.environ.get("QUORATE_AWAY_BLOCKS", "2000"))
 """`make away-long` takes 10,000."""
 LEVEL_S = 60.0 + BLOCKS / 15
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240 + BLOCKS // 8)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + BLOCKS // 8)]
 
 
 def long_chain(folder: Path, blocks: int) -> Consortium:

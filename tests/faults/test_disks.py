@@ -83,7 +83,7 @@ def test_a_full_disk(
 
 def _run(home: Path, folder: str, when: str) -> Any:
     command = ["unshare", "-rm", sys.executable, "-m", "tests.faults.full_disk", str(home), folder, when]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

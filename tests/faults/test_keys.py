@@ -171,7 +171,7 @@ def all_but_keys(home: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("lose", [all_but_keys, journal])
 def test_a_key_without_its_journal_does_not_vote(
     consortium: Consortium, tmp_path: Path, lose: Callable[[Path], None]
@@ -198,7 +198,7 @@ def test_a_key_without_its_journal_does_not_vote(
     other.process.stop()
     height = source.height()
     (body,) = signed_transfers(source, consortium.stage.chain, "coopbank", 1, first=next(SALTS))
-    assert httpx.post(f"{source.seat.api_url}/v1/transactions", json=body, timeout=10).is_success
+    assert httpx.post(f"{source.seat.api_url}/v1/transactions", json=body, timeout=60).is_success
     assert not wait_until(lambda: source.height() > height + 1, STANDS_STILL_S)
     consortium.start([other])
     # What only seemed lost is put back: the next test finds four validators.

@@ -114,7 +114,7 @@ def test_with_wrong_clocks_on_more_than_f_nodes_the_chain_waits(consortium: Rela
         consortium.processes[node].set_clock(3_600_000)
     source = consortium.partners[1]
     (body,) = signed_transfers(source, consortium.stage.chain, "coopbank", 1, first=10**6)
-    answer = httpx.post(f"{source.seat.api_url}/v1/transactions", json=body, timeout=10)
+    answer = httpx.post(f"{source.seat.api_url}/v1/transactions", json=body, timeout=60)
     assert answer.is_success, answer.text
     path = f"/v1/transactions/{id_of(body['transaction'])}"
     time.sleep(4)

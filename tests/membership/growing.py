@@ -23,7 +23,7 @@ from node.ports import free_ports
 from tests.consortium.four import CURRENCY
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 60.0
+START_S = 120.0
 SETTLE_S = 90.0
 LEVEL_BLOCKS = 20
 """So near to the others a newcomer is when it says that it is ready; the chain goes on meanwhile."""

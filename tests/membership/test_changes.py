@@ -41,7 +41,7 @@ def rotation(chain: Growing, partner: Partner, which: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_removed_member_hands_over_what_it_promised_and_says_that_it_is_out(tmp_path: Path) -> None:
     with growing(tmp_path, 4) as chain:
         alpha, delta = chain["alpha"], chain["delta"]
@@ -89,7 +89,7 @@ def connected(partner: Partner) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_keys_are_replaced_and_the_old_ones_are_worth_nothing(tmp_path: Path) -> None:
     with growing(tmp_path, 4) as chain:
         alpha, bravo = chain["alpha"], chain["bravo"]
@@ -119,7 +119,7 @@ def test_keys_are_replaced_and_the_old_ones_are_worth_nothing(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_node_killed_at_a_boundary_and_one_away_for_two_epochs_come_back(tmp_path: Path) -> None:
     with growing(tmp_path, 4) as chain:
         alpha, bravo, coast, delta = chain.partners
@@ -156,7 +156,7 @@ def test_a_node_killed_at_a_boundary_and_one_away_for_two_epochs_come_back(tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_newcomer_killed_while_it_catches_up_goes_on(tmp_path: Path) -> None:
     with growing(tmp_path, 1) as chain:
         alpha = chain["alpha"]

@@ -54,7 +54,7 @@ def check_proof(chain: Growing, partner: Partner, folder: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_one_node_grows_to_four_under_load(tmp_path: Path) -> None:
     with growing(tmp_path, 1) as chain:
         alpha = chain["alpha"]
@@ -82,7 +82,7 @@ def test_one_node_grows_to_four_under_load(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_four_grow_to_seven_under_load_and_two_may_then_fail(tmp_path: Path) -> None:
     with growing(tmp_path, 4) as chain:
         alpha = chain["alpha"]
@@ -108,7 +108,7 @@ def test_four_grow_to_seven_under_load_and_two_may_then_fail(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_newcomer_finds_those_who_are_there_after_all_founders_have_left(tmp_path: Path) -> None:
     with growing(tmp_path, 1) as chain:
         alpha = chain["alpha"]

@@ -13,7 +13,7 @@ from tests.membership.growing import SETTLE_S, growing, role
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_what_is_posted_to_an_observer_is_ordered_by_a_validator(tmp_path: Path) -> None:
     with growing(tmp_path, 1) as chain:
         alpha = chain["alpha"]

@@ -91,15 +91,18 @@ def test_every_panel_has_something_to_show(history: list[Scrape], title: str, te
 
 @pytest.mark.slow
 def test_a_healthy_node_raises_no_alarm(consortium: Consortium, history: list[Scrape]) -> None:
-    """What a busy machine makes look ill for a moment passes."""
+    """What a busy machine makes look ill for a moment passes; what others write to its disk is theirs."""
     raised: dict[str, Any] = {}
+    disk = "quorate_disk_free_bytes"
 
     def is_silent() -> bool:
-        now = [*history, promql.scrape(time.monotonic(), metrics(consortium.bank), TARGET)]
+        at_s, served = promql.scrape(time.monotonic(), metrics(consortium.bank), TARGET)
+        served[disk] = history[0][1][disk]
+        now = [history[0], (at_s, served)]
         raised.update({rule["alert"]: promql.evaluate(promql.parse(rule["expr"]), now) for rule in RULES})
         return not any(raised.values())
 
-    assert wait_until(is_silent, 60), raised
+    assert wait_until(is_silent, 60), {name: found for name, found in raised.items() if found}
 
 
 @pytest.mark.slow
