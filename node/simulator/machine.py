@@ -160,6 +160,7 @@ class Machine:
         try:
             records = self._open_journal()
             self.ledger.restart()
+            self._key = max(self._key, self.ledger.keys.get(self.number, 0))
             self.replica = Replica(
                 chain_id=world.application.chain_id,
                 chain=world.application.chain,
@@ -189,8 +190,7 @@ class Machine:
             self.connect_all()
 
     def _signer(self) -> Signer:
-        """The newest key that this member knows to be its own."""
-        self._key = max(self._key, self.ledger.keys.get(self.number, 0))
+        """With the key that it was started with; the store may know a newer one already."""
         return self.world.membership.signer(self.number, self._key)
 
     def _open_journal(self) -> list[bytes]:
