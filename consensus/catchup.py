@@ -72,7 +72,7 @@ def own_proposal(state: State, view: int) -> Proposal | None:
     proposed, vote = state.proposals.get(view), state.ballot.of(view).notarise
     if proposed is None or vote is None or state.committee.leader(view) != state.me:
         return None
-    justification = state.certificates.justify(proposed.link.header)
+    justification = state.justify(proposed.link.header)
     if justification is None:
         return None
     # A voter in this view holds the skips already: where there are too many, the oldest stay behind.

@@ -101,15 +101,15 @@ class Certificates:
                 return held
         return None
 
-    def justify(self, header: Header) -> list[Certificate] | None:
-        """Rule 3: the parent's certificate and a skip of every view between; None where one is not held."""
+    def justify(self, header: Header, followed: Digest) -> list[Certificate] | None:
+        """Rule 3: a certificate of what a header follows and skips of all views between; None: one lacks."""
         found: list[Certificate] = []
         if header.parent_view > 0:
-            parent = self.proven(header.parent_view, header.parent)
+            parent = self.proven(header.parent_view, followed)
             if parent is None:
                 return None
             found.append(parent)
-        elif header.parent != self.root:
+        elif followed != self.root:
             return None
         for view in range(header.parent_view + 1, header.view):
             skip = self.get(S, view)

@@ -32,7 +32,7 @@ def deliver(state: State) -> list[Finalise]:
     for certificate in state.certificates.of_kind(VoteKind.FINALISE, above=state.floor_view):
         path = state.chain.path(certificate.digest or NO_DIGEST) or []
         for index, link in enumerate(path):
-            if is_filler(link.header, state.chain.floor.header):
+            if is_filler(link.header):
                 break
             block = _take(state, link, path[index + 1 :], certificate)
             if block is None:

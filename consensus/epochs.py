@@ -2,7 +2,8 @@
 
 A decision of the members leaves the next committee in the executed state. The first header that names such
 an execution is the *boundary*: it carries that committee's digest. After it only *fillers* are proposed,
-which add a view and nothing else, until the boundary, or a filler and with it the boundary, is final.
+which add a view and nothing else, until the boundary, or a filler and with it the boundary, is final. Every
+filler has the boundary as its parent, so that one header leads from a final filler to it.
 Then the new committee begins at view 1, with the boundary as its first parent in either case. Whatever is
 signed carries its epoch, and a certificate counts with the committee of its own epoch alone.
 """

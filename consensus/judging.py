@@ -34,14 +34,14 @@ class Judgement:
 def judge(state: State, proposed: Proposed, now: Now) -> Judgement:
     """Judge the proposal of the view this validator is in."""
     header = proposed.link.header
-    if state.certificates.justify(header) is None:
+    if state.justify(header) is None:
         return Judgement(Verdict.WAIT, "certificates that justify its parent are missing")
     parent = state.chain.get(header.parent)
     if parent is None:
         state.chain.want(header.parent)
         return Judgement(Verdict.WAIT, "its parent's header is missing")
     fault = header_fault(header, parent, header.parent, frozenset(state.committee.numbers), state.parameters)
-    if fault is None and is_filler(header, parent):
+    if fault is None and is_filler(header):
         return Judgement(Verdict.VALID, "valid")
     fault = fault or _age_fault(state, proposed) or accusing.fault(state, header, parent)
     if fault is not None:

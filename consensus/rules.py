@@ -5,7 +5,8 @@ Everything that safety rests on is here and in `consensus.ballot`, which refuses
 1. At most one N in a view.
 2. Never both S and F in a view.
 3. N for a header only if its parent is notarised or final and every view between is skipped; the parent
-   before an epoch's first view is the boundary that began it.
+   before an epoch's first view is the boundary that began it. A filler's parent is the boundary; what it
+   follows in the vote, and what must be notarised, is the boundary or another of its fillers.
 4. F for a header only with its notarisation, the header and its batches on disk.
 
 Source: Chan & Pass, Simplex Consensus (TCC 2023), where "S" is a vote for the dummy block.
@@ -18,6 +19,9 @@ from dataclasses import dataclass, replace
 
 from consensus.parameters import Parameters
 from consensus.types import Cut, Digest, Header, LaneTip, MemberNumber, Vote, VoteKind
+
+FILLER_TIME_MS = 0
+"""Stands in a filler for the time that it has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def header_fault(
     if header.view <= parent_view:
         return "its view does not come after its parent's"
     if ended and not begins:
-        follows = header == filler(parent, parent_digest, header.view)
+        follows = _is_filler_of(parent, parent_digest, header)
         return None if follows else "its parent ends the epoch, and it is not the filler that may follow"
     if (header.parent, header.parent_view, header.height) != (parent_digest, parent_view, parent.height + 1):
         return "its parent, parent view or height are wrong"
@@ -115,17 +119,27 @@ def header_fault(
     return _cut_fault(header.cut, parent.cut, lanes)
 
 
-def filler(parent: Header, parent_digest: Digest, view: int) -> Header:
+def filler(followed: Header, followed_digest: Digest, view: int) -> Header:
     """The one header that may follow a boundary, or a filler, in its epoch: it adds a view and nothing else.
 
-    It has no height, time, execution or batches of its own, but repeats its parent's.
+    It has no height, execution or batches of its own, but repeats the boundary's, and no time. Its parent is
+    the boundary itself, so that however many follow each other, one alone leads from a certificate to it.
     """
-    return replace(parent, view=view, parent_view=parent.view, parent=parent_digest, evidence=())
+    boundary = followed.parent if is_filler(followed) else followed_digest
+    return replace(
+        followed, view=view, parent_view=followed.view, parent=boundary, time_ms=FILLER_TIME_MS, evidence=()
+    )
 
 
-def is_filler(header: Header, parent: Header) -> bool:
-    """Whether a child of `parent` is a filler, and no block."""
-    return header.height == parent.height
+def is_filler(header: Header) -> bool:
+    """Whether a header is a filler, and no block: a block's time comes after genesis."""
+    return header.next_set is not None and header.time_ms == FILLER_TIME_MS
+
+
+def _is_filler_of(boundary: Header, digest: Digest, header: Header) -> bool:
+    if is_filler(boundary) or not boundary.view <= header.parent_view < header.view:
+        return False
+    return header == replace(filler(boundary, digest, header.view), parent_view=header.parent_view)
 
 
 def _cut_fault(cut: Cut, previous: Cut, lanes: frozenset[MemberNumber]) -> str | None:

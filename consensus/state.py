@@ -13,9 +13,9 @@ from consensus.keys import Verifier
 from consensus.lanes import Lanes
 from consensus.parameters import Parameters
 from consensus.records import Record
-from consensus.rules import timeout_ms
+from consensus.rules import is_filler, timeout_ms
 from consensus.tally import Tally
-from consensus.types import Digest, Evidence, FinalBlock, MemberNumber
+from consensus.types import Certificate, Digest, Evidence, FinalBlock, Header, MemberNumber, VoteKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,20 @@ class State:
     def others(self) -> tuple[MemberNumber, ...]:
         """Every validator but this one."""
         return tuple(number for number in self.committee.numbers if number != self.me)
+
+    def justify(self, header: Header) -> list[Certificate] | None:
+        """What rule 3 asks for, with the certificate that comes first; None where something is not held."""
+        return self.certificates.justify(header, self._followed(header))
+
+    def _followed(self, header: Header) -> Digest:
+        """Its parent; or the filler that it follows, if that is held and has the same boundary."""
+        for kind in (VoteKind.FINALISE, VoteKind.NOTARISE) if is_filler(header) else ():
+            certificate = self.certificates.get(kind, header.parent_view)
+            digest = None if certificate is None else certificate.digest
+            held = None if digest is None else self.chain.get(digest)
+            if digest is not None and held is not None and is_filler(held) and held.parent == header.parent:
+                return digest
+        return header.parent
 
     def timeout_ms(self, view: int) -> int:
         """How long to wait in `view`."""

@@ -179,7 +179,7 @@ class FinalBlock:
     """A final header and the certificate that makes it or a descendant of it final.
 
     `descendants` are the headers from the block's child to the certified one, in order; empty where
-    the certificate is the block's own.
+    the certificate is the block's own. Where they are more than DESCENDANTS_MAX, the first of them.
     """
 
     header: Header

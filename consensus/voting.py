@@ -169,7 +169,7 @@ class Voting:
             proposed = self._hold(header, now) if header is not None else None
         if proposed is None:
             return
-        if state.certificates.justify(proposed.link.header) is None:
+        if state.justify(proposed.link.header) is None:
             return
         self._sent_view = view
         if state.ballot.of(view).notarise is None:

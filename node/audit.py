@@ -110,7 +110,11 @@ def _committees(view: View, genesis: Genesis) -> dict[int, Committee]:
 
 
 def _check_certificate(view: View, at: int, chain_id: Digest, committees: dict[int, Committee]) -> None:
-    block = view.final_block(at)
+    block = view.certified_block(at)
+    if block is None:
+        raise CorruptionError(
+            f"block {at}: what certifies it is not in this ledger yet: let the node catch up"
+        )
     last = block.descendants[-1] if block.descendants else block.header
     certificate = block.certificate
     signed = certificate.kind, certificate.view, certificate.digest

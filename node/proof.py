@@ -89,7 +89,9 @@ def certify(view: View, entry: Entry, *, chain: str, genesis_hash: Digest) -> di
     A block vouches for an execution before its own; that is early enough where nothing has changed since.
     """
     for at in range(max(1, entry.height), view.height() + 1):
-        block = view.final_block(at)
+        block = view.certified_block(at)
+        if block is None:
+            continue
         proven = min(entry.height, block.header.exec_height)
         if view.link(proven).state_root == entry.root:
             before = view.link(proven - 1) if proven > 0 else before_genesis(genesis_hash)

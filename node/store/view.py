@@ -8,7 +8,7 @@ from typing import Any
 from consensus.codec import DIGEST_BYTES
 from consensus.errors import CorruptionError
 from consensus.messages import BATCH as BATCH_FIELD
-from consensus.messages import FINAL_BLOCK
+from consensus.messages import DESCENDANTS_MAX, FINAL_BLOCK
 from consensus.types import Batch, Digest, FinalBlock
 from contracts.receipts import ExecLink
 from node.lineage import Boundary
@@ -44,6 +44,20 @@ class View:
     def final_block(self, height: int) -> FinalBlock:
         """The header with the certificate that makes it final; from height 1 on."""
         return decode_row(FINAL_BLOCK, self._row(layout.BLOCK, height), "block")
+
+    def certified_block(self, height: int) -> FinalBlock | None:
+        """The same with every header down to the certified one, however many; None until that is committed.
+
+        A block carries DESCENDANTS_MAX of them at most, and where these are not all, the later ones the rest.
+        """
+        block = self.final_block(height)
+        headers = [block.header, *block.descendants]
+        while len(block.descendants) == DESCENDANTS_MAX and headers[-1].view != block.certificate.view:
+            if headers[-1].height > self.height():
+                return None
+            block = self.final_block(headers[-1].height)
+            headers += block.descendants
+        return FinalBlock(headers[0], tuple(headers[1:]), block.certificate)
 
     def batch_digests(self, height: int) -> tuple[Digest, ...]:
         """What the block orders, in order of execution; 32 bytes each."""

@@ -11,6 +11,7 @@ from consensus.effects import ReportKind
 from consensus.errors import InvalidMessage
 from consensus.messages import Message, header_digest
 from consensus.records import decode_record
+from consensus.rules import filler
 from consensus.types import Batch, FinalBlock, Status, Vote, VoteKind
 from node.simulator.machine import Machine
 from node.simulator.world import World
@@ -92,15 +93,33 @@ class TestBoundary:
         assert lose.lost > 0
         cluster.run(3_000)
         (ended,) = [block for block, _ in blocks(cluster, 0) if block.header.next_set is not None]
-        assert ended.descendants != ()
-        for filler in ended.descendants:
-            assert filler == replace(
-                ended.header, view=filler.view, parent_view=filler.parent_view, parent=filler.parent
-            )
+        (last,) = ended.descendants
+        named = header_digest(CHAIN_ID, ended.header)
+        assert last == replace(filler(ended.header, named, last.view), parent_view=last.parent_view)
+        assert last.parent == named
         cluster.commit(4)
         assert blocks(cluster, 0)[ended.header.height][0].header.parent == header_digest(
             CHAIN_ID, ended.header
         )
+
+    def test_many_fillers_keep_nobody_who_missed_the_boundary_from_passing_it(self) -> None:
+        """One filler leads from the certificate to the boundary, however many there are."""
+        cluster = Cluster(candidates=1, plan=plan(first(5)))
+        cluster.commit(1)
+        cluster.world.part(0, 4)
+        lose = LoseFinalVotes(cluster, fillers=20)
+        assert cluster.world.run_until(
+            3_600_000, lambda: all(cluster.replica(number).committee.epoch == 2 for number in (1, 2, 3))
+        )
+        assert len(lose.named) == 21
+        (ended,) = [block for block, _ in blocks(cluster, 1) if block.header.next_set is not None]
+        assert len(ended.descendants) == 1
+        cluster.world.part()
+        for number in (0, 4):
+            cluster[number].connect_all()
+        reach(cluster, 2)
+        assert cluster[0].is_validator
+        assert cluster[4].is_validator
 
     def test_a_scheduled_change_is_work_and_then_all_rests(self) -> None:
         cluster = Cluster(candidates=1, plan=plan(first(5)))
@@ -122,10 +141,13 @@ class TestBoundary:
 
 
 class LoseFinalVotes:
-    """Until the first filler, every F for a boundary is lost."""
+    """Every F for a boundary, and for the first so many fillers after it, is lost."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, fillers: int = 0) -> None:
         self.lost = 0
+        self.named: set[bytes] = set()
+        """Digests of the headers whose votes are lost."""
+        self._fillers = fillers
         self._world = cluster.world
         self._send = cluster.world.send
         cluster.world.send = self.send  # type: ignore[method-assign]  # this world's network is worse
@@ -140,10 +162,11 @@ class LoseFinalVotes:
     def _is_lost(self, source: Machine, vote: Vote) -> bool:
         state = source.replica._state if source.replica is not None else None
         header = state.chain.get(vote.digest or b"") if state is not None else None
-        if vote.kind is not VoteKind.FINALISE or header is None or header.next_set is None or state is None:
+        if vote.kind is not VoteKind.FINALISE or header is None or header.next_set is None:
             return False
-        parent = state.chain.get(header.parent)
-        return parent is not None and parent.next_set is None
+        if len(self.named) <= self._fillers:
+            self.named.add(vote.digest or b"")
+        return vote.digest in self.named
 
 
 def blocks(cluster: Cluster, number: int) -> list[tuple[FinalBlock, tuple[Batch, ...]]]:

@@ -8,11 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consensus.ballot import Ballot
+from consensus.codec import UINT64_MAX
 from consensus.committee import Committee, Validator
 from consensus.errors import InvariantError
+from consensus.messages import (
+    EVIDENCE_BYTES_MAX,
+    EVIDENCE_PER_BLOCK_MAX,
+    LANES_MAX,
+    MEMBERS_MAX,
+    MESSAGE_BYTES_MAX,
+    header_digest,
+)
 from consensus.parameters import Parameters
-from consensus.rules import age_max_ms, execution_order, header_fault, lag_allows_content, timeout_ms
-from consensus.types import LaneTip, VoteKind
+from consensus.records import Succession, decode_record, encode_record
+from consensus.rules import (
+    age_max_ms,
+    execution_order,
+    filler,
+    header_fault,
+    is_filler,
+    lag_allows_content,
+    timeout_ms,
+)
+from consensus.types import Certificate, FinalBlock, Header, LaneTip, VoteKind
 from tests.consensus.support import CHAIN_ID, GENESIS, PARAMETERS, child, committee, digest, signer
 
 N, S, F = VoteKind.NOTARISE, VoteKind.SKIP, VoteKind.FINALISE
@@ -107,6 +125,62 @@ class TestHeaders:
             assert (
                 header_fault(child(parent, PARENT_DIGEST), parent, PARENT_DIGEST, LANES, PARAMETERS) is None
             )
+
+
+class TestFillers:
+    BOUNDARY = replace(PARENT, next_set=digest("next"), evidence=(b"e",))
+
+    def fault(self, header: Header, parent: Header = BOUNDARY) -> str | None:
+        return header_fault(header, parent, PARENT_DIGEST, LANES, PARAMETERS)
+
+    def test_one_stands_on_the_boundary_whatever_it_follows(self) -> None:
+        """So one header leads from the last of them to the boundary, after any number of others."""
+        last, named = self.BOUNDARY, PARENT_DIGEST
+        for view in range(self.BOUNDARY.view + 1, self.BOUNDARY.view + 2_000, 3):
+            last = filler(last, named, view)
+            named = header_digest(CHAIN_ID, last)
+            assert last.parent == PARENT_DIGEST
+        assert self.fault(last) is None
+        assert is_filler(last)
+        assert not is_filler(self.BOUNDARY)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"time_ms": 1}, {"height": 6}, {"evidence": (b"e",)}, {"next_set": digest("other")},
+         {"exec_height": 4}, {"parent_view": 8}, {"parent_view": 10}, {"parent": digest("x")}, {"cut": ()}],
+    )  # fmt: skip
+    def test_it_adds_views_and_nothing_else(self, wrong: dict[str, Any]) -> None:
+        header = filler(self.BOUNDARY, PARENT_DIGEST, 10)
+        assert self.fault(header) is None
+        assert self.fault(replace(header, **wrong)) is not None
+
+    def test_it_stands_on_no_filler(self) -> None:
+        first = filler(self.BOUNDARY, digest("boundary"), 10)
+        assert self.fault(filler(self.BOUNDARY, PARENT_DIGEST, 11), first) is not None
+        assert self.fault(filler(first, PARENT_DIGEST, 11), first) is not None
+
+    def test_no_block_passes_for_one(self) -> None:
+        """A boundary without a time would be taken for a filler."""
+        parent = replace(PARENT, exec_height=2)
+        boundary = child(parent, PARENT_DIGEST, exec_height=4, next_set=digest("next"))
+        assert self.fault(boundary, parent) is None
+        assert self.fault(replace(boundary, time_ms=0), parent) is not None
+
+
+def test_what_ends_an_epoch_fits_into_a_record() -> None:
+    """With as many lanes, validators, votes and as much evidence as there may be."""
+    cut = tuple(LaneTip(lane, UINT64_MAX, digest("tip")) for lane in range(LANES_MAX))
+    evidence = (bytes(EVIDENCE_BYTES_MAX),) * EVIDENCE_PER_BLOCK_MAX
+    boundary = child(GENESIS, CHAIN_ID, cut=cut, evidence=evidence, next_set=digest("next"))
+    last = filler(boundary, PARENT_DIGEST, UINT64_MAX)
+    keys = [Validator(number, signer(number).public_key) for number in range(MEMBERS_MAX)]
+    votes = tuple((number, bytes(64)) for number in range(MEMBERS_MAX))
+    named = header_digest(CHAIN_ID, last)
+    block = FinalBlock(boundary, (last,), Certificate(F, 1, last.view, named, votes))
+    succession = Succession(Committee(1, tuple(keys)), block, Committee(2, tuple(keys)))
+    data = encode_record(succession)
+    assert len(data) <= MESSAGE_BYTES_MAX
+    assert decode_record(data) == succession
 
 
 def test_lanes_take_turns_in_going_first() -> None:

@@ -184,10 +184,10 @@ class TestCertificates:
         header = child(parent, A, view=5)
         notarised = certificate(N, 2, A, [0, 1, 2])
         skips = [certificate(S, view, None, [0, 1, 2]) for view in (3, 4)]
-        assert self.held(notarised, *skips).justify(header) == [notarised, *skips]
-        assert self.held(notarised, skips[0]).justify(header) is None
-        assert self.held(*skips).justify(header) is None
-        assert self.held(certificate(N, 2, B, [0, 1, 2]), *skips).justify(header) is None
+        assert self.held(notarised, *skips).justify(header, header.parent) == [notarised, *skips]
+        assert self.held(notarised, skips[0]).justify(header, header.parent) is None
+        assert self.held(*skips).justify(header, header.parent) is None
+        assert self.held(certificate(N, 2, B, [0, 1, 2]), *skips).justify(header, header.parent) is None
 
     @pytest.mark.parametrize(
         ("one", "other"),

@@ -16,10 +16,13 @@ import pytest
 
 from consensus.codec import encode
 from consensus.errors import CorruptionError, InvariantError
+from consensus.keys import verify_ed25519
 from consensus.messages import BATCH, FINAL_BLOCK
+from consensus.types import FinalBlock
 from contracts.errors import StateCorruption
 from node.errors import ConfigurationError
 from node.integrity import Checked, verify_integrity
+from node.proof_json import check_final
 from node.store import BlockCommit, HotRows, Place, Store
 from node.store import database as store_module
 from tests.proofs.minichain import MiniChain
@@ -85,6 +88,31 @@ def test_what_is_committed_is_read_back(opened: Opened) -> None:
     assert_holds(store, chain, commits)
     assert store.place(b"unknown".ljust(32)) is None
     assert store.batch(bytes(32)) is None
+
+
+def test_a_block_is_read_with_all_headers_to_the_certified_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where they are more than one block carries; until the block with the last is stored, it is not."""
+    carried = 3
+    monkeypatch.setattr("node.store.view.DESCENDANTS_MAX", carried)
+    chain = MiniChain()
+    commits = [chain.grow() for _ in range(3 * carried + 2)]
+    headers = [commit.block.header for commit in commits if commit.block is not None]
+    certificate = chain.finalise(headers[-1]).certificate
+    store = Store.open(tmp_path)
+    try:
+        store.commit(commits[0])
+        for height, commit in enumerate(commits[1:], start=1):
+            after = tuple(headers[height : height + carried])
+            store.commit(replace(commit, block=FinalBlock(headers[height - 1], after, certificate)))
+            assert (store.certified_block(1) is None) == (height < 1 + 2 * carried)
+        for height in range(1, len(commits)):
+            whole = FinalBlock(headers[height - 1], tuple(headers[height:]), certificate)
+            assert store.certified_block(height) == whole
+            check_final(whole, chain.committee, chain.chain_id, verify_ed25519)
+    finally:
+        store.close()
 
 
 def test_an_empty_store_has_no_height(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def _stale_quorum() -> list[Patch]:
 
 def _fillers_with_height() -> list[Patch]:
     def higher(parent: Header, parent_digest: Digest, view: int) -> Header:
-        return replace(filler(parent, parent_digest, view), height=parent.height + 1)
+        made = filler(parent, parent_digest, view)
+        return replace(made, height=parent.height + 1, time_ms=parent.time_ms + 1)
 
     return [(rules, "filler", higher), (work, "filler", higher)]
 

@@ -13,7 +13,7 @@ from consensus.committee import Committee
 from consensus.dissemination import Dissemination
 from consensus.lanes import Lanes, Span
 from consensus.pacemaker import Pacemaker
-from consensus.types import Batch, Certificate, Header, VoteKind
+from consensus.types import Batch, Certificate, Digest, Header, VoteKind
 from node.simulator.disk import Disk, MemoryDisk
 from tests.simulator.epoch_mutants import EPOCH_MUTANTS
 from tests.simulator.planting import Mutant, Patch, without
@@ -67,8 +67,8 @@ def _constant_timer() -> list[Patch]:
 
 
 def _skips_not_required() -> list[Patch]:
-    def justify(self: Certificates, header: Header) -> list[Certificate] | None:
-        parent = self.proven(header.parent_view, header.parent)
+    def justify(self: Certificates, header: Header, followed: Digest) -> list[Certificate] | None:
+        parent = self.proven(header.parent_view, followed)
         return [] if header.parent_view == 0 else None if parent is None else [parent]
 
     return [(Certificates, "justify", justify)]
