@@ -103,16 +103,21 @@ class State:
     accused: set[MemberNumber] = field(default_factory=set)
     """Validators with evidence in a delivered block of this epoch."""
     abstains: bool = False
-    """The journal of this key is lost, and with it what was signed: it signs nothing more."""
+    """What this key signed before is lost, or not known yet: it signs nothing."""
     catching_up: bool = False
     """Since the start not everything was delivered again that the journal says to be final."""
     later: list[Record] = field(default_factory=list)
     """Records of epochs to come, from a journal that is ahead of its store."""
 
     @property
+    def holds_seat(self) -> bool:
+        """Whether the committee counts on this key."""
+        return self.committee.key_of(self.me) == self.ballot.public_key
+
+    @property
     def is_validator(self) -> bool:
         """Whether this member votes in the committee's epoch; else it is an observer."""
-        return self.committee.key_of(self.me) == self.ballot.public_key and not self.abstains
+        return self.holds_seat and not self.abstains
 
     @property
     def progress(self) -> tuple[int, ...]:

@@ -163,10 +163,8 @@ def _find(state: State, voting: Voting, stopped: bool, now: Now) -> _Found:
     height, executed = state.chain.floor.header.height, state.execution.height
     if stopped:
         return _Found("stopped", "stopped: this node's execution contradicts the others'")
-    if state.abstains:
-        return _Found(
-            "observer", "does not vote: its key's journal is lost, the members must give it a new key"
-        )
+    if state.abstains and state.holds_seat:
+        return _Found("observer", "does not vote: what its key may have signed before is not known here")
     if state.epoch_is_over:
         epoch, wanted = state.committee.epoch, state.chain.floor.header.exec_height
         text = f"epoch {epoch} ends with height {height}: the next one begins when {wanted} is executed here"
