@@ -15,6 +15,7 @@ from consensus.lanes import Lanes, Span
 from consensus.pacemaker import Pacemaker
 from consensus.types import Batch, Certificate, Digest, Header, VoteKind
 from node.simulator.disk import Disk, MemoryDisk
+from node.simulator.swarm import Swarm
 from tests.simulator.epoch_mutants import EPOCH_MUTANTS
 from tests.simulator.planting import Mutant, Patch, without
 
@@ -99,11 +100,9 @@ def _rivals_not_fetched() -> list[Patch]:
     return [(Lanes, "add", lambda self, batch, *, named: add(self, batch, named=False))]
 
 
-def _two_notarisations() -> list[Patch]:
-    def may_vote(cast: rules.ViewVotes, kind: VoteKind) -> bool:
-        return kind is VoteKind.NOTARISE or rules.may_vote(cast, kind)
-
-    return [(ballot, "may_vote", may_vote)]
+def _twins_and_nothing_else(seed: int) -> Swarm:
+    """Two batches for each place of one lane, and a network that lets both halves order theirs."""
+    return Swarm(seed=seed, twins=(seed % 4,), delay_ms=(1, 20), submit_every_ms=100, heal_at_ms=8_000)
 
 
 def _no_pull() -> list[Patch]:
@@ -133,7 +132,8 @@ MUTANTS = (
         "rivals-not-fetched",
         "a batch in conflict with the one seen first is never held",
         _rivals_not_fetched,
-        60,
+        5,
+        faults=_twins_and_nothing_else,
     ),
     Mutant("no-pull", "what was lost on the way is never asked for", _no_pull, 20),
     *EPOCH_MUTANTS,

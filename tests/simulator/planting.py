@@ -9,6 +9,7 @@ from typing import Any
 
 from consensus import dissemination, records, replica, voting
 from consensus.effects import Outgoing, Persist
+from node.simulator.swarm import Swarm
 
 Patch = tuple[Any, str, Any]
 
@@ -23,6 +24,8 @@ class Mutant:
     seeds_max: int
     first_seed: int = 0
     """Where to begin: a run that has what it takes need not be waited for."""
+    faults: Callable[[int], Swarm] | None = None
+    """What befalls a run instead of what its seed draws, where that shows the bug too seldom."""
 
     @contextmanager
     def planted(self) -> Iterator[None]:

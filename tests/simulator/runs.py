@@ -14,7 +14,7 @@ from node.simulator.checks import Failed
 from node.simulator.disk import Forgotten
 from node.simulator.processors import processors
 from node.simulator.real import RealApplication
-from node.simulator.swarm import draw
+from node.simulator.swarm import Swarm, draw
 from node.simulator.world import World
 from tests.simulator import exhaustive
 from tests.simulator.mutants import MUTANTS
@@ -61,8 +61,11 @@ class Outcome:
 
 def run_seed(seed: int, *, show: bool = False) -> Outcome:
     """One run of the ordering core, shown step by step or not."""
-    world = World(draw(seed, ed25519=seed % ED25519_EVERY == 0))
-    return _run(world, f"--seeds {seed} {seed + 1}", show=show)
+    return _run(World(_faults(seed)), f"--seeds {seed} {seed + 1}", show=show)
+
+
+def _faults(seed: int) -> Swarm:
+    return draw(seed, ed25519=seed % ED25519_EVERY == 0)
 
 
 def run_full(seed: int, *, show: bool = False) -> Outcome:
@@ -124,7 +127,7 @@ def find(name: str) -> tuple[Mutant, Outcome | None]:
     mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
     with mutant.planted():
         for seed in range(mutant.first_seed, mutant.first_seed + mutant.seeds_max):
-            outcome = run_seed(seed)
+            outcome = _run(World((mutant.faults or _faults)(seed)), f"seed {seed}")
             if outcome.failure is not None:
                 return mutant, outcome
     return mutant, None
