@@ -25,7 +25,7 @@ from contracts.language.generator import generate
 from contracts.language.limits import SOURCE_BYTES_MAX
 from contracts.language.problems import START, Place, refuse
 
-COMPILER_VERSION = 3
+COMPILER_VERSION = 4
 """Raised with every change of what a source means; switched by height, as the gas schedule is."""
 
 _CACHE_KEY = (COMPILER_VERSION, GAS_SCHEDULE_VERSION, sys.implementation.cache_tag, sys.hexversion)

@@ -24,7 +24,7 @@ from contracts.layout import Instance, InstanceStatus
 from contracts.listening import Task
 from contracts.program import ActionSpec, ParameterSpec, QuerySpec, Value, plain, same_parameters
 from contracts.programs import LoadedContract
-from contracts.receipts import EVENTS_MAX, FIRINGS_MAX, Firing, Read
+from contracts.receipts import EVENTS_MAX, FIRINGS_MAX, Firing, Read, Tried
 from contracts.runtime_host import QueryHost, RuleHost, RuntimeHost
 from contracts.state import Form, T
 from contracts.system import SYSTEM
@@ -134,18 +134,18 @@ class Run:
         self.enter(name)
         contract.program.run_handler(task.handler.name, host, arguments)
         self.leave()
-        self.fired(host, task.handler.name, 0, ((f"{emitter} emitted {task.queued.event}", True),))
+        self.fired(host, task.handler.name, (Tried(f"{emitter} emitted {task.queued.event}", True, ()),))
         self.touched[name] = None
 
-    def fired(self, host: RuleHost, rule: str, branch: int, conditions: tuple[tuple[str, bool], ...]) -> None:
-        """Keep why a rule fired, and what it did. Raises: Revert("rules")."""
+    def fired(self, host: RuleHost, rule: str, conditions: tuple[Tried, ...]) -> None:
+        """Keep why a rule fired, the last of `conditions`, and what it did. Raises: Revert("rules")."""
         if len(self.firings) == FIRINGS_MAX:
             text = f"more than {FIRINGS_MAX} rules fired, the last was {rule} of {host.instance}"
             raise Revert("rules", text)
         firing = Firing(
             instance=host.instance,
             rule=rule,
-            branch=branch,
+            branch=len(conditions) - 1,
             conditions=conditions,
             reads=tuple(Read(name, str(spec), value) for name, (spec, value) in host.reads.items()),
             effects=tuple(host.effects),

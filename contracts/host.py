@@ -113,3 +113,6 @@ class Host(Protocol):
 
     def wake(self, time_ms: int) -> None:
         """Note that a rule's condition may change at `time_ms`; the engine keeps the earliest."""
+
+    def saw(self, part: int, held: bool) -> bool:
+        """Note what a part of a rule's conditions came to, and give it back; they count through all."""

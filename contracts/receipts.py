@@ -26,6 +26,8 @@ FIRINGS_MAX = 64
 """Rules that may fire in one transaction or timer, before it is taken for a loop."""
 EXPLAINED_MAX = 128
 """Values read, and effects, that the record of one firing lists; it ends there."""
+PARTS_MAX = 128
+"""Parts of one condition that the record of a firing lists; a condition of more is not split up."""
 EXPLAINED_BYTES_MAX = 64 * 1024
 """All of them together, as `contracts.encoding.size_bytes` counts; what is beyond is left out."""
 
@@ -152,6 +154,18 @@ class Event:
         return codec.decode(_EVENT, data, "event", _RECORD_BYTES_MAX)
 
 
+class Tried(NamedTuple):
+    """A condition of a rule as source text, and what it came to when the rule was tried.
+
+    `parts` are the conditions that `and` and `or` join in it, in the order of the source; empty where there
+    is one. What a part came to is None where those before it had decided, so that nobody looked at it.
+    """
+
+    condition: str
+    held: bool
+    parts: tuple[tuple[str, bool | None], ...]
+
+
 class Read(NamedTuple):
     """A value that a firing rule looked at: what it is called, its declared type, and itself."""
 
@@ -171,14 +185,14 @@ class Effect(NamedTuple):
 class Firing:
     """Why a rule fired and what it did.
 
-    `conditions` are the source texts from the first branch to the one that held, with what they came to;
+    `conditions` go from the first branch to the one that held;
     `reads` are the values that they and the consequence looked at, each as it was first read.
     """
 
     instance: str
     rule: str
     branch: int
-    conditions: tuple[tuple[str, bool], ...]
+    conditions: tuple[Tried, ...]
     reads: tuple[Read, ...]
     effects: tuple[Effect, ...]
     height: int
@@ -240,7 +254,15 @@ _FIRING = record(
     instance=_NAME,
     rule=_NAME,
     branch=uint(),
-    conditions=sequence(pair(_LINE, boolean()), EXPLAINED_MAX),
+    conditions=sequence(
+        record(
+            Tried,
+            condition=_LINE,
+            held=boolean(),
+            parts=sequence(pair(_LINE, optional(boolean())), PARTS_MAX),
+        ),
+        EXPLAINED_MAX,
+    ),
     reads=sequence(record(Read, name=_LINE, type=_NAME, value=VALUE_FIELD), EXPLAINED_MAX),
     effects=sequence(record(Effect, verb=_NAME, operands=_VALUES), EXPLAINED_MAX),
     height=uint(),

@@ -86,6 +86,10 @@ class RuntimeHost:
     def wake(self, time_ms: int) -> None:
         """Only rules are tried again."""
 
+    def saw(self, part: int, held: bool) -> bool:
+        """Only rules have conditions."""
+        return held
+
     # ---------------------------------------------------------------- terms, facts and variables
 
     def term(self, name: str) -> Any:
@@ -239,18 +243,23 @@ class RuntimeHost:
 class RuleHost(RuntimeHost):
     """Serves one rule: nobody signed, and what it reads and does is noted."""
 
-    __slots__ = ("_bytes_left", "effects", "reads", "wake_ms")
+    __slots__ = ("_bytes_left", "effects", "reads", "seen", "wake_ms")
 
     def __init__(self, run: Run, instance: str, contract: LoadedContract) -> None:
         super().__init__(run, instance, contract)
         self.reads: dict[str, tuple[TypeSpec, Any]] = {}
         self.effects: list[Effect] = []
+        self.seen: dict[int, bool] = {}
         self.wake_ms: int | None = None
         self._bytes_left = EXPLAINED_BYTES_MAX
 
     def wake(self, time_ms: int) -> None:
         if self.now_ms < time_ms <= INTEGER_MAX and (self.wake_ms is None or time_ms < self.wake_ms):
             self.wake_ms = time_ms
+
+    def saw(self, part: int, held: bool) -> bool:
+        self.seen[part] = held
+        return held
 
     def term(self, name: str) -> Any:
         return self._read(name, self._contract.terms[name].type, super().term(name))

@@ -8,11 +8,14 @@ it, the timer is disarmed, and the next action or fact on the instance arms it a
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from contracts.context import Context
 from contracts.execution import Run
 from contracts.layout import DUE, VALUE, due_of
 from contracts.listening import has_news
-from contracts.receipts import Timer
+from contracts.program import RuleSpec
+from contracts.receipts import PARTS_MAX, Timer, Tried
 from contracts.runtime_host import RuleHost
 
 TIMER_REST_MS = 1_000
@@ -73,11 +76,24 @@ def _settle_instance(run: Run, name: str, rest_ms: int) -> None:
             branch = contract.program.run_rule(rule.name, host)
             run.leave()
             if branch is not None:
-                tried = rule.branches[: branch + 1]
-                held = tuple((each.condition, place == branch) for place, each in enumerate(tried))
-                run.fired(host, rule.name, branch, held)
+                run.fired(host, rule.name, _tried(rule, branch, host.seen))
                 fired = True
                 break
             if host.wake_ms is not None and (wake_ms is None or host.wake_ms < wake_ms):
                 wake_ms = host.wake_ms
     context.arm(name, None if wake_ms is None else max(wake_ms, context.time_ms + rest_ms))
+
+
+def _tried(rule: RuleSpec, fired: int, seen: Mapping[int, bool]) -> tuple[Tried, ...]:
+    """The conditions up to the one that held, with what was `seen` of their parts by number."""
+
+    def told() -> Iterator[Tried]:
+        first = 0
+        for place, branch in enumerate(rule.branches[: fired + 1]):
+            leaves = branch.part.leaves()
+            parts = ((leaf.text, seen.get(number)) for number, leaf in enumerate(leaves, first))
+            listed = tuple(parts) if 1 < len(leaves) <= PARTS_MAX else ()
+            yield Tried(branch.condition, place == fired, listed)
+            first += len(leaves)
+
+    return tuple(told())

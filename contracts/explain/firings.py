@@ -16,7 +16,10 @@ def told_firing(firing: Mapping[str, Any], words: Mapping[str, str] = NO_WORDS) 
     yield f"{firing['rule']} fired at {time_text(firing['time_ms'])}, because"
     for each in firing["conditions"]:
         condition = words.get(each["condition"], each["condition"])
-        yield f"  {condition}: {'yes' if each['held'] else 'no'}"
+        yield f"  {condition}: {shown(each['held'])}"
+        for part in each["parts"]:
+            found = "not looked at" if part["held"] is None else shown(part["held"])
+            yield f"    {words.get(part['text'], part['text'])}: {found}"
     yield from (f"  where {name} is {shown(value)}" for name, value in firing["reads"].items())
     for effect in firing["effects"]:
         yield f"  so it did: {effect['verb']} {', '.join(map(shown, effect['operands']))}"

@@ -189,7 +189,7 @@ class Sentences:
     def _rule(self, rule: RuleSpec) -> Iterator[str]:
         yield f"{rule.name}{self._phases(rule.phases)}: {rule.text.rstrip('.')}"
         for index, test in enumerate(self._tests(rule.name)):
-            condition = self._condition(test)
+            condition = self._condition(test.condition, test.text)
             yield f"    {self.say('else_if' if index else 'if', condition=condition)}"
             yield from (f"      {line}" for line in self._steps(test.body))
 
@@ -203,16 +203,17 @@ class Sentences:
         return next(part.tests for part in body if isinstance(part, syntax.If))
 
     def conditions(self) -> Iterator[tuple[str, str]]:
-        """Every condition as it is written, and in words."""
+        """Every condition and its parts as they are written, and in words."""
         for rule in self.program.rules:
             for test in self._tests(rule.name):
-                yield test.text, self._condition(test)
+                for node, text in _with_parts(test.condition, test.text):
+                    yield text, self._condition(node, text)
 
-    def _condition(self, test: syntax.Test) -> str:
+    def _condition(self, node: syntax.Expression, text: str) -> str:
         try:
-            condition = read_condition(test.condition, self.declared)
+            condition = read_condition(node, self.declared)
         except DoesNotFit:
-            return f"`{test.text}`"
+            return f"`{text}`"
         return Wording(self.language, self._moments(condition)).phrase(condition)
 
     def _steps(self, body: syntax.Block) -> Iterator[str]:
@@ -257,7 +258,8 @@ class Sentences:
                     return f"{row.method} ({self.who(action)})"
             handler = next(spec for spec in self.program.handlers if spec.name == row.method)
             return f"{row.method} ({handler.term}: {handler.event})"
-        return f"{row.method}: {self._condition(self._tests(row.method)[row.branch])}"
+        test = self._tests(row.method)[row.branch]
+        return f"{row.method}: {self._condition(test.condition, test.text)}"
 
     def _table(self, rows: Sequence[Transition], labels: Sequence[str]) -> Iterator[str]:
         headers = tuple(self.say("columns").split("|"))
@@ -265,3 +267,11 @@ class Sentences:
         widths = [max(len(cell[column]) for cell in cells) for column in range(2)]
         for cell in cells:
             yield f"  {cell[0].ljust(widths[0])}  {cell[1].ljust(widths[1])}  {cell[2]}"
+
+
+def _with_parts(node: syntax.Expression, text: str) -> Iterator[tuple[syntax.Expression, str]]:
+    """A condition, then what `and` and `or` join in it."""
+    yield node, text
+    if isinstance(node, syntax.Logic):
+        for operand, written in zip(node.operands, node.texts, strict=True):
+            yield from _with_parts(operand, written)

@@ -1,18 +1,21 @@
 """The checked tree to Python text of ours, with gas charged on entry to every straight-line block.
 
 The text has one function for each method, one for each condition of a rule, one for what follows from it, and
-one for each part of the condition, for who asks why. `h` is the host and `m` its meter; what an author named
-x is `v_x`, a method f is `f_f`; numbered variables `t_1` are the checker's; everything else is from the
-`runtime_` modules. The price of a block is known here, so that charging it costs one subtraction and one
-comparison.
+one for each part of the condition, for who asks why; a condition of several tells the host what each came to.
+`h` is the host and `m` its meter; what an author named x is `v_x`, a method f is `f_f`; numbered variables
+`t_1` are the checker's; everything else is from the `runtime_` modules. The price of a block is known here,
+so that charging it costs one subtraction and one comparison.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from contracts import gas
 from contracts.language import tree
+from contracts.language.operations import operation
+from contracts.language.types import BOOL
 from contracts.values import Money
 
 
@@ -22,12 +25,25 @@ def generate(methods: Iterable[tree.Method], rules: Iterable[tree.Rule]) -> str:
     for method in methods:
         generator.function(f"f_{method.name}", [_local(name) for name in method.parameters], method.body)
     for rule in rules:
+        first = 0
         for index, branch in enumerate(rule.branches):
-            generator.function(f"c_{rule.name}_{index}", ["wake"], (tree.Give(branch.condition),))
+            leaves = list(enumerate(branch.leaves, first))
+            first += len(leaves)
+            condition = _watched(branch.condition, leaves) if len(leaves) > 1 else branch.condition
+            generator.function(f"c_{rule.name}_{index}", ["wake"], (tree.Give(condition),))
             generator.function(f"b_{rule.name}_{index}", [], branch.body)
             for place, leaf in enumerate(branch.leaves if len(branch.leaves) > 1 else ()):
                 generator.function(f"p_{rule.name}_{index}_{place}", ["wake"], (tree.Give(leaf),))
     return "\n".join(generator.lines) + "\n"
+
+
+def _watched(value: tree.Value, leaves: list[tuple[int, tree.Value]]) -> tree.Value:
+    """A condition that tells the host what each of its leaves comes to; they are taken from the front."""
+    number, leaf = leaves[0]
+    if isinstance(value, tree.Logic) and value is not leaf:
+        return replace(value, operands=tuple(_watched(operand, leaves) for operand in value.operands))
+    del leaves[0]
+    return tree.Apply(BOOL, operation((BOOL,), BOOL, f"h.saw({number}, {{0}})"), (value,))
 
 
 class _Generator:

@@ -63,7 +63,14 @@ def _firing(key: bytes, encoded: bytes | None) -> JsonObject:
         "instance": firing.instance,
         "rule": firing.rule,
         "branch": firing.branch,
-        "conditions": [{"condition": text, "held": held} for text, held in firing.conditions],
+        "conditions": [
+            {
+                "condition": tried.condition,
+                "held": tried.held,
+                "parts": [{"text": text, "held": held} for text, held in tried.parts],
+            }
+            for tried in firing.conditions
+        ],
         "reads": {read.name: readable(read.value, read.type) for read in firing.reads},
         "effects": [
             {"verb": effect.verb, "operands": [to_json(operand) for operand in effect.operands]}

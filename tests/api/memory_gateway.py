@@ -604,7 +604,16 @@ _FIRING = {
     "instance": "deal",
     "rule": "settle",
     "branch": 0,
-    "conditions": [{"condition": "self.delivered and self.delivered <= self.deadline", "held": True}],
+    "conditions": [
+        {
+            "condition": "self.delivered and self.delivered <= self.deadline",
+            "held": True,
+            "parts": [
+                {"text": "self.delivered", "held": True},
+                {"text": "self.delivered <= self.deadline", "held": True},
+            ],
+        }
+    ],
     "reads": {"self.price": {"amount": "250000", "currency": "euro"}},
     "effects": [{"verb": "pay", "operands": ["greenfarm", {"amount": "250000", "currency": "euro"}]}],
 }

@@ -98,6 +98,7 @@ def test_a_transaction_and_an_instance_open_by_their_address(page: Page, node: C
     page.goto(f"{base_url}/transactions/{identifier}")
     expect(page.locator("#sentence")).to_have_text("bolt calls report of deal")
     expect(page.locator("#rules")).to_contain_text("Because delivered and delivered ≤ deadline")
+    expect(page.locator("#rules .parts")).to_contain_text("delivered ≤ deadline held")
     sentence, json = page.locator("#sentence").bounding_box(), page.locator("pre").bounding_box()
     assert sentence is not None
     assert json is not None

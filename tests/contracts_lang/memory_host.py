@@ -41,6 +41,7 @@ class MemoryHost:
         self.balances: dict[tuple[str, str], int] = {}
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.wakes: list[int] = []
+        self.seen: list[tuple[int, bool]] = []
         self.performed: list[Call] = []
 
     def sign(self, *accounts: str) -> None:
@@ -136,6 +137,10 @@ class MemoryHost:
 
     def wake(self, time_ms: int) -> None:
         self.wakes.append(time_ms)
+
+    def saw(self, part: int, held: bool) -> bool:
+        self.seen.append((part, held))
+        return held
 
     def _transfer(self, currency: str, source: str, target: str, amount: int) -> None:
         if amount < 0:

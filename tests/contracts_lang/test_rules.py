@@ -90,6 +90,41 @@ def test_the_first_branch_that_holds_fires_alone() -> None:
     assert [branch.holds for branch in program.inspect_rule("r", host).branches] == [False, True, None]
 
 
+PARTS: dict[str, list[tuple[int, bool]]] = {
+    "self.count > 0": [],
+    "self.count > 0 and self.note == ''": [(0, False)],
+    "self.count > 0 or self.note == ''": [(0, False), (1, True)],
+    "(self.count == 0 or self.note == 'a') and self.note == ''": [(0, True), (2, True)],
+    "(self.count > 0 and self.note == '') or not (self.count > 0 and True)": [(0, False), (2, True)],
+    "self.count == 0 and self.deadline > now() > self.deadline - 20 * DAY": [(0, True), (1, True)],
+}
+"""Conditions, and what of them is seen by number where count is 0 and note is empty."""
+
+
+@pytest.mark.parametrize("condition", PARTS)
+def test_the_host_is_told_what_each_part_came_to(condition: str) -> None:
+    """Those before which nothing had decided; a condition of one part is told by whether it fires."""
+    program = rule(condition)
+    host = host_of(program)
+    program.run_rule("r", host)
+    assert host.seen == PARTS[condition]
+
+
+def test_parts_count_on_from_branch_to_branch() -> None:
+    body = "\n".join(
+        f"{word} {test}:\n    self.note = 'b'"
+        for word, test in (
+            ("if", "self.count > 5 and self.note == ''"),
+            ("elif", "self.count > 4"),
+            ("elif", "self.count == 0 and self.note == ''"),
+        )
+    )
+    program = compile_contract(method(body, "@rule()\ndef r(self):"))
+    host = host_of(program)
+    assert program.run_rule("r", host) == 2
+    assert host.seen == [(0, False), (3, True), (4, True)]
+
+
 def test_a_condition_that_fails_says_so_when_looked_at() -> None:
     program = rule("1 // self.count > 0")
     host = host_of(program)

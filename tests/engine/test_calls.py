@@ -181,7 +181,7 @@ def test_an_event_is_told_in_the_next_block(heard: Chain) -> None:
     assert (value(heard, "listener", "total"), told.next_wakeup_ms) == (40, None)
     [firing] = heard.engine.describe_receipt(receipt, heard.ledger.aux)["firings"]
     assert firing["rule"] == "note"
-    assert firing["conditions"] == [{"condition": "shop emitted Sold", "held": True}]
+    assert firing["conditions"] == [{"condition": "shop emitted Sold", "held": True, "parts": []}]
     assert firing["reads"] == {"what": "tea", "price": 40, "sold['tea']": None, "total": 0}
     assert heard.block().receipts == ()
 

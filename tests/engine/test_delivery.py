@@ -230,6 +230,13 @@ def test_why_it_fired_is_proven_by_the_receipt(chain: Chain) -> None:
         ("self.delivered and self.delivered <= self.deadline", False),
         ("self.delivered", True),
     ]
+    assert [each["parts"] for each in firing["conditions"]] == [
+        [
+            {"text": "self.delivered", "held": True},
+            {"text": "self.delivered <= self.deadline", "held": False},
+        ],
+        [],
+    ]
     assert firing["reads"] == {
         "phase": "funded",
         "delivered": time_text(delivered_ms),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import orjson
 import pytest
 
-from contracts.receipts import EXPLAINED_BYTES_MAX, Firing
+from contracts.receipts import EXPLAINED_BYTES_MAX, PARTS_MAX, Firing, Receipt
 from contracts.values import INT_MAX, MS_MAX, TIME_MS_MAX
 from contracts.views import instance as instance_view
 from tests.engine.chain import Call, Chain
@@ -179,6 +180,13 @@ def test_a_rule_whose_condition_fails_says_so() -> None:
     assert chain.perform("bank", ("contracts", "create", create)).code == "division"
 
 
+def recorded(chain: Chain, receipt: Receipt) -> bytes:
+    """The only firing of a receipt, as it is on record."""
+    encoded = chain.ledger.aux.get(b"firing/" + receipt.firings[0])
+    assert encoded is not None
+    return encoded
+
+
 def test_the_record_of_a_firing_is_bounded() -> None:
     """It ends before it has all that the rule looked at."""
     chain = heavy(READS_ALL)
@@ -187,10 +195,25 @@ def test_the_record_of_a_firing_is_bounded() -> None:
     receipt = chain.succeed("bank", ("deal", "start", {}))
     [firing] = chain.engine.describe_receipt(receipt, chain.ledger.aux)["firings"]
     assert [len(text) for text in firing["reads"].values() if type(text) is str] == [4096] * 15
-    encoded = chain.ledger.aux.get(b"firing/" + receipt.firings[0])
-    assert encoded is not None
+    encoded = recorded(chain, receipt)
     assert EXPLAINED_BYTES_MAX // 2 < len(encoded) < EXPLAINED_BYTES_MAX + 4096
     assert Firing.decode(encoded).effects[0].verb == "set"
+
+
+@pytest.mark.parametrize(("parts", "listed"), [(PARTS_MAX, PARTS_MAX), (PARTS_MAX + 1, 0)])
+def test_the_record_of_a_firing_lists_so_many_parts(parts: int, listed: int) -> None:
+    """What of them was not looked at, because another had decided, is there with nothing."""
+    test = " or ".join(["self.number == 1", *(f"self.number > {number}" for number in range(3, parts + 2))])
+    chain = heavy(test)
+    receipt = chain.succeed("bank", ("deal", "start", {}))
+    [firing] = chain.engine.describe_receipt(receipt, chain.ledger.aux)["firings"]
+    [tried] = firing["conditions"]
+    assert (tried["condition"], tried["held"], len(tried["parts"])) == (test, True, listed)
+    assert tried["parts"][:2] == [
+        {"text": "self.number == 1", "held": True},
+        {"text": "self.number > 3", "held": None},
+    ][:listed]
+    assert receipt.firings == (sha256(b"quorate/firing/1\n" + recorded(chain, receipt)).digest(),)
 
 
 def test_an_accounts_view_shows_so_many_balances(monkeypatch: pytest.MonkeyPatch) -> None:

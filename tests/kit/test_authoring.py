@@ -115,6 +115,8 @@ def test_simulate_tells_what_each_step_does(shell: Shell, tmp_path: Path) -> Non
         "  next wake-up: 2026-02-02T00:00:00.001Z; it is 2026-01-01T00:00:00Z",
         "    settle fired at 2026-01-03T12:00:00Z, because",
         "      delivered is reported and delivered is at or before deadline: no",
+        "        delivered is reported: yes",
+        "        delivered is at or before deadline: no",
         "      so it did: pay seller, 248 euro",
         "    told Closed (reason: late, penalty: 2 euro)",
     ):

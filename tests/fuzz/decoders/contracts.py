@@ -30,7 +30,7 @@ from contracts.language.compiled import CompiledContract
 from contracts.language.problems import Problems
 from contracts.merkle import EMPTY, Tree
 from contracts.program import ParameterSpec, TypeSpec
-from contracts.receipts import Effect, Event, Firing, Read, Receipt, Status, Timer
+from contracts.receipts import Effect, Event, Firing, Read, Receipt, Status, Timer, Tried
 from contracts.sheets import CompiledSheet, compile_sheet, show_sheet
 from contracts.sheets.layout import read_layout
 from contracts.sheets.messages import Mistakes
@@ -329,7 +329,9 @@ def _events() -> list[bytes]:
 
 def _firings() -> list[bytes]:
     effects = (Effect("pay", ("acme", Money(5, "euro"))), Effect("set_phase", ("closed",)))
-    conditions = (("now() > self.deadline", False), ("self.delivered", True))
+    parts = (("now() > self.deadline", False), ("self.delivered", None))
+    first = Tried("now() > self.deadline and self.delivered", False, parts)
+    conditions = (first, Tried("self.delivered", True, ()))
     reads = tuple(Read(f"self.x{number}", "int", value) for number, value in enumerate(VALUES))
     return [Firing("deal", "late", 1, conditions, reads, effects, 12, 2**41).encode()]
 
