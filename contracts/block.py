@@ -313,8 +313,9 @@ def _wake(run: Run, instance: str) -> tuple[Value, ...]:
 
 
 def _tell(run: Run, task: Task) -> tuple[Value, ...]:
-    run.tell(task)
-    settle(run, rest_ms=TIMER_REST_MS)
+    for handler in task.handlers:
+        run.tell(task, handler)
+        settle(run, rest_ms=TIMER_REST_MS)
     return ()
 
 

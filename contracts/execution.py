@@ -22,7 +22,7 @@ from contracts.gas import CROSS, EVENT_BYTE, STORED_BYTE, WRITE, bytes_gas
 from contracts.host import Meter
 from contracts.layout import Instance, InstanceStatus
 from contracts.listening import Task
-from contracts.program import ActionSpec, ParameterSpec, QuerySpec, Value, plain, same_parameters
+from contracts.program import ActionSpec, HandlerSpec, ParameterSpec, QuerySpec, Value, plain, same_parameters
 from contracts.programs import LoadedContract
 from contracts.receipts import EVENTS_MAX, FIRINGS_MAX, Firing, Read, Tried
 from contracts.runtime_host import QueryHost, RuleHost, RuntimeHost
@@ -116,25 +116,30 @@ class Run:
         )
         return True
 
-    def tell(self, task: Task) -> None:
-        """Let a listener do what it does on an event, and note it as a firing. Raises: Revert."""
+    def tell(self, task: Task, handler: HandlerSpec) -> None:
+        """Let a listener do one of the things that it does on an event, and note it as a firing.
+
+        Nothing is done where what was done before it has led to another phase. Raises: Revert.
+        """
         name, emitter, _ = task.delivery
         contract = self.contract(name)
+        if not handler.is_for(self.context.instance(name).phase):
+            return
         fields = dict(task.queued.fields)
         arguments = []
-        for parameter in task.handler.parameters:
+        for parameter in handler.parameters:
             if parameter.name not in fields:
                 text = f"{task.queued.event} of {emitter} has no field {parameter.name}"
                 raise _refusal("interface", text)
             self.meter.spend(ARGUMENT_GAS * (1 + count_items(fields[parameter.name])))
             arguments.append(checked_copy(parameter.type, fields[parameter.name], parameter.name, self))
         host = RuleHost(self, name, contract)
-        for parameter, value in zip(task.handler.parameters, arguments, strict=True):
+        for parameter, value in zip(handler.parameters, arguments, strict=True):
             host.note_read(parameter.name, parameter.type, value)
         self.enter(name)
-        contract.program.run_handler(task.handler.name, host, arguments)
+        contract.program.run_handler(handler.name, host, arguments)
         self.leave()
-        self.fired(host, task.handler.name, (Tried(f"{emitter} emitted {task.queued.event}", True, ()),))
+        self.fired(host, handler.name, (Tried(f"{emitter} emitted {task.queued.event}", True, ()),))
         self.touched[name] = None
 
     def fired(self, host: RuleHost, rule: str, conditions: tuple[Tried, ...]) -> None:

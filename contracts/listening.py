@@ -55,10 +55,10 @@ GENERATIONS_MAX = 4
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A delivery that is due: the handler of a listener, and the event."""
+    """A delivery that is due: what the listener does on the event, in order, and the event."""
 
     delivery: Delivery
-    handler: HandlerSpec
+    handlers: tuple[HandlerSpec, ...]
     queued: Queued
 
 
@@ -166,12 +166,12 @@ def _tell(context: Context, emitter: str, queued: Queued, steps: Iterator[int]) 
         if next(steps, None) is None:
             return
         name = key.removeprefix(listeners_to(emitter)).decode()
-        handler = _handler(context, name, emitter, queued.event)
-        if listener is None or listener.first > heard.first or handler is None:
+        handlers = _handlers(context, name, emitter, queued.event)
+        if listener is None or listener.first > heard.first or not handlers:
             continue
         told = replace(_heard(context, emitter), told=name)
         context.overlay.put(heard_key(emitter), told, HEARD)
-        yield Task(Delivery(name, emitter, heard.first), handler, queued)
+        yield Task(Delivery(name, emitter, heard.first), handlers, queued)
     _drop_first(context, emitter)
 
 
@@ -196,17 +196,17 @@ def _heard(context: Context, emitter: str) -> Heard:
     return heard
 
 
-def _handler(context: Context, name: str, emitter: str, event: str) -> HandlerSpec | None:
-    """What an instance does on an event, if it does anything now."""
+def _handlers(context: Context, name: str, emitter: str, event: str) -> tuple[HandlerSpec, ...]:
+    """What an instance does on an event, if it does anything now; two terms may name the same emitter."""
     instance = context.instance(name)
     if instance.status != InstanceStatus.ACTIVE or instance.is_paused(context.time_ms):
-        return None
+        return ()
     terms = context.terms(name)
-    for handler in context.contract(instance.code).handlers.values():
-        in_phase = not handler.phases or instance.phase in handler.phases
-        if in_phase and handler.event == event and terms[handler.term] == emitter:
-            return handler
-    return None
+    return tuple(
+        handler
+        for handler in context.contract(instance.code).handlers.values()
+        if handler.is_for(instance.phase) and handler.event == event and terms[handler.term] == emitter
+    )
 
 
 def _member_of(context: Context, instance: str) -> str:

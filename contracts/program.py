@@ -122,6 +122,10 @@ class HandlerSpec:
     text: str
     line: int
 
+    def is_for(self, phase: str) -> bool:
+        """True where it is done in this phase."""
+        return not self.phases or phase in self.phases
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

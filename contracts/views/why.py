@@ -51,7 +51,7 @@ def handler_now(context: Context, name: str, record: Instance, spec: HandlerSpec
     text = f"waits for {emitter} to emit {spec.event}"
     if record.status != InstanceStatus.ACTIVE:
         text = f"rests: the agreement is {record.status}"
-    elif spec.phases and record.phase not in spec.phases:
+    elif not spec.is_for(record.phase):
         text = f"rests: it is for phase {' or '.join(spec.phases)}, the agreement is in phase {record.phase}"
     elif waiting:
         events = f"{waiting} event{'s' if waiting > 1 else ''}"

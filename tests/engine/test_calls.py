@@ -192,6 +192,72 @@ def test_rules_follow_an_event(heard: Chain) -> None:
     assert value(heard, "listener", "full") is True
 
 
+SEVERAL = '''
+class Several(Contract):
+    """If a shop sells then several things happen."""
+    one: Instance = term()
+    other: Instance = term()
+    limit: int = term(default=100)
+    phase = phases("open", "full")
+    done: str = ""
+    count: int = 0
+
+    @rule(phase="open")
+    def fill(self) -> None:
+        if self.count >= self.limit:
+            self.phase = "full"
+
+    @on("one", "Sold")
+    def second_name_first(self, price: int) -> None:
+        self.done += "first " + str(price) + "; "
+        self.count += 1
+
+    @on("other", "Sold", phase="open")
+    def again(self, price: int) -> None:
+        require(price != 7, "no sevens")
+        self.done += "again " + str(price) + "; "
+
+    @on("one", "Sold")
+    def afterwards(self, what: str) -> None:
+        self.done += "afterwards " + what + "; "
+'''
+
+
+def test_all_that_is_for_an_event_is_done_in_the_order_of_the_source(shops: Chain) -> None:
+    """Also where two terms name the same emitter; it is one delivery, with one receipt."""
+    assert create(shops, SEVERAL, "several", one="shop", other="shop").status == "ok"
+    shops.succeed("bigmarket", sell(4))
+    [receipt] = shops.block().receipts
+    assert value(shops, "several", "done") == "first 4; again 4; afterwards tea; "
+    firings = shops.engine.describe_receipt(receipt, shops.ledger.aux)["firings"]
+    assert [firing["rule"] for firing in firings] == ["second_name_first", "again", "afterwards"]
+    assert shops.block().receipts == ()
+
+
+def test_only_what_is_for_the_emitter_is_done(shops: Chain) -> None:
+    assert create(shops, SHOP, "stall", purse="purse", unit="euro").status == "ok"
+    assert create(shops, SEVERAL, "several", one="stall", other="shop").status == "ok"
+    shops.succeed("bigmarket", sell(4))
+    shops.block()
+    assert value(shops, "several", "done") == "again 4; "
+
+
+def test_what_one_does_may_lead_to_a_phase_in_which_the_next_is_not_done(shops: Chain) -> None:
+    """Rules are tried after each of them."""
+    assert create(shops, SEVERAL, "several", one="shop", other="shop", limit=1).status == "ok"
+    shops.succeed("bigmarket", sell(4))
+    shops.block()
+    assert value(shops, "several", "done") == "first 4; afterwards tea; "
+
+
+def test_one_of_several_that_fails_undoes_all_of_them(shops: Chain) -> None:
+    assert create(shops, SEVERAL, "several", one="shop", other="shop").status == "ok"
+    shops.succeed("bigmarket", sell(7), sell(5))
+    failed, told = shops.block().receipts
+    assert (failed.code, failed.firings, told.status) == ("require", (), "ok")
+    assert value(shops, "several", "done") == "first 5; again 5; afterwards tea; "
+
+
 def test_a_failing_handler_leaves_the_emitter_alone(heard: Chain) -> None:
     heard.succeed("bigmarket", sell(7), sell(8))
     failed, told = heard.block().receipts
