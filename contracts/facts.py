@@ -2,7 +2,8 @@
 
 An account reports a fact once. Where several must report, each report is kept; the one that completes the
 quorum makes the fact, which is then known for good. The median is that of the reports made by then; of an
-even number it is the lower of the middle two, so that it is always a value that somebody reported.
+even number it is the lower of the middle two, so that it is always a value that somebody reported. An upgrade
+after which fewer need to report, or others may, decides as if it had always been so.
 """
 
 from __future__ import annotations
@@ -61,29 +62,36 @@ def report(run: Run, name: str, spec: FactSpec, given: Json, account: str) -> No
         raise _refusal("fact", f"{spec.name} of {name} was reported before, by {by}; a fact is reported once")
     value = from_json(spec.type, given, "value", run)
     _check_time(spec, value, context.time_ms)
-    made = Fact(value, account, context.time_ms)
-    run.write(key, made, FACT, reports_of(name, spec.name) if several else None)
+    group = reports_of(name, spec.name) if several else None
+    run.write(key, Fact(value, account, context.time_ms), FACT, group)
     run.emit(name, "reported", (("fact", spec.name), ("value", value), ("by", account)))
     if several:
-        _decide(run, name, spec, made)
+        decide(run, name, spec, account)
 
 
-def _decide(run: Run, name: str, spec: FactSpec, latest: Fact) -> None:
-    """Make the fact known, if the latest report completes its quorum."""
+def decide(run: Run, name: str, spec: FactSpec, last: str = "") -> None:
+    """Make a fact known, if one of its reports completes the quorum; that of the account `last` came last.
+
+    Others count in the order in which they were made, those of one block by account.
+    """
     context = run.context
-    kept = reports(context, name, spec.name)
+    if context.overlay.get(fact_key(name, spec.name), FACT) is not None:
+        return
+    kept = sorted(reports(context, name, spec.name), key=lambda report: (report.time_ms, report.by == last))
     run.meter.spend(sum(SCAN_ITEM + bytes_gas(len(encode_value(report.value))) for report in kept))
     entitled = parties(context.terms(name)[spec.by])  # an upgrade may have let others report
     found = [report for report in kept if report.by in entitled]
-    if spec.agree == "equal":
-        agreeing = [report.value for report in found if report.value == latest.value]
-    else:
-        agreeing = sorted(report.value for report in found)
-    if len(agreeing) < quorum_of(spec, context.terms(name)):
-        return
-    value = agreeing[(len(agreeing) - 1) // 2]
-    run.write(fact_key(name, spec.name), Fact(value, latest.by, latest.time_ms), FACT)
-    run.emit(name, "known", (("fact", spec.name), ("value", value), ("reports", len(found))))
+    quorum = quorum_of(spec, context.terms(name))
+    for count, latest in enumerate(found, 1):
+        if spec.agree == "equal":
+            agreeing = [report.value for report in found[:count] if report.value == latest.value]
+        else:
+            agreeing = sorted(report.value for report in found[:count])
+        if len(agreeing) >= quorum:
+            value = agreeing[(len(agreeing) - 1) // 2]
+            run.write(fact_key(name, spec.name), Fact(value, latest.by, context.time_ms), FACT)
+            run.emit(name, "known", (("fact", spec.name), ("value", value), ("reports", count)))
+            return
 
 
 def _check_time(spec: FactSpec, value: Value, now_ms: int) -> None:

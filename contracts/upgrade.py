@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from consensus.transactions import Json
 from contracts.arguments import to_json
 from contracts.errors import Revert
+from contracts.facts import decide
 from contracts.gas import SCAN, SCAN_ITEM, WRITE
 from contracts.layout import (
     FACT,
@@ -104,6 +105,8 @@ def perform_upgrade(run: Run, name: str, code: str, terms: dict[str, Value], has
         run.enter(name)
         new.program.run_migration(RuntimeHost(run, name, new), arguments)
         run.leave()
+    for fact in new.facts.values():
+        decide(run, name, fact)
     listen(run, name)
     if upgraded.is_paused(context.time_ms):
         context.arm(name, upgraded.paused_until_ms)

@@ -427,6 +427,57 @@ def test_a_contract_has_one_migration() -> None:
     assert "a contract has one @migrate" in receipt.text
 
 
+def of_several(quorum: int, agree: str = "equal") -> str:
+    """The club, whose rate several report, and which notes it as soon as it is known."""
+    needs = f'"oracle", quorum={quorum}, agree="{agree}")'
+    rule = "    @rule\n    def tell(self) -> None:\n        if reported(self.rate) and self.note != 'said':\n"
+    return (
+        ONE.replace("oracle: Oracle", "oracle: list[Oracle]")
+        .replace('"oracle")', needs)
+        .replace("    @query\n", f"{rule}            self.note = 'said'\n\n    @query\n")
+        .replace("import Contract,", "import Contract, reported, rule,")
+    )
+
+
+@pytest.mark.parametrize(
+    ("agree", "values", "known", "by"),
+    [
+        ("equal", (7, 9, 9, 7), 9, "greenfarm"),  # both were said twice; this one was so first
+        ("equal", (7, 9, 8, 6), None, None),
+        ("median", (7, 9, 8, 6), 7, "bigmarket"),  # of the two that would have been enough
+    ],
+)
+def test_an_upgrade_decides_what_fewer_have_to_report(
+    chain: Chain, agree: str, values: tuple[int, ...], known: int | None, by: str | None
+) -> None:
+    """As if so few had always been enough, and rules that ask for the fact fire at once."""
+    stations = ["bank", "bigmarket", "greenfarm", "swiftship"]
+    assert upgrade(chain, of_several(4, agree), terms={"oracle": stations}) == "upgraded"
+    for station, value in zip(stations, values, strict=True):
+        if agree == "equal" or station != "swiftship":
+            chain.succeed(station, ("club", "report", {"fact": "rate", "value": value}))
+    [rate] = chain.instance("club")["facts"]
+    assert rate["value"] is None
+    assert upgrade(chain, of_several(2, agree)) == "upgraded"
+    [rate] = chain.instance("club")["facts"]
+    assert (rate["value"], rate["reported_by"]) == (known, by)
+    told = [dict(event.fields) for event in chain.outcomes[-1].events if event.name == "known"]
+    assert [(each["fact"], each["value"]) for each in told] == ([("rate", known)] if known else [])
+    noted = {field["name"]: field.get("value") for field in chain.instance("club")["fields"]}
+    assert noted["note"] == ("said" if known else "none")
+    again = chain.perform("swiftship", ("club", "report", {"fact": "rate", "value": 6}))
+    assert again.code == ("fact" if known or agree == "equal" else "")
+
+
+def test_reports_of_one_block_complete_a_quorum_in_their_order(chain: Chain) -> None:
+    stations = ["bank", "bigmarket", "greenfarm"]
+    assert upgrade(chain, of_several(2), terms={"oracle": stations}) == "upgraded"
+    said = ("club", "report", {"fact": "rate", "value": 3})
+    chain.block(chain.transaction("greenfarm", said), chain.transaction("bank", said))
+    [rate] = chain.instance("club")["facts"]
+    assert (rate["value"], rate["reported_by"]) == (3, "bank")
+
+
 def test_earlier_versions_are_kept(chain: Chain) -> None:
     upgrade(chain, KEEPS)
     upgrade(chain, ONE)
