@@ -18,11 +18,13 @@ from api.client import Account, ApiProblem, AsyncClient, Call, Client, Unreachab
 from api.gateway import JsonObject, TransactionState
 from api.plans import EventReader
 from api.signing import id_of, sign_transaction
+from node.demo.partner import wait_until
 from tests.api.conftest import Make, serving
 from tests.api.memory_gateway import MemoryGateway, signer_of
 
 pytestmark = pytest.mark.usefixtures("clocks_agree")
 GREENFARM = Account("greenfarm", signer_of("greenfarm"))
+WAIT_S = 60.0
 
 
 def _transfer(amount: str = "25") -> list[Call]:
@@ -79,7 +81,7 @@ def test_waiting_goes_on_over_several_requests(
     time.sleep(0.2)
     gateway.instant = True
     node.send(GREENFARM, _transfer())  # seals the block that holds both
-    waiting.join(10)
+    waiting.join(WAIT_S)
     assert again == [TransactionState.COMMITTED]
 
 
@@ -106,7 +108,7 @@ def test_a_node_that_lost_it_gets_it_again(
     forgetting = threading.Thread(target=forget)
     forgetting.start()
     status = node.submit(submission, until="committed")
-    forgetting.join(10)
+    forgetting.join(WAIT_S)
     assert status.state is TransactionState.COMMITTED
 
 
@@ -172,26 +174,28 @@ def test_items_reads_all_pages(node: Client, gateway: MemoryGateway) -> None:
 
 def test_events_survive_a_restart_of_the_node_without_gap_or_repetition(gateway: MemoryGateway) -> None:
     """The connection breaks, events happen meanwhile, the node is back: each is seen once, in order."""
-    with serving(create_app(gateway)) as url, Client(url) as poster:
+    app = create_app(gateway)
+    with serving(app) as url, Client(url) as poster:
         port = int(url.rpartition(":")[2])
         client = Client(url)
         events = client.events(contract="euro")
         seen: list[str] = []
 
         def read() -> None:
-            seen.extend(event["fields"]["amount"] for event in islice(events, 5))
+            for event in islice(events, 5):
+                seen.append(event["fields"]["amount"])  # noqa: PERF401 - one after the other, as they come
 
         reading = threading.Thread(target=read)
         reading.start()
-        time.sleep(0.3)
+        assert wait_until(lambda: app.state.streams.taken == 1, WAIT_S)
         poster.send(GREENFARM, _transfer("1"))
         poster.send(GREENFARM, _transfer("2"))
-        time.sleep(0.2)
+        assert wait_until(lambda: len(seen) == 2, WAIT_S)
     gateway.restart()
     with serving(create_app(gateway), port) as url, Client(url) as poster:
         for amount in ("3", "4", "5"):
             poster.send(GREENFARM, _transfer(amount))
-        reading.join(15)
+        reading.join(WAIT_S)
         client.close()
     assert seen == ["1", "2", "3", "4", "5"]
 

@@ -47,7 +47,7 @@ LIMITS = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_guide_works_as_it_stands(workshop: Workshop) -> None:
     """Guards every command of the guide and the output that it shows."""
     with Shell(workshop.folder, workshop.replace) as shell:

@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_page_works_as_it_stands(folder: Path) -> None:
     with Shell(folder) as shell:
         assert len(shell.follow(PAGE)) >= 5

@@ -65,8 +65,7 @@ def test_a_node_that_was_away_is_level_again_while_the_chain_grows(tmp_path: Pat
             f"{_peak_mib(consortium.bank)} MiB"
         )
         assert any("catching up: at height" in sentence and "blocks/s" in sentence for sentence in said), said
-        log = back.process.log_path.read_text(errors="replace")
-        assert "caught up" in log
+        assert wait_until(lambda: "caught up" in back.process.log_path.read_text(errors="replace"), LEVEL_S)
         consortium.transfer(back, "coopbank", 1)
 
 
@@ -103,8 +102,12 @@ def test_peers_that_lie_or_die_do_not_stop_it(tmp_path: Path, lie: Lie) -> None:
             mortal.process.kill()
             assert back.await_height(blocks, LEVEL_S), back.look()
         assert server.lies > 0
-        said = back.process.log_path.read_text(errors="replace")
-        assert said.count("a peer gave wrong blocks, others are asked") == 1, said
+
+        def told() -> int:
+            return back.process.log_path.read_text(errors="replace").count("a peer gave wrong blocks, others")
+
+        assert wait_until(lambda: told() > 0, LEVEL_S)
+        assert told() == 1, back.process.log_path
         consortium.start([mortal, liar])
         consortium.transfer(liar, "coopbank", 1)
         consortium.assert_equal_execution()

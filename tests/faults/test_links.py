@@ -51,6 +51,7 @@ def test_the_relay_carries_everything(consortium: RelayedConsortium) -> None:
     before = consortium.relay.relayed_bytes
     consortium.transfer(consortium.partners[1], "coopbank", 1)
     assert consortium.relay.relayed_bytes > before
+    consortium.await_idle()
     consortium.relay.partition({0, 1})
     height = consortium.bank.height()
     time.sleep(2)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,23 @@ def validators(partner: Partner) -> list[str]:
     """Who votes in the newest epoch that its node knows."""
     newest = partner.client.get("/v1/epochs")["items"][-1]
     return [validator["member"] for validator in newest["validators"]]
+
+
+def connected(partner: Partner) -> list[str]:
+    """Whose nodes its node has a connection with."""
+    return [peer["member"] for peer in partner.client.get("/v1/status")["peers"] if peer["connected"]]
+
+
+def await_ends(partner: Partner, identifiers: Iterable[str], *ends: str) -> None:
+    """Each of these transactions comes to one of these ends on its node, and to no other."""
+
+    def ended(identifier: str) -> bool:
+        found = partner.client.get(f"/v1/transactions/{identifier}")
+        assert found["state"] in ("pending", "available", *ends), found
+        return found["state"] in ends
+
+    for identifier in identifiers:
+        assert wait_until(partial(ended, identifier), SETTLE_S), identifier
 
 
 def role(partner: Partner, name: str) -> str:

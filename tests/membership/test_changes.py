@@ -16,7 +16,16 @@ from node.keystore import Keystore
 from node.next_key import adopt_next_key, make_next_key
 from tests.consortium.four import CURRENCY
 from tests.consortium.load import Load, signed_transfers
-from tests.membership.growing import SETTLE_S, Growing, epoch, growing, role, validators
+from tests.membership.growing import (
+    SETTLE_S,
+    Growing,
+    await_ends,
+    connected,
+    epoch,
+    growing,
+    role,
+    validators,
+)
 
 MINTED = 10_000_000
 
@@ -63,29 +72,16 @@ def test_a_removed_member_hands_over_what_it_promised_and_says_that_it_is_out(tm
             through.close()
         assert role(alpha, "delta") == "left"
         assert len(loads[0].acknowledged) > 20
-        for identifier in loads[0].acknowledged:  # what others posted to its node is ordered by the others
-
-            def committed(identifier: str = identifier) -> bool:
-                found = alpha.client.get(f"/v1/transactions/{identifier}")
-                assert found["state"] in ("pending", "available", "committed"), found
-                return bool(found["state"] == "committed")
-
-            assert wait_until(committed, SETTLE_S)
-        for identifier in loads[1].acknowledged:  # who left acts no more, and is told so
-            found = delta.client.get(f"/v1/transactions/{identifier}")
-            assert found["state"] in ("committed", "rejected"), found
+        # What others posted to its node is ordered by the others; who left acts no more, and is told so.
+        await_ends(alpha, loads[0].acknowledged, "committed")
+        await_ends(delta, loads[1].acknowledged, "committed", "rejected")
         assert delta.client.get("/v1/status")["height"] > 0, "its node goes on answering"
         assert wait_until(lambda: "the members' nodes refuse this one" in log_of(delta), SETTLE_S)
         (transfer,) = signed_transfers(delta, chain.chain, "alpha", 1)
-        refused = httpx.post(f"{delta.seat.api_url}/v1/transactions", json=transfer)
+        refused = httpx.post(f"{delta.seat.api_url}/v1/transactions", json=transfer, timeout=60)
         assert refused.status_code == 403, refused.text
         alpha.act(CURRENCY, "transfer", {"to": "bravo", "amount": "1"})
         chain.assert_equal_execution([chain[name] for name in ("alpha", "bravo", "coast")])
-
-
-def connected(partner: Partner) -> list[str]:
-    """Whose nodes its node has a connection with."""
-    return [peer["member"] for peer in partner.client.get("/v1/status")["peers"] if peer["connected"]]
 
 
 @pytest.mark.slow
@@ -150,9 +146,7 @@ def test_a_node_killed_at_a_boundary_and_one_away_for_two_epochs_come_back(tmp_p
         assert delta.await_height(bravo.height(), SETTLE_S)
         chain.start(alpha)
         chain.assert_equal_execution()
-        for identifier in load.acknowledged:
-            state = alpha.client.get(f"/v1/transactions/{identifier}")["state"]
-            assert state in ("committed", "expired")
+        await_ends(alpha, load.acknowledged, "committed", "expired")
 
 
 @pytest.mark.slow

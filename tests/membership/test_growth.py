@@ -18,7 +18,7 @@ from node.known_members import KNOWN_FILE
 from node.proof import verify_proof
 from tests.consortium.four import CURRENCY
 from tests.consortium.load import Load
-from tests.membership.growing import NAMES, Growing, growing, role, validators
+from tests.membership.growing import NAMES, Growing, await_ends, growing, role, validators
 from tests.proofs.standalone import STANDALONE
 
 MINTED = 10_000_000
@@ -70,8 +70,7 @@ def test_one_node_grows_to_four_under_load(tmp_path: Path) -> None:
         assert validators(alpha) == list(NAMES[:4])
         assert len(load.acknowledged) > 20
         chain.assert_equal_execution()
-        for identifier in load.acknowledged:
-            assert alpha.client.get(f"/v1/transactions/{identifier}")["state"] == "committed"
+        await_ends(alpha, load.acknowledged, "committed")
         alpha.act(CURRENCY, "transfer", {"to": "delta", "amount": "1"})  # in the newest epoch
         chain.assert_equal_execution()
         assert check_proof(chain, chain["delta"], tmp_path) == 4
@@ -96,8 +95,7 @@ def test_four_grow_to_seven_under_load_and_two_may_then_fail(tmp_path: Path) -> 
             load.stop()
         assert validators(alpha) == list(NAMES)
         chain.assert_equal_execution()
-        for identifier in load.acknowledged:
-            assert alpha.client.get(f"/v1/transactions/{identifier}")["state"] == "committed"
+        await_ends(alpha, load.acknowledged, "committed")
         alpha.act(CURRENCY, "transfer", {"to": "grove", "amount": "1"})
         chain.assert_equal_execution()
         assert check_proof(chain, chain["grove"], tmp_path) == 4

@@ -7,9 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from node.demo.partner import wait_until
 from tests.consortium.four import CURRENCY
 from tests.consortium.load import signed_transfers
-from tests.membership.growing import SETTLE_S, growing, role
+from tests.membership.growing import SETTLE_S, connected, growing, role
 
 
 @pytest.mark.slow
@@ -30,8 +31,9 @@ def test_what_is_posted_to_an_observer_is_ordered_by_a_validator(tmp_path: Path)
         assert (alpha.balance(CURRENCY), bravo.balance(CURRENCY)) == (925, 75)
 
         alpha.process.stop()  # the only validator
+        assert wait_until(lambda: not connected(bravo), SETTLE_S)
         (transfer,) = signed_transfers(bravo, chain.chain, "alpha", 1)
-        refused = httpx.post(f"{bravo.seat.api_url}/v1/transactions", json=transfer)
+        refused = httpx.post(f"{bravo.seat.api_url}/v1/transactions", json=transfer, timeout=60)
         assert (refused.status_code, refused.json()["code"]) == (503, "no_validator")
         assert refused.headers["Retry-After"]
         chain.start(alpha)
