@@ -39,4 +39,4 @@ def test_openssl_and_curl_write_to_a_real_chain(consortium: Consortium, tmp_path
     )
     assert printed.count('"outcome":"ok"') == 4
     consortium.assert_equal_execution()
-    assert httpx.get(f"{consortium.bank.seat.api_url}/v1/accounts/{partner.name}.erp").is_success
+    assert httpx.get(f"{consortium.bank.seat.api_url}/v1/accounts/{partner.name}.erp", timeout=60).is_success

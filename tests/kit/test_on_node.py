@@ -36,7 +36,7 @@ def test_a_sheet_is_deployed_agreed_on_and_settles(node: Shell, euro: str, dev: 
     source = node.ok("contract", "source", SHEET)
     assert node.ok("contract", "show", SHEET) == source
     code = json.loads(node.ok("contract", "show", "sheet-1", "--json"))["code"]
-    served = httpx.get(f"{url(dev)}/v1/contracts/{code}/schema").json()
+    served = httpx.get(f"{url(dev)}/v1/contracts/{code}/schema", timeout=60).json()
     assert served == json.loads(node.ok("contract", "schema", SHEET))
 
 

@@ -37,10 +37,12 @@ def test_logs_can_be_searched_and_give_nothing_away(consortium: Consortium) -> N
     register = {"account": f"swiftship.{SECRET_WORD[5:12]}", "keys": ["ab" * 32]}
     node.act("accounts", "register", register)
     answer = httpx.post(
-        f"{node.seat.api_url}/v1/transactions", json={"transaction": {"chain": SECRET_WORD}, "signatures": []}
+        f"{node.seat.api_url}/v1/transactions",
+        json={"transaction": {"chain": SECRET_WORD}, "signatures": []},
+        timeout=60,
     )
     assert answer.is_client_error
-    assert wait_until(lambda: b"block is final" in node.process.log_path.read_bytes()[size:], 30)
+    assert wait_until(lambda: b"block is final" in node.process.log_path.read_bytes()[size:], 60)
     text = node.process.log_path.read_bytes()[size:].decode()
     text = text[: text.rindex("\n")]  # the node goes on writing
     lines = [orjson.loads(line) for line in text.splitlines() if line.startswith("{")]
@@ -61,12 +63,12 @@ def test_a_level_is_set_on_a_running_node(consortium: Consortium) -> None:
     size = node.process.log_path.stat().st_size
     consortium.transfer(node, "greenfarm", 1)
     consortium.await_idle()  # an empty block may follow the one with the transfer
-    body = {"logger": "driver", "level": "debug", "for_s": 60}
-    assert httpx.put(f"{url}/loglevel", json=body).json()["loggers"]["driver"]["level"] == "debug"
+    body = {"logger": "driver", "level": "debug", "for_s": 600}
+    assert httpx.put(f"{url}/loglevel", json=body, timeout=60).json()["loggers"]["driver"]["level"] == "debug"
     assert b"block is final" not in node.process.log_path.read_bytes()[size:]
     consortium.transfer(node, "greenfarm", 1)
-    assert wait_until(lambda: b"block is final" in node.process.log_path.read_bytes()[size:], 30)
-    assert httpx.put(f"{url}/loglevel", json={"logger": "driver", "level": None}).is_success
+    assert wait_until(lambda: b"block is final" in node.process.log_path.read_bytes()[size:], 60)
+    assert httpx.put(f"{url}/loglevel", json={"logger": "driver", "level": None}, timeout=60).is_success
     time.sleep(0.5)
     size = node.process.log_path.stat().st_size
     consortium.transfer(node, "greenfarm", 1)

@@ -89,7 +89,7 @@ def test_the_newest_block_has_what_was_posted_together(consortium: Consortium) -
     bodies = signed_transfers(source, consortium.stage.chain, "coopbank", 5, first=time.monotonic_ns())
     total = read(source, "quorate_consensus_total_txs")
     url = f"{source.seat.api_url}/v1/transactions:batch"
-    assert httpx.post(url, json={"transactions": bodies}).is_success
+    assert httpx.post(url, json={"transactions": bodies}, timeout=60).is_success
     assert becomes(lambda: read(source, "quorate_consensus_total_txs"), lambda now: now == total + 5)
     # The block after, which vouches for the execution, is empty.
     assert becomes(lambda: read(source, "quorate_consensus_num_txs"), lambda now: now == 0)
@@ -100,7 +100,7 @@ def test_a_refused_transaction_is_counted(consortium: Consortium) -> None:
     node = consortium.bank
     before = read(node, "quorate_mempool_failed_txs")
     (body,) = signed_transfers(node, "another-chain", "greenfarm", 1)
-    assert httpx.post(f"{node.seat.api_url}/v1/transactions", json=body).status_code == 422
+    assert httpx.post(f"{node.seat.api_url}/v1/transactions", json=body, timeout=60).status_code == 422
     assert read(node, "quorate_mempool_failed_txs") == before + 1
 
 
@@ -161,7 +161,7 @@ def test_what_a_stall_moves(consortium: Consortium) -> None:
     with ExitStack() as stack:
         stack.enter_context(faults.suspended(*consortium.partners[2:]))
         (body,) = signed_transfers(source, consortium.stage.chain, "coopbank", 1, first=time.monotonic_ns())
-        assert httpx.post(f"{source.seat.api_url}/v1/transactions", json=body).status_code == 202
+        assert httpx.post(f"{source.seat.api_url}/v1/transactions", json=body, timeout=60).status_code == 202
         assert becomes(lambda: read(node, "quorate_consensus_waiting_seconds"), lambda now: now > 4)
         assert becomes(lambda: read(node, "quorate_mempool_size"), lambda now: now >= 1)
         # The same votes are said again and again, every base timeout.
@@ -179,7 +179,7 @@ def test_views_grow_while_leaders_are_skipped(consortium: Consortium) -> None:
 
     def skipped() -> bool:
         (body,) = signed_transfers(source, consortium.stage.chain, "coopbank", 1, first=time.monotonic_ns())
-        httpx.post(f"{source.seat.api_url}/v1/transactions", json=body)
+        httpx.post(f"{source.seat.api_url}/v1/transactions", json=body, timeout=60)
         seen.append(read(node, "quorate_consensus_views"))
         return seen[-1] > 1
 
@@ -297,7 +297,7 @@ def test_the_process_is_measured(consortium: Consortium) -> None:
     free = shutil.disk_usage(node.seat.home).free
     assert abs(read(node, "quorate_disk_free_bytes") - free) < 1 << 30
     requests = read(node, "quorate_api_requests_total", route="/v1/genesis")
-    httpx.get(f"{node.seat.api_url}/v1/genesis")
+    httpx.get(f"{node.seat.api_url}/v1/genesis", timeout=60)
     assert read(node, "quorate_api_requests_total", route="/v1/genesis") == max(requests, 0) + 1
     with httpx.stream("GET", f"{node.seat.api_url}/v1/events", timeout=10):
         assert becomes(lambda: read(node, "quorate_api_streams"), lambda now: now == 1)
