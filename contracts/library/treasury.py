@@ -1,14 +1,22 @@
-"""A treasury of several owners: nothing is spent, and no owner changes, unless enough of them approve."""
+"""A treasury of several owners: nothing is spent, and no owner changes, unless enough of them approve.
+
+Where the founders agree on a limit, no more than that is spent in a period, whoever approves. It is a term,
+which the owners cannot lift between them: only an upgrade can, and that takes all founders.
+"""
 
 from contracts import (
+    DAY,
     Contract,
     Event,
     Instance,
     Money,
     Party,
+    Span,
     Table,
+    Time,
     action,
     emit,
+    now,
     query,
     require,
     sender,
@@ -58,7 +66,11 @@ class Treasury(Contract):
     founders: list[Party] = term(signs=True)
     needed: int = term(default=2)
     unit: Instance = term()  # the currency that is kept here
+    limit: int | None = term(default=None)  # what may be spent in a period; None: all that is here
+    period: Span = term(default=30 * DAY)  # begins with the first payment after the end of the one before
 
+    began: Time = Time("1970-01-01")  # when the latest period did
+    spent: int = 0  # in that period
     proposals: int = 0
     changed: Table[Party, bool] = table()  # True: became an owner; False: is one no longer
     kinds: Table[int, str] = table()  # of the proposals that are open
@@ -76,6 +88,9 @@ class Treasury(Contract):
     def propose_payment(self, to: Party, amount: int) -> None:
         """Propose to pay an account."""
         require(amount > 0, "the amount must be more than 0")
+        limit = self.limit
+        if limit is not None:
+            require(amount <= limit, "no more than " + str(limit) + " may be spent in a period")
         self.propose("pay", to, amount)
 
     @action()
@@ -111,6 +126,7 @@ class Treasury(Contract):
         amount = self.amounts[number]
         del self.kinds[number]
         if kind == "pay":
+            self.note_spending(amount)
             self.pay(account, Money(amount, self.unit))
         else:
             self.changed[account] = kind == "add"
@@ -118,6 +134,14 @@ class Treasury(Contract):
             require(owners >= self.needed, "fewer owners than approvals needed would be left")
             require(owners <= OWNERS_MAX, "there are too many owners")
         emit(Executed(number=number, by=sender(), approvals=approvals))
+
+    @query
+    def spendable(self) -> int | None:
+        """What the limit leaves for now; None: there is no limit."""
+        limit = self.limit
+        if limit is None:
+            return None
+        return limit if self.period_is_over() else limit - self.spent
 
     @query
     def owners(self) -> list[Party]:
@@ -145,6 +169,19 @@ class Treasury(Contract):
         for number, _kind in self.kinds.items(limit=100, after=after):
             found.append(number)
         return found
+
+    def period_is_over(self) -> bool:
+        return now() >= self.began + self.period
+
+    def note_spending(self, amount: int) -> None:
+        """Count what is spent in a period, up to the limit."""
+        if self.period_is_over():
+            self.began = now()
+            self.spent = 0
+        self.spent += amount
+        limit = self.limit
+        if limit is not None:
+            require(self.spent <= limit, "the limit of this period leaves less")
 
     def owns(self, who: Party) -> bool:
         return self.changed.get(who, who in self.founders)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from contracts import DAY, MINUTE
+
 
 @pytest.fixture
 def people(chain):
@@ -50,3 +52,35 @@ def test_a_stranger_proposes_nothing(chain, people, chest):
     ann, bob, cas, dan = people
     with chain.refused("require", "only an owner proposes"):
         dan.calls(chest, "propose_payment", to=dan, amount=1)
+
+
+def test_a_limit_holds_for_a_period_whoever_approves(chain, contract, people, euro):
+    ann, bob, cas, dan = people
+    terms = {"founders": [ann, bob], "needed": 1, "unit": euro, "limit": 400, "period": 7 * DAY}
+    purse = chain.agree(contract("treasury.py"), "purse", **terms)
+    ann.calls(purse, "deposit", amount=1_000)
+    with chain.refused("require", "no more than 400 may be spent in a period"):
+        ann.calls(purse, "propose_payment", to=dan, amount=401)
+    for amount in (300, 101, 100):
+        ann.calls(purse, "propose_payment", to=dan, amount=amount)
+    bob.calls(purse, "execute", number=1)
+    assert purse.ask("spendable") == 100
+    with chain.refused("require", "the limit of this period leaves less"):
+        bob.calls(purse, "execute", number=2)
+    bob.calls(purse, "execute", number=3)  # to the cent
+    assert (dan.holds(euro), purse.ask("spendable")) == (400, 0)
+    chain.passes(7 * DAY - MINUTE)
+    with chain.refused("require", "leaves less"):
+        bob.calls(purse, "execute", number=2)
+    chain.passes(MINUTE)
+    assert purse.ask("spendable") == 400
+    bob.calls(purse, "execute", number=2)
+    assert (dan.holds(euro), purse.ask("spendable")) == (501, 299)
+
+
+def test_without_a_limit_all_may_be_spent(chain, people, euro, chest):
+    ann, bob, cas, dan = people
+    ann.calls(chest, "propose_payment", to=dan, amount=1_000)
+    bob.calls(chest, "approve", number=1)
+    bob.calls(chest, "execute", number=1)
+    assert (dan.holds(euro), chest.ask("spendable")) == (1_000, None)
