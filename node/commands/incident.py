@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import signal
+import subprocess
+import sys
 from collections import deque
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +13,17 @@ from typing import Annotated
 import typer
 
 from node.commands.console import DataOption, good, group, say
+from node.errors import CommandFailed
+
+READING_S_MAX = 300
+"""Of processor time; the largest ring takes about a minute."""
+READING_MIB_MAX = 2_048
+
+FileArgument = Annotated[Path, typer.Argument(help="An incident file.")]
+LastOption = Annotated[int, typer.Option(help="Print so many of the last turns; 0 prints all.", min=0)]
+SecondsOption = Annotated[
+    int, typer.Option("--seconds", help="Give up after so much processor time.", min=1, max=86_400)
+]
 
 incident = group("What a node was told and did lately: take it to a file, and do it again anywhere.")
 
@@ -36,18 +51,54 @@ def export(
 
 
 @incident.command("replay")
-def replay(
-    file: Annotated[Path, typer.Argument(help="An incident file.")],
-    last: Annotated[int, typer.Option(help="Print so many of the last turns; 0 prints all.", min=0)] = 20,
-) -> None:
+def replay(file: FileArgument, last: LastOption = 20, seconds: SecondsOption = READING_S_MAX) -> None:
     """Give the ordering core what the node was told, and compare what it does with what was done then.
 
-    Exit code 0 when every effect is equal, else 1.
+    Exit code 0 when every effect is equal, else 1. The file is read in a process of its own, with bounds of
+    processor time and memory: it may be damaged, or made to hang who reads it.
 
     Example:
 
         quorate incident replay incident.bin --last 5
     """
+    options = ["--last", str(last), "--seconds", str(seconds)]
+    command = [sys.executable, "-P", "-m", "node", "incident", "replay-here", *options, "--", str(file)]
+    code = subprocess.run(command, check=False).returncode
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise CommandFailed(
+            f"{file} was not read to its end in {seconds} s of processor time: it is damaged, made to do "
+            "that, or long (--seconds gives it more)"
+        )
+    if code < 0:
+        raise CommandFailed(f"{file} ended the process that read it with {signal.Signals(-code).name}")
+    raise typer.Exit(code)
+
+
+@incident.command("replay-here", hidden=True)
+def replay_here(
+    file: FileArgument,
+    last: LastOption = 20,
+    seconds: SecondsOption = READING_S_MAX,
+    mib: Annotated[int, typer.Option(help="Memory of this process, in MiB.", min=1)] = READING_MIB_MAX,
+) -> None:
+    """Do it in this process, which may take no more than it is given."""
+    _bound(resource.RLIMIT_CPU, seconds)
+    _bound(resource.RLIMIT_AS, mib << 20)
+    _bound(resource.RLIMIT_CORE, 0)
+    try:
+        _replay(file, last)
+    except MemoryError:
+        raise CommandFailed(
+            f"{file} takes more than {mib} MiB to read: it is damaged or made to do that"
+        ) from None
+
+
+def _bound(limit: int, most: int) -> None:
+    _, hard = resource.getrlimit(limit)
+    resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _replay(file: Path, last: int) -> None:
     from node.reader import node_version
     from node.recorder import read_incident, replay
 

@@ -141,7 +141,7 @@ def load(payload: bytes, names: Mapping[str, Callable[..., Any]]) -> tuple[Any, 
     """A moment; `names` are the functions that recordings name, by their own names. Raises: Unreadable."""
     try:
         moment = _Unpickler(payload, names).load()
-    except Unreadable:
+    except (Unreadable, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever bytes may bring a pickle to
         raise Unreadable(f"a frame can not be read: {type(error).__name__}: {error}") from None

@@ -88,6 +88,8 @@ def _frame_bytes(data: bytes) -> Iterator[bytes]:
 
 def read_incident(path: Path) -> Incident:
     """Raises: CommandFailed for a file that is not whole or not one of these."""
+    if path.exists() and not path.is_file():
+        raise CommandFailed(f"{path} is no file")
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import subprocess
+import sys
 import tracemalloc
+import zlib
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -16,6 +23,7 @@ from node.errors import CommandFailed, ConfigurationError
 from node.recorder import RecordedReplica, Recorder, export, read_incident, replay
 from node.recorder import recorder as recorder_module
 from node.recorder.frames import Unreadable, Writer, load, payloads
+from node.recorder.incident import MAGIC
 from node.simulator import machine
 from node.simulator.genesis import CHAIN, CHAIN_ID
 from node.simulator.swarm import Swarm
@@ -170,3 +178,46 @@ def test_a_few_bytes_of_a_recording_take_no_gigabyte(payload: bytes) -> None:
 def test_every_input_of_a_replica_is_recorded() -> None:
     public = {name for name in vars(Replica) if not name.startswith("_")}
     assert public - READERS == {name for name in vars(RecordedReplica) if name in public}
+
+
+def hostile(folder: Path, content: bytes) -> Path:
+    """An incident file that is whole, with what no recorder writes."""
+    file = folder / "hostile.incident"
+    packed = MAGIC + zlib.compress(content)
+    file.write_bytes(packed + sha256(packed).digest())
+    return file
+
+
+def framed(payload: bytes) -> bytes:
+    return struct.pack(">II", len(payload), crc32(payload)) + payload
+
+
+HANGS = framed(b"\x80\x05\x8f()" + b"2\x86" * 64 + b"\x90.")
+"""A set of one tuple that holds the same tuple twice, and so on: to hash it takes 2**64 steps."""
+SWELLS = framed(b"\x80\x05(" + b"]" * 2**23 + b"l.")
+"""Empty lists, a byte for each."""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("content", "command", "said"),
+    [
+        (HANGS, ["replay", "--seconds", "3"], "was not read to its end in 3 s of processor time"),
+        (SWELLS, ["replay-here", "--mib", "600"], "takes more than 600 MiB to read"),
+    ],
+)
+def test_a_hostile_file_can_not_hang_or_swell_its_reader(
+    tmp_path: Path, content: bytes, command: list[str], said: str
+) -> None:
+    file = hostile(tmp_path, content)
+    words = [sys.executable, "-P", "-m", "node", "incident", *command, str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, ""), done
+    assert done.stderr.startswith(f"quorate: {file} "), done.stderr
+    assert said in done.stderr
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CommandFailed, match="is no file"):
+        read_incident(tmp_path / "pipe")
