@@ -19,7 +19,7 @@ def run(*command: str | Path, folder: Path) -> str:
     """What a command prints; fails with all of it where the command does."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     result = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout

@@ -27,6 +27,12 @@ VERIFIER = Path("docs/verify_proof.py")
 IDLE_S = 3.0
 
 
+@pytest.fixture(autouse=True)
+def all_are_level(consortium: Consortium) -> None:
+    """Each test finds four nodes that run and are level, also after one that failed."""
+    consortium.mend()
+
+
 def signed(partner: Partner, chain: str, *, expires_in_ms: int = 60_000, key: Partner | None = None) -> Any:
     """A transfer of 1 to coopbank, signed with the key of `key`."""
     transaction = build_transaction(

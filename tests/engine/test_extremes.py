@@ -209,10 +209,13 @@ def test_the_record_of_a_firing_lists_so_many_parts(parts: int, listed: int) -> 
     [firing] = chain.engine.describe_receipt(receipt, chain.ledger.aux)["firings"]
     [tried] = firing["conditions"]
     assert (tried["condition"], tried["held"], len(tried["parts"])) == (test, True, listed)
-    assert tried["parts"][:2] == [
-        {"text": "self.number == 1", "held": True},
-        {"text": "self.number > 3", "held": None},
-    ][:listed]
+    assert (
+        tried["parts"][:2]
+        == [
+            {"text": "self.number == 1", "held": True},
+            {"text": "self.number > 3", "held": None},
+        ][:listed]
+    )
     assert receipt.firings == (sha256(b"quorate/firing/1\n" + recorded(chain, receipt)).digest(),)
 
 

@@ -36,6 +36,7 @@ def all_is_well_again(consortium: RelayedConsortium) -> Iterator[None]:
     for process in consortium.processes:
         process.set_clock(0)
         process.resume()
+    consortium.start([partner for partner in consortium.partners if not partner.process.is_running()])
     began_s = time.monotonic()
     done = consortium.transfer(consortium.partners[1], "coopbank", 1)
     for partner in consortium.partners:

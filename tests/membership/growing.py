@@ -26,6 +26,8 @@ from tests.consortium.four import CURRENCY
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 120.0
 SETTLE_S = 90.0
+LEVEL_S = 240.0
+"""For a newcomer, who executes all that there is while the chain goes on."""
 LEVEL_BLOCKS = 20
 """So near to the others a newcomer is when it says that it is ready; the chain goes on meanwhile."""
 NAMES = ("alpha", "bravo", "coast", "delta", "ember", "fjord", "grove")
@@ -122,7 +124,7 @@ class Growing:
             knows_itself = newcomer.client.get("/v1/status")["role"] == "observer"
             return knows_itself and newcomer.height() > by.height() - LEVEL_BLOCKS
 
-        assert wait_until(level, SETTLE_S), newcomer.process.last_words()
+        assert wait_until(level, LEVEL_S), newcomer.process.last_words()
         status = newcomer.client.get("/v1/status")
         said = {"height": status["height"], "exec_hash": status["exec_hash"]}
         done = newcomer.act("members", "ready", said)

@@ -60,7 +60,7 @@ def test_one_node_grows_to_four_under_load(tmp_path: Path) -> None:
         alpha = chain["alpha"]
         chain.open_currency(alpha, MINTED)
         assert check_proof(chain, alpha, tmp_path) == 1
-        load = Load(alpha, chain.chain, "alpha", pause_s=0.2)
+        load = Load(alpha, chain.chain, "alpha", pause_s=0.5)
         load.start()
         try:
             for name in NAMES[1:4]:

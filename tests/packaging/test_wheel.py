@@ -65,19 +65,19 @@ def test_wheel_holds_every_file_of_the_packages_and_nothing_else(sources: Path, 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_installed_wheel_imports_without_a_warning(installed: Path, tmp_path: Path) -> None:
     run(installed / "python", "-W", "error", "-c", IMPORT_EVERYTHING, folder=tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_installed_command_helps(installed: Path, tmp_path: Path) -> None:
     assert "demo" in run(installed / "quorate", "--help", folder=tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_installed_wheel_does_the_main_job(installed: Path, tmp_path: Path) -> None:
     """Four nodes from the wheel, away from the sources; `--exit` gives 0 only when all is as it should be."""
     told = run(installed / "quorate", "demo", "--exit", "--data", tmp_path / "demo", folder=tmp_path)
