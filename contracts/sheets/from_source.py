@@ -50,11 +50,8 @@ def _refuse_what_has_no_words(declared: Declarations) -> None:
     for name in (*declared.records, *declared.interfaces):
         raise DoesNotFit(1, f"sheets have no records and no other contracts: {name}")
     for method in declared.methods.values():
-        if method.kind not in ("action", "rule", "query", "private") or method.is_exit:
+        if method.kind not in ("action", "rule", "query", "private"):
             raise _no(method.node.place, f"sheets have no words for what {method.name} is")
-    for term in declared.terms.values():
-        if term.guards:
-            raise DoesNotFit(1, f"sheets have no words for a guard: {term.name}")
 
 
 def read_condition(node: syntax.Expression, declared: Declarations) -> model.Phrase:
@@ -291,7 +288,7 @@ class _SourceReader(Steps):
         if spec.type.name == "Percent" and isinstance(value, model.Text):
             value = model.Share(value.value, place=value.place)
         self._type(spec, place)
-        return model.Term(named(name, place), spec.type, spec.signs, value, place=place)
+        return model.Term(named(name, place), spec.type, spec.signs, value, spec.guards, place=place)
 
     def _type(self, spec: object, place: Place) -> None:
         if getattr(spec, "type", None) not in TYPES:
@@ -329,7 +326,8 @@ class _SourceReader(Steps):
         node, given = method.node, self._given(method.parameters, method.node)
         steps = self.block(node.body, {}, 0)
         meaning, place = _meaning(node), node.place
-        return model.Action(named(name, place), meaning, method.by, method.phases, given, steps, place=place)
+        name, by, phases = named(name, place), method.by, method.phases
+        return model.Action(name, meaning, by, phases, given, steps, method.is_exit, place=place)
 
     def _rule(self, name: str) -> model.Rule:
         method = self.declared.methods[name]

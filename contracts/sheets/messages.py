@@ -95,8 +95,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "type_unknown": ("this is no kind of value; there is {known}", "dit is geen soort waarde; er is {known}"),
     "rest": ("`{text}` is too much here", "`{text}` is hier te veel"),
     "signs_wrong": (
-        "only a party, or parties, can sign",
-        "alleen een partij, of partijen, kan tekenen",
+        "only a party, or parties, can sign or pause",
+        "alleen een partij, of partijen, kan tekenen of pauzeren",
     ),
     "default_wrong": (
         "write a value of this kind: {wanted}",

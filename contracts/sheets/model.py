@@ -203,6 +203,8 @@ class Term(Part):
     type: TypeSpec
     signs: bool
     default: Phrase | None
+    guards: bool = False
+    """May pause the agreement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,8 @@ class Action(Part):
     phases: tuple[str, ...]
     given: tuple[Given, ...]
     steps: tuple[Step, ...]
+    is_exit: bool = False
+    """Also when the agreement is paused."""
 
 
 @dataclass(frozen=True, slots=True)

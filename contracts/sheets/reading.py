@@ -198,13 +198,17 @@ class _SheetReader:
             place = line.token.place
             spec = line.type()
             signs = line.declares("signs") or line.declares("sign")
-            if signs and spec not in SIGNERS:
-                self.mistakes.add(place, "signs_wrong")
+            guards = line.declares("guards")
             default = None
-            if line.accept(","):
-                line.expect(self.language.word(DECLARING, "default"))
-                default = self._value(line, spec)
-            return model.Term(self._name(name), spec, signs, default, place=name.place)
+            while default is None and line.accept(","):
+                if not guards and line.declares("guards"):
+                    guards = True
+                else:
+                    line.expect(self.language.word(DECLARING, "default"))
+                    default = self._value(line, spec)
+            if (signs or guards) and spec not in SIGNERS:
+                self.mistakes.add(place, "signs_wrong")
+            return model.Term(self._name(name), spec, signs, default, guards, place=name.place)
 
         return self._line(node, read)
 
@@ -233,12 +237,18 @@ class _SheetReader:
         elif spec == STR:
             return model.Text(line.text(), place=place)
         elif spec == BOOL:
-            named = line.take({word: words.NAMED[word] for word in ("yes", "no")})
-            if named is not None:
-                return model.Truth(named == "yes", place=place)
+            return self._truth(line)
         else:
             raise line.refuse(place, "no_default", kind=self.language.type(spec))
         raise line.refuse(place, "default_wrong", wanted=self.language.type(spec))
+
+    def _truth(self, line: Line) -> model.Truth:
+        """Yes or no."""
+        place = line.token.place
+        named = line.take({word: words.NAMED[word] for word in ("yes", "no")})
+        if named is None:
+            raise line.refuse(place, "default_wrong", wanted=self.language.type(BOOL))
+        return model.Truth(named == "yes", place=place)
 
     def _fact(self, name: Text, node: Node) -> model.Fact | None:
         def read(line: Line) -> model.Fact:
@@ -297,8 +307,9 @@ class _SheetReader:
     # ------------------------------------------------------------ what happens
 
     def _action(self, name: Text, node: Node) -> model.Action:
-        allowed = ("meaning", "by", "in_phase", "with", "then")
+        allowed = ("meaning", "by", "in_phase", "exit", "with", "then")
         found = self._known(node, name.value, allowed, ())
+        is_exit = self._line(found.get("exit"), self._truth)
         return model.Action(
             self._name(name),
             self._meaning(found),
@@ -306,6 +317,7 @@ class _SheetReader:
             tuple(each.value for each in self._names(found.get("in_phase"))),
             self._given(found.get("with"), self._word("with")),
             self._steps(found.get("then")),
+            is_exit is not None and is_exit.value,
             place=name.place,
         )
 

@@ -187,6 +187,8 @@ class _Writer:
         text = self.language.type(term.type)
         if term.signs:
             text += " " + self._declaring("sign" if term.type.items else "signs")
+        if term.guards:
+            text += f"{',' if term.signs else ''} {self._declaring('guards')}"
         if term.default is not None:
             text += f", {self._declaring('default')} {self.wording.phrase(term.default)}"
         return text
@@ -224,6 +226,7 @@ class _Writer:
         self._entry(2, "meaning", action.meaning)
         self._entry(2, "by", ", ".join(action.by))
         self._entry(2, "in_phase", ", ".join(action.phases))
+        self._entry(2, "exit", self.language.word(NAMED, "yes") if action.is_exit else "")
         self._given(action.given)
         self._steps(2, action.steps)
 

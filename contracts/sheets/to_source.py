@@ -130,6 +130,7 @@ class _Writer:
 
     def _term(self, term: model.Term) -> str:
         named = ["signs=True"] if term.signs else []
+        named += ["guards=True"] if term.guards else []
         if term.default is not None:
             named.append(f"default={self._phrase(term.default)}")
         return f"{self._use('term')}({', '.join(named)})"
@@ -149,6 +150,7 @@ class _Writer:
 
     def _action(self, action: model.Action) -> None:
         named = self._named("by", action.by) + self._named("phase", action.phases)
+        named += ["exit=True"] if action.is_exit else []
         self._blank()
         self._line(1, f"@{self._use('action')}({', '.join(named)})", action.place)
         self._method(action.name, action.given, "None", action.meaning, action.place)

@@ -36,6 +36,7 @@ KEYS = {
     "questions": ("questions", "vragen"),
     "by": ("by", "door"),
     "in_phase": ("in phase", "in fase"),
+    "exit": ("also when paused", "ook bij pauze"),
     "with": ("with", "met"),
     "then": ("then", "dan"),
     "cases": ("cases", "gevallen"),
@@ -63,6 +64,7 @@ TYPES: dict[TypeSpec, tuple[str, str]] = {
 DECLARING = {
     "signs": ("who signs", "die tekent"),
     "sign": ("who sign", "die tekenen"),
+    "guards": ("who may pause", "met recht op pauze"),
     "default": ("default", "standaard"),
     "starts": ("starts at", "begint op"),
     "reported_by": ("from", "van"),

@@ -71,9 +71,9 @@ class _Maker:
     # ------------------------------------------------------------ declarations
 
     def term(self, name: str, spec: TypeSpec) -> model.Term:
-        signs = spec in (PARTY, list_of(PARTY)) and self.chance()
+        signs, guards = (spec in (PARTY, list_of(PARTY)) and self.chance() for _ in range(2))
         default = self.constant(spec) if spec in (SPAN, PERCENT, STR, INT, BOOL) and self.chance() else None
-        return model.Term(name, spec, signs, default)
+        return model.Term(name, spec, signs, default, guards)
 
     def constant(self, spec: TypeSpec) -> model.Phrase:
         if spec == SPAN:
@@ -110,7 +110,7 @@ class _Maker:
         given = self.begin(signed=True)
         steps = self.steps()
         by = tuple(term for term in ("buyer", "circle") if self.chance())
-        return model.Action(name, self.draw(TEXTS), by, self.phases(), given, steps)
+        return model.Action(name, self.draw(TEXTS), by, self.phases(), given, steps, self.chance())
 
     def rule(self, name: str) -> model.Rule:
         cases = []

@@ -294,7 +294,11 @@ def test_a_mistake_in_a_condition_is_told_with_its_place(condition: str, mistake
          "agreement is made"),
         ("price: amount", "price: euros", "6:10 this is no kind of value; there is party, parties, oracle, oracles, amount, "
          "moment, duration, percentage, number, text, yes or no, currency, hash"),
-        ("price: amount", "price: amount who signs", "6:10 only a party, or parties, can sign"),
+        ("price: amount", "price: amount who signs", "6:10 only a party, or parties, can sign or pause"),
+        ("price: amount", "price: amount who may pause", "6:10 only a party, or parties, can sign or pause"),
+        ("buyer: party who signs", "buyer: party who may pause, who may pause", "4:31 `default` is expected here, "
+         "not `who`"),
+        ("    by: buyer", "    also when paused: perhaps", "16:23 write a value of this kind: yes or no"),
         ("price: amount", "plus: amount", "6:3 `plus` means something already: choose another name"),
         ("price: amount", "class: amount", "6:3 `class` means something already: choose another name"),
         ("price: amount", "buyer: amount", "6:3 `buyer` is here twice; keep one"),
@@ -305,8 +309,8 @@ def test_a_mistake_in_a_condition_is_told_with_its_place(condition: str, mistake
         ("from carrier", "from price", "13:3 `price` is not in the terms as a party, parties or an oracle"),
         ("from carrier", "from carrier, at most 2 old", "13:45 `seconds, minutes, hours, days, weeks` is expected "
          "here, not `old`"),
-        ("by: buyer", "bij: buyer", "16:5 `bij` is no word of a sheet here; there is meaning, by, in phase, with, "
-         "then"),
+        ("by: buyer", "bij: buyer", "16:5 `bij` is no word of a sheet here; there is meaning, by, in phase, also when "
+         "paused, with, then"),
         ("by: buyer", "\tby: buyer", "16:5 the character '\\t' cannot stand here; indent with spaces and write "
          "plain text"),
         ("by: buyer", " by: buyer", "17:5 this line is indented by 4 spaces; write 5, as the lines that belong "
