@@ -105,7 +105,7 @@ class Gateway(Protocol):
 
     async def node(self) -> JsonObject:
         """{member, version, chain, height, time_ms, clock_ms, state_root, exec_hash, dev,
-        disk_free_bytes, why: sentence,
+        disk_free_bytes, execution_wall: words, why: sentence,
         consensus: {epoch, view, quorum, ...}, peers: [{member, connected, height, ...}]}."""
 
     async def why(self) -> JsonObject:

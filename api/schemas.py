@@ -508,6 +508,7 @@ class NodeStatus(Open):
     peers: list[Peer]
     dev: bool
     disk_free_bytes: int = Field(description="Room left for the node's data folder.")
+    execution_wall: str = Field(description="Where this node executes blocks, and what that lacks here.")
     why: str = Field(description="What the node is doing or waiting for, in a sentence.")
 
 

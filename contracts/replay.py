@@ -29,12 +29,12 @@ class Executed:
 
     def contains(self, transaction: bytes, expires_ms: int) -> bool:
         """True when the transaction (id, 32 bytes) was executed and its bucket still exists."""
-        row = _row(transaction, expires_ms)
+        row = executed_row(transaction, expires_ms)
         return row in self._new or self._rows.get(row) is not None
 
     def add(self, transaction: bytes, expires_ms: int) -> None:
         """Note a transaction as executed."""
-        row = _row(transaction, expires_ms)
+        row = executed_row(transaction, expires_ms)
         key = row[: -len(transaction)]
         bucket = self._buckets.get(key) or self._overlay.get(key, BUCKET) or Bucket(0, bytes(32))
         self._new[row] = bucket.count
@@ -67,6 +67,6 @@ class Executed:
         return deletions
 
 
-def _row(transaction: bytes, expires_ms: int) -> bytes:
-    """A row's key: that of its bucket's leaf, then the id."""
+def executed_row(transaction: bytes, expires_ms: int) -> bytes:
+    """The key of the row that notes a transaction (id, 32 bytes): that of its bucket's leaf, then the id."""
     return bucket_key(expires_ms // BUCKET_MS) + transaction

@@ -66,8 +66,9 @@ class NodeGateway(Reader):
         pending: PendingTransactions,
         bridge: Bridge,
         data_dir: Path,
+        wall: str,
     ) -> None:
-        """`engine` is for reading only, another one than execution uses."""
+        """`engine` is for reading only, another one than execution uses; `wall` says where that is done."""
         super().__init__(engine, store, clock, signed_genesis.genesis)
         self._signatures = signed_genesis.signatures
         self._membership = membership
@@ -75,6 +76,7 @@ class NodeGateway(Reader):
         self._pending = pending
         self._bridge = bridge
         self._data_dir = data_dir
+        self._wall = wall
         self._parameters = signed_genesis.genesis.parameters
         self._events = EventLog(self.read_events)
         self._waiting: dict[bytes, list[asyncio.Future[None]]] = {}
@@ -283,6 +285,7 @@ class NodeGateway(Reader):
             "consensus": look.consensus,
             "peers": _peers(look, self._membership.role_of),
             "disk_free_bytes": disk_free_bytes,
+            "execution_wall": self._wall,
         }
         return tell(look, disk_free_bytes), status
 

@@ -58,6 +58,7 @@ from node.services import Service, Services
 from node.store import Store
 from node.sync import CatchUp
 from node.sync_server import BlockServer
+from node.wall.engine import WalledEngine
 
 log = structlog.get_logger("node")
 
@@ -184,7 +185,8 @@ class _Node:
 
     async def _serve(self, stack: ExitStack, opened: OpenedJournal, store: Store) -> bool:
         config, genesis, keys = self.config, self.genesis, self.config.keystore()
-        executor = Executor(self._engine(), store, genesis)
+        executing, wall = self._executing_engine(stack)
+        executor = Executor(executing, store, genesis)
         executor.start()
         await trio.to_thread.run_sync(_check_store, store, genesis)
         anchor = executor.anchor()
@@ -206,6 +208,7 @@ class _Node:
             pending=pending,
             bridge=bridge,
             data_dir=config.data_dir,
+            wall=wall,
         )
         stack.callback(gateway.end_rehearsals)
         api = _api_server(bridge, config)
@@ -323,6 +326,7 @@ class _Node:
                 log.info(
                     "node started",
                     height=store.height(), api=api.url, ops=ops_url, listen=listen, chain=genesis.chain,
+                    executed=wall,
                 )  # fmt: skip
                 starts_over = await _told_to_stop_or(signals, membership.outdated)
                 self.stopping = not starts_over
@@ -352,6 +356,16 @@ class _Node:
             read_known_members(self.config.data_dir / KNOWN_FILE),
             store.height,
         )
+
+    def _executing_engine(self, stack: ExitStack) -> tuple[Engine, str]:
+        """The engine that executes blocks, and in words where. Raises: WallFailed."""
+        if self.config.execution_wall == "off":
+            return self._engine(), "in the node's own process"
+        engine = WalledEngine(chain=self.genesis.chain, parameters=self.genesis.parameters)
+        stack.callback(engine.close)
+        for problem in engine.missing:
+            log.warning("the second wall has a gap", reason=problem)
+        return engine, engine.where
 
     def _engine(self) -> Engine:
         """Execution and reading each have their own, because they run in different threads."""

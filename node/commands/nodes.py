@@ -34,6 +34,9 @@ def start(
     ] = None,
     log_format: Annotated[str | None, typer.Option(help="console or json.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    execution_wall: Annotated[
+        str | None, typer.Option(help="off, or process: execute blocks in a confined process of their own.")
+    ] = None,
     passphrase_file: Annotated[
         Path | None, typer.Option(help="File with the passphrase of sealed keys.")
     ] = None,
@@ -61,6 +64,7 @@ def start(
         "ops_address": ops_address,
         "log_format": log_format,
         "log_level": log_level,
+        "execution_wall": execution_wall,
         "passphrase_file": passphrase_file,
     }
     loaded = load_config(data, flags)
@@ -87,6 +91,7 @@ def status(node: NodeOption = None, data: DataOption = None, as_json: JsonOption
         return
     say(f"{found['member']} on {found['chain']}, height {found['height']}", strong=True)
     say(found["why"])
+    say(f"blocks are executed {found['execution_wall']}")
     rows = [
         (peer["member"], "connected" if peer["connected"] else "unreachable", peer["height"])
         for peer in found["peers"]

@@ -27,6 +27,7 @@ def examine(data_dir: Path | None) -> Iterator[Finding]:
         return
     config = loaded.config
     yield machine.settings(loaded)
+    yield machine.execution_wall(config)
     if not config.data_dir.is_dir():
         yield fail(
             "folder", f"there is no folder {config.data_dir}", "make it with: quorate init, or name another"

@@ -18,6 +18,7 @@ from statistics import median
 from api.probes import DISK_FREE_BYTES_MIN
 from node.config import LoadedConfig, NodeConfig
 from node.doctor.findings import Finding, fail, ok, warn
+from node.wall.confinement import offered
 from node.why import DISK_LOW_BYTES
 
 SYNC_MS_WARN = 50
@@ -81,6 +82,17 @@ def settings(loaded: LoadedConfig) -> Finding:
         names = ", ".join(loaded.ignored)
         return warn("settings", f"{names}: no settings, so ignored", "see: quorate config show --origin")
     return ok("settings", f"of {loaded.config.data_dir.absolute()}")
+
+
+def execution_wall(config: NodeConfig) -> Finding:
+    """Where blocks are executed, and whether the system can confine it."""
+    problem = offered()
+    if config.execution_wall == "off":
+        could = "this system could confine it" if problem is None else problem
+        return ok("wall", f"off: blocks are executed in the node's own process; {could}")
+    if problem is not None:
+        return warn("wall", problem, "use a kernel with seccomp, or a container that leaves it on")
+    return ok("wall", "blocks are executed in a process without files, sockets and children")
 
 
 def data_folder(folder: Path) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import plyvel
 from consensus.codec import Field, T, decode
 from consensus.errors import CorruptionError, DecodeError
 from contracts.merkle import Write
+from node.recent_rows import RecentRows
 
 REMEDY = "remove the folder ledger and start again: this node fetches every block from the others"
 """What an operator can do about a store that was damaged or falsified."""
@@ -77,36 +77,19 @@ class HotRows(Rows):
 
     def __init__(self, source: Any, space: bytes, bytes_max: int) -> None:
         super().__init__(source, space)
-        self._bytes_max = bytes_max
-        self._size_bytes = 0
-        self._hot: OrderedDict[bytes, bytes | None] = OrderedDict()
+        self._recent = RecentRows(bytes_max)
 
     def get(self, key: bytes) -> bytes | None:
         try:
-            value = self._hot[key]
+            return self._recent.find(key)
         except KeyError:
             value = super().get(key)
-            self._keep(key, value)
+            self._recent.keep(key, value)
             return value
-        self._hot.move_to_end(key)
-        return value
 
     def committed(self, writes: Sequence[Write]) -> None:
         """The rows have changed so."""
-        for key, value in writes:
-            if key in self._hot:
-                self._size_bytes -= _row_bytes(key, self._hot.pop(key))
-                self._keep(key, value)
-
-    def _keep(self, key: bytes, value: bytes | None) -> None:
-        self._hot[key] = value
-        self._size_bytes += _row_bytes(key, value)
-        while self._size_bytes > self._bytes_max:
-            self._size_bytes -= _row_bytes(*self._hot.popitem(last=False))
-
-
-def _row_bytes(key: bytes, value: bytes | None) -> int:
-    return len(key) + (0 if value is None else len(value))
+        self._recent.committed(writes)
 
 
 def each_row(source: Any, start: bytes) -> Iterator[tuple[bytes, bytes]]:

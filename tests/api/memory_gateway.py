@@ -311,6 +311,7 @@ class MemoryGateway:
                 for name, _ in MEMBERS[1:]
             ],
             "disk_free_bytes": self.disk_free_bytes,
+            "execution_wall": "in the node's own process",
             "dev": self.dev,
             "why": "All is well: nothing waits to be ordered.",
         }

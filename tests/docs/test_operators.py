@@ -97,8 +97,12 @@ def rows() -> dict[str, int]:
     return {words: int(code) for words, code in STOPS.findall(PAGE.read_text())}
 
 
-ELSEWHERE = {"this node executed height ... otherwise than the others": ROOT / "consensus" / "replica.py"}
-"""Takes four nodes; tests/simulator brings it about. The words are looked up in the source."""
+ELSEWHERE = {
+    "this node executed height ... otherwise than the others": ROOT / "consensus" / "replica.py",
+    "block ... can not be executed behind the second wall": ROOT / "node" / "wall" / "engine.py",
+    "the process that executes contracts does not start": ROOT / "node" / "wall" / "engine.py",
+}
+"""Brought about by tests/simulator and tests/node/test_wall.py. The words are looked up in the source."""
 
 
 @pytest.mark.slow

@@ -250,14 +250,14 @@ def test_snapshots_in_other_threads_never_see_half_a_block(opened: Opened) -> No
 def test_hot_state_is_what_is_stored_and_stays_within_its_bound(opened: Opened, bytes_max: int) -> None:
     chain, _, store = opened
     store.state = hot = HotRows(store._source, b"S", bytes_max)
-    hits = 0
+    recent, hits = hot._recent, 0
     for number in range(10):
         for key in [b"account/%d" % (n % 7) for n in range(12)] + [b"account/%d" % n for n in range(20)]:
-            hits += key in hot._hot
+            hits += key in recent
             assert store.state.get(key) == chain.state.get(key)
-            assert hot._size_bytes <= bytes_max
+            assert recent._size_bytes <= bytes_max
         store.commit(chain.grow([(b"account/%d" % n, b"%d" % number if n % 3 else None) for n in range(19)]))
-    assert hot._size_bytes == sum(len(key) + len(value or b"") for key, value in hot._hot.items())
+    assert recent._size_bytes == sum(len(key) + len(value or b"") for key, value in recent._rows.items())
     assert hits >= {0: 0, 50: 0, 100: 40, 10_000: 250}[bytes_max]
 
 

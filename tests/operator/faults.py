@@ -26,7 +26,7 @@ def wrong(self, block, batches):
     row = self._store._source.get(key)
     if row is not None and batches:
         self._store._source.put(key, row[:-1] + bytes([row[-1] ^ 1]), sync=True)
-        self._store.state._hot.clear()
+        self._store.state._recent.clear()
     return execute(self, block, batches)
 Executor.execute = wrong
 from node.cli import main

@@ -37,8 +37,8 @@ def test_a_healthy_folder_has_nothing_but_ok(home: NodeConfig, shell: Shell) -> 
     found = look(home)
     assert {check: one.detail for check, one in found.items() if one.verdict is not OK} == {}
     assert set(found) == {
-        "python", "packages", "open files", "settings", "folder", "disk", "sync", "port listen", "port api",
-        "keys", "genesis", "journal", "ledger", "clock",
+        "python", "packages", "open files", "settings", "wall", "folder", "disk", "sync", "port listen",
+        "port api", "keys", "genesis", "journal", "ledger", "clock",
     }  # fmt: skip
     done = shell("doctor", "--data", home.data_dir)
     assert done.code == 0

@@ -1,0 +1,170 @@
+"""The process behind the wall, `python -m node.wall.child`: the node starts it, and sends it blocks."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import signal
+import sys
+import traceback
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from consensus.transactions import Transaction, is_name
+from contracts.engine import BlockInput, Engine, Outcome
+from contracts.layout import account_key, balance_key, instance_key
+from contracts.merkle import Write
+from contracts.receipts import ExecLink
+from contracts.replay import executed_row
+from node.recent_rows import RecentRows
+from node.wall.confinement import confine
+from node.wall.messages import EXIT_MEMORY, KEYS_MAX, Pipe, pack, plain, unpack
+
+STATE_BYTES_MAX = 32 * 1024 * 1024
+"""Rows of the state kept at hand, keys and values, in bytes."""
+PROGRAMS_MAX = 1_024
+"""Contracts kept compiled; the engine holds the running ones itself."""
+
+
+class CompiledCode:
+    """Compiled contracts in memory, a `contracts.programs.CodeCache`: the node's files are out of reach."""
+
+    def __init__(self) -> None:
+        self._code: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def get(self, key: bytes) -> bytes | None:
+        """What was put under `key`, or None."""
+        return self._code.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep `value` in place of what was kept first."""
+        self._code[key] = value
+        if len(self._code) > PROGRAMS_MAX:
+            self._code.popitem(last=False)
+
+
+class AskedRows:
+    """One space of the node's store, by asking for it."""
+
+    def __init__(self, pipe: Pipe, space: str, bytes_max: int) -> None:
+        self._pipe = pipe
+        self._space = space
+        self.recent = RecentRows(bytes_max)
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of `key`, or None."""
+        try:
+            return self.recent.find(key)
+        except KeyError:
+            self.prefetch([key])
+            return self.recent.find(key)
+
+    def prefetch(self, keys: Iterable[bytes]) -> None:
+        """Ask for many rows at once."""
+        missing = iter(dict.fromkeys(key for key in keys if key not in self.recent))
+        while wanted := list(islice(missing, KEYS_MAX)):
+            for key, value in zip(wanted, self._ask("get", wanted), strict=True):
+                self.recent.keep(key, value)
+
+    def scan(self, prefix: bytes, after: bytes | None, limit: int) -> Sequence[tuple[bytes, bytes]]:
+        """At most `limit` rows whose keys begin with `prefix`, sorted, strictly after the key `after`."""
+        rows: Sequence[tuple[bytes, bytes]] = self._ask("scan", prefix, after, limit)
+        return rows
+
+    def last_before(self, key: bytes) -> bytes | None:
+        """The greatest key of a row that is less than `key`, or None."""
+        found: bytes | None = self._ask("last_before", key)
+        return found
+
+    def get_page(self, key: bytes) -> bytes | None:
+        """The page of the tree at a path; the engine keeps pages itself."""
+        page: bytes | None = self._ask("get", [key])[0]
+        return page
+
+    def _ask(self, verb: str, *operands: object) -> Any:
+        self._pipe.send(pack(verb, self._space, *operands))
+        return unpack(self._pipe.receive())[0]
+
+
+class AskedLedger:
+    """All that execution reads, a `contracts.state.LedgerReader`."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self.state = AskedRows(pipe, "state", STATE_BYTES_MAX)
+        self.aux = AskedRows(pipe, "aux", STATE_BYTES_MAX)
+        self.tree = AskedRows(pipe, "tree", 0)
+        self._told: tuple[ExecLink, tuple[Write, ...]] | None = None
+
+    def begin(self, block: BlockInput, previous: ExecLink) -> None:
+        """Bring what is at hand up to the block before this one, and ask for what this one likely needs."""
+        self.aux.recent.clear()
+        if self._told is not None and self._told[0] == previous:
+            self.state.recent.committed(self._told[1])
+        else:
+            self.state.recent.clear()
+        self.aux.prefetch(executed_row(each.id, each.expires_ms) for each in block.transactions)
+        self.state.prefetch(key for each in block.transactions for key in _likely_keys(each))
+
+    def end(self, outcome: Outcome) -> None:
+        """What the block came to, which is committed if another one follows it."""
+        self._told = outcome.link, outcome.writes
+
+
+def _likely_keys(transaction: Transaction) -> Iterator[bytes]:
+    """Whatever is not needed after all does no harm."""
+    for account in (transaction.sender, *transaction.cosigners):
+        yield account_key(account)
+    for call in transaction.calls:
+        yield instance_key(call.contract)
+        yield balance_key(transaction.sender, call.contract)
+        for value in call.args.values():
+            if isinstance(value, str) and is_name(value):
+                yield account_key(value)
+                yield balance_key(value, call.contract)
+
+
+def main() -> None:
+    """Serve the node until it closes the pipe."""
+    for sent_to_the_group in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sent_to_the_group, signal.SIG_IGN)
+    pipe = Pipe(sys.stdin.fileno(), sys.stdout.fileno())
+    chain, parameters = pickle.loads(pipe.receive())  # noqa: S301 - from the node
+    engine = Engine(chain=chain, parameters=parameters, code_cache=CompiledCode())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    os.closerange(sys.stderr.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+    pipe.send(pack("ready", confine()))
+    gc.freeze()
+    serve(pipe, engine)
+
+
+def serve(pipe: Pipe, engine: Engine) -> None:
+    """Execute what the node sends."""
+    ledger = AskedLedger(pipe)
+    while True:
+        block, previous = pickle.loads(pipe.receive())  # noqa: S301 - from the node
+        try:
+            ledger.begin(block, previous)
+            outcome = engine.execute(ledger, block, previous)
+        except MemoryError:
+            raise  # its own limit: another one, which has nothing at hand yet, tries again
+        except Exception as error:  # noqa: BLE001 - whatever it is, the node judges it
+            pipe.send(pack("failed", type(error).__name__, str(error), traceback.format_exc()))
+            return
+        ledger.end(outcome)
+        pipe.send(pack("done", *plain(outcome)))
+
+
+if __name__ == "__main__":
+    code = 1
+    try:
+        main()
+        code = 0
+    except (EOFError, ConnectionError):  # the node has gone
+        code = 0
+    except MemoryError:
+        code = EXIT_MEMORY
+    finally:
+        os._exit(code)  # an orderly end would need what it gave up

@@ -1,0 +1,146 @@
+"""What the node and the process that executes say to each other, over two pipes.
+
+The node's messages are pickles, since the process may believe the node. The node believes nothing: what comes
+back is msgpack of plain values, bounded in size, whose types it checks.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+
+from consensus.errors import DecodeError
+from contracts.block import Outcome
+from contracts.epochs import NextEpoch
+from contracts.merkle import Write
+from contracts.receipts import Event, ExecLink, Receipt
+
+MESSAGE_BYTES_MAX = 512 * 1024 * 1024
+"""One message; more than the gas of a block can buy."""
+KEYS_MAX = 1_024
+"""Rows that the process asks for at once."""
+EXIT_MEMORY = 3
+"""Exit code of a process that was refused memory."""
+_CHUNK_BYTES = 1024 * 1024
+_HEAD = struct.Struct(">Q")
+
+
+class Malformed(Exception):
+    """The other side sent what it never would if it were sound."""
+
+
+class Pipe:
+    """Whole messages, one after another. Raises: EOFError, OSError where the other side has gone."""
+
+    def __init__(self, reads: int, writes: int, wait: Callable[[int, int], None] | None = None) -> None:
+        """`wait` is called with a descriptor and an event of poll before the one may block for the other."""
+        self._reads, self._writes, self._wait = reads, writes, wait
+
+    def send(self, message: bytes) -> None:
+        rest = memoryview(_HEAD.pack(len(message)) + message)
+        while rest:
+            if self._wait is not None:
+                self._wait(self._writes, select.POLLOUT)
+            rest = rest[os.write(self._writes, rest[:_CHUNK_BYTES]) :]
+
+    def receive(self) -> bytes:
+        """Raises: Malformed where the message is too long."""
+        size = _HEAD.unpack(self._read(_HEAD.size))[0]
+        if size > MESSAGE_BYTES_MAX:
+            raise Malformed(f"a message of {size} bytes")
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            if self._wait is not None:
+                self._wait(self._reads, select.POLLIN)
+            chunk = os.read(self._reads, min(size - len(data), _CHUNK_BYTES))
+            if not chunk:
+                raise EOFError("the pipe was closed")
+            data += chunk
+        return bytes(data)
+
+
+def pack(*message: Any) -> bytes:
+    """Plain values."""
+    packed: bytes = msgpack.packb(message)
+    return packed
+
+
+def unpack(message: bytes) -> tuple[Any, ...]:
+    """Plain values, lists as tuples. Raises: Malformed."""
+    try:
+        found = msgpack.unpackb(message, use_list=False)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise Malformed(f"no message: {error}") from None
+    if type(found) is not tuple or not found:
+        raise Malformed("no message: not a list")
+    return found
+
+
+def plain(outcome: Outcome) -> tuple[Any, ...]:
+    """What `outcome_of` takes."""
+    link, following = outcome.link, outcome.next_epoch
+    return (
+        [receipt.encode() for receipt in outcome.receipts],
+        [event.encode() for event in outcome.events],
+        outcome.writes,
+        outcome.aux_writes,
+        outcome.tree_writes,
+        (link.state_root, link.receipts_root, link.events_root),
+        outcome.changed,
+        outcome.next_wakeup_ms,
+        outcome.skipped,
+        outcome.expired,
+        None if following is None else (following.epoch, following.validators),
+    )
+
+
+def outcome_of(fields: tuple[Any, ...], previous: ExecLink) -> Outcome:
+    """The outcome of the block after `previous`. Raises: Malformed."""
+    try:
+        receipts, events, writes, aux, tree, roots, changed, wakeup, skipped, expired, following = fields
+        return Outcome(
+            receipts=tuple(map(Receipt.decode, receipts)),
+            events=tuple(map(Event.decode, events)),
+            writes=_writes(writes),
+            aux_writes=_writes(aux),
+            tree_writes=_writes(tree),
+            link=previous.next(*(_digest(root) for root in roots)),
+            changed=_of(bool, changed),
+            next_wakeup_ms=None if wakeup is None else _of(int, wakeup),
+            skipped=tuple(map(_digest, skipped)),
+            expired=tuple(map(_digest, expired)),
+            next_epoch=None if following is None else _epoch(*following),
+        )
+    except (TypeError, ValueError, DecodeError) as error:
+        raise Malformed(f"no outcome: {error}") from None
+
+
+def _writes(found: Any) -> tuple[Write, ...]:
+    for key, value in found:
+        if type(key) is not bytes or (value is not None and type(value) is not bytes):
+            raise TypeError("a write is of bytes")
+    return tuple(found)
+
+
+def _digest(found: Any) -> bytes:
+    if type(found) is not bytes or len(found) != 32:
+        raise TypeError("a digest has 32 bytes")
+    return found
+
+
+def _of(kind: type, found: Any) -> Any:
+    if type(found) is not kind:
+        raise TypeError(f"{found!r:.40} is no {kind.__name__}")
+    return found
+
+
+def _epoch(epoch: Any, validators: Any) -> NextEpoch:
+    return NextEpoch(_of(int, epoch), tuple((_of(int, number), _digest(key)) for number, key in validators))
