@@ -119,7 +119,8 @@ class Checks:
             return  # begun meanwhile, in the same turn
         if not machine.knows_durably(state.committee):
             missing.append("the committee of its epoch")
-        if vote.digest is not None and vote.view > state.certificates.final_view:
+        needed = vote.view > state.certificates.final_view and not state.epoch_is_over
+        if vote.digest is not None and needed:  # a filler is dropped once its boundary is final
             header = state.chain.get(vote.digest)
             if header is None or encode_record(header) not in durable:
                 missing.append("the header")

@@ -170,6 +170,28 @@ class TestOnTheChain:
         cluster.run(10_000)
         assert [block.header.evidence for block, _ in blocks(cluster)] == [(encode_evidence(evidence),)]
 
+    def test_what_outlasts_its_epoch_outlives_a_crash_in_the_next(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its record then names the new epoch: that of the old one would be passed over."""
+        monkeypatch.setattr("consensus.work.accusing.fresh", lambda *_: ())  # no leader takes it up in time
+        cluster = Cluster(candidates=1, plan=((1, tuple((number, 0) for number in range(5))),))
+        cluster.world.checks._swarm = replace(cluster.world.swarm, twins=(2,))  # it did sign both
+        (one,), (other,) = lane_of(2, 1), lane_of(2, 1, name="rival")
+        key = cluster.world.membership.signer(2, 0)
+        batches = [
+            replace(batch.batch, signature=key.sign(batch_payload(CHAIN_ID, batch.batch.header)))
+            for batch in (one, other)
+        ]
+        cluster[0].receive(2, two_batches(1, *batches))
+        cluster.submit(0)
+        assert cluster.world.run_until(60_000, lambda: cluster.ledger(0).committee.epoch == 2)
+        for _ in range(2):
+            (evidence,) = cluster.replica(0)._state.evidence.values()
+            assert evidence.epoch == 2
+            cluster[0].stop()
+            cluster[0].start()
+
     def test_slander_is_refused_and_costs_its_author_its_turn(self) -> None:
         cluster = Cluster(behaviours=((2, "slander"),))
         for number in (0, 1, 3):
