@@ -40,7 +40,7 @@ from consensus.messages import Message, decode_message, encode_message
 from consensus.parameters import Parameters
 from consensus.replica import Now, Replica
 from consensus.transactions import Transaction
-from consensus.types import Batch, FinalBlock, Get, Have, MemberNumber
+from consensus.types import Batch, FinalBlock, Get, Have, Header, MemberNumber
 from node.batch_checks import BatchChecks
 from node.clock import Clock
 from node.directory import NO_NUMBER
@@ -61,11 +61,13 @@ JOURNAL_BYTES_MAX = 64 * 1024 * 1024
 is much, the next may grow to twice its size."""
 SERVED_BYTES_PER_S = 8 * 1024 * 1024
 SERVED_BYTES_BURST = 32 * 1024 * 1024
-"""Batches that a member may pull, in bytes; while it has had more, what it asks for is passed over."""
+"""Batches and headers that a member may pull, in bytes; while it has had more, its requests are passed over."""
 EXECUTION_PAUSE_S = 0.02
 """Between attempts to give the replica blocks for which execution must catch up first."""
-SERVED_BATCH_BYTES = 4 * 1024
-"""What finding and sending a batch costs besides its bytes, expressed in bytes."""
+SERVED_ITEM_BYTES = 4 * 1024
+"""What finding and sending a batch or a header costs besides its bytes, expressed in bytes."""
+LANE_TIP_BYTES = 48
+"""A lane in a header's cut, about."""
 
 
 class Diverged(CorruptionError):
@@ -356,10 +358,9 @@ class Driver:
             match effect:
                 case Send():
                     self._send((effect.to,), effect.message)
-                    if isinstance(effect.message, Batch):
+                    if isinstance(effect.message, Batch | Header):
                         at_s = self._clock.now().mono_ms / 1000
-                        cost_bytes = SERVED_BATCH_BYTES + effect.message.header.size_bytes
-                        self._served_to(effect.to).take(cost_bytes, at_s)
+                        self._served_to(effect.to).take(_cost_bytes(effect.message), at_s)
                 case Broadcast():
                     self.seen.said(effect.message)
                     self._send(None, effect.message)
@@ -455,3 +456,9 @@ class Driver:
             records = self.replica.snapshot_records()
             await trio.to_thread.run_sync(self._journal.rotate, records)
             self._journal_bytes_max = max(JOURNAL_BYTES_MAX, 2 * self._journal.size_bytes)
+
+
+def _cost_bytes(served: Batch | Header) -> int:
+    if isinstance(served, Batch):
+        return SERVED_ITEM_BYTES + served.header.size_bytes
+    return SERVED_ITEM_BYTES + len(served.cut) * LANE_TIP_BYTES + sum(map(len, served.evidence))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,9 @@ from api.gateway import TransactionState
 from consensus.batches import CheckedBatch
 from consensus.dissemination import HAVE_INTERVAL_MS
 from consensus.effects import Finalise, Report
-from consensus.messages import encode_message, executed_payload
+from consensus.messages import Message, encode_message, executed_payload, header_digest
 from consensus.replica import Anchor, Now, Replica
-from consensus.types import ExecutedTip, Status
+from consensus.types import Batch, BatchRange, ExecutedTip, Get, Header, MemberNumber, Status
 from node import driver as driver_module
 from node.clock import Clock
 from node.driver import Diverged, Driver, Submission
@@ -29,6 +30,7 @@ from tests.consensus.support import (
     CHAIN_ID,
     EXEC_HASH,
     PARAMETERS,
+    child,
     committee,
     digest,
     lane_of,
@@ -194,6 +196,63 @@ def test_a_bad_copy_does_not_keep_a_good_one_out(tmp_path: Path) -> None:
             await until(driver.replica.held_batches, 20)
             nursery.cancel_scope.cancel()
         assert (driver.checks.checked, driver.bad_messages) == (2, 1)
+
+    trio.run(run)
+
+
+@pytest.mark.parametrize("wanted", ["header", "batch"])
+def test_who_pulled_more_than_its_share_waits_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    """And nobody else does."""
+    share = 3
+    monkeypatch.setattr(driver_module, "SERVED_BYTES_BURST", share * driver_module.SERVED_ITEM_BYTES)
+    monkeypatch.setattr(driver_module, "SERVED_BYTES_PER_S", driver_module.SERVED_ITEM_BYTES)
+
+    async def run() -> None:
+        journal, records = Journal.open(tmp_path / "journal", disk=HastyDisk())
+        clock = StoppedClock()
+        driver = lonely(journal, records, size=4, clock=clock)
+        header = child(driver.replica._state.chain.floor.header, CHAIN_ID)
+        driver.replica._state.chain.add(header)
+        (batch,) = lane_of(1, 1)
+        get = Get((header_digest(CHAIN_ID, header),), ())
+        if wanted == "batch":
+            driver.on_message(1, StreamClass.BATCHES, encode_message(batch.batch))
+            get = Get((), (BatchRange(batch.digest, 0),))
+        served: Counter[MemberNumber] = Counter()
+
+        def send(members: Sequence[MemberNumber] | None, message: Message) -> None:
+            if isinstance(message, Header | Batch):
+                served.update(members or ())
+
+        monkeypatch.setattr(driver, "_send", send)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(driver.run)
+
+            async def turn() -> None:
+                """Until the driver took what was put, and acted on what it took before."""
+                done = trio.Event()
+                driver.put(lambda _: done.set())
+                with trio.fail_after(60):
+                    await done.wait()
+
+            async def ask(member: MemberNumber) -> int:
+                """How often it is served now."""
+                before = served[member]
+                for _ in range(4 * share):
+                    driver.put_message(member, get)
+                    await turn()
+                await turn()
+                return served[member] - before
+
+            await until(lambda: wanted == "header" or driver.replica.held_batches() != [], 30)
+            assert share <= await ask(2) <= share + 1
+            assert await ask(2) == 0
+            assert await ask(3) > 0
+            clock.move(10_000)
+            assert await ask(2) > 0
+            nursery.cancel_scope.cancel()
 
     trio.run(run)
 
