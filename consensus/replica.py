@@ -456,9 +456,7 @@ class Replica:
             return
         self._out.add(Persist(encode_record(succession)))
         epochs.begin(state, succession)
-        for _, evidence in sorted(
-            state.evidence.items()
-        ):  # under the new epoch; the old record counts no more
+        for _, evidence in sorted(state.evidence.items()):  # the records of the old epoch count no more
             self._out.add(Persist(encode_record(evidence)))
         self._out.add(EpochBegan(succession.committee, succession.boundary.header.height))
         for effect in resume(state):

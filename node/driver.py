@@ -61,7 +61,7 @@ JOURNAL_BYTES_MAX = 64 * 1024 * 1024
 is much, the next may grow to twice its size."""
 SERVED_BYTES_PER_S = 8 * 1024 * 1024
 SERVED_BYTES_BURST = 32 * 1024 * 1024
-"""Batches and headers that a member may pull, in bytes; while it has had more, its requests are passed over."""
+"""Batches and headers that a member may pull, in bytes; beyond that what it asks for is passed over."""
 EXECUTION_PAUSE_S = 0.02
 """Between attempts to give the replica blocks for which execution must catch up first."""
 SERVED_ITEM_BYTES = 4 * 1024
