@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from urllib.parse import urlsplit
 
@@ -128,7 +128,7 @@ def sign_all(task: Task) -> list[Request]:
 class Generator:
     """Posts prepared requests and notes what happens to them."""
 
-    def __init__(self, task: Task, prepared: list[Request], start_s: float) -> None:
+    def __init__(self, task: Task, prepared: Iterable[Request], start_s: float) -> None:
         self._task = task
         self._prepared = iter(prepared)
         self._start_s = start_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
 from pathlib import Path
@@ -15,6 +15,7 @@ from consensus.codec import encode
 from consensus.errors import ensure
 from consensus.messages import BATCH as BATCH_FIELD
 from consensus.messages import FINAL_BLOCK
+from contracts.merkle import Write
 from node.errors import ConfigurationError, NodeError
 from node.store import layout
 from node.store.layout import (
@@ -121,23 +122,20 @@ class Store(View):
         )
         places = self._places(commit)
         try:
-            with self._source.write_batch(transaction=True, sync=True) as batch:
-                for key, value in _block_rows(commit, places):
-                    batch.put(key, value)
-                for space, writes in (
-                    (layout.STATE, commit.state_writes),
-                    (layout.AUX, commit.aux_writes),
-                    (layout.PAGE, commit.tree_writes),
-                ):
-                    for key, new in writes:
-                        if new is None:
-                            batch.delete(space + key)
-                        else:
-                            batch.put(space + key, new)
+            self._write(_rows_of(commit, places))
         except plyvel.Error as error:
             self._failure = f"block {height} could not be written: {reason_of(error)}"
             raise StoreFailed(f"store: {self._failure}; check the disk, then start the node again") from error
         self.state.committed(commit.state_writes)
+
+    def _write(self, rows: Iterable[Write]) -> None:
+        """All of a block or nothing; on disk when it returns."""
+        with self._source.write_batch(transaction=True, sync=True) as batch:
+            for key, value in rows:
+                if value is None:
+                    batch.delete(key)
+                else:
+                    batch.put(key, value)
 
     def _places(self, commit: BlockCommit) -> dict[bytes, Place]:
         """Where ids are found from now on: where they were executed, else where they were seen first."""
@@ -150,6 +148,17 @@ class Store(View):
             for identifier, place in places.items()
             if place.executed or self.place(identifier) is None
         }
+
+
+def _rows_of(commit: BlockCommit, places: dict[bytes, Place]) -> Iterator[Write]:
+    yield from _block_rows(commit, places)
+    for space, writes in (
+        (layout.STATE, commit.state_writes),
+        (layout.AUX, commit.aux_writes),
+        (layout.PAGE, commit.tree_writes),
+    ):
+        for key, value in writes:
+            yield space + key, value
 
 
 def _block_rows(commit: BlockCommit, places: dict[bytes, Place]) -> Iterator[tuple[bytes, bytes]]:

@@ -9,9 +9,11 @@ from typing import Any
 
 from api.client import Call
 from node.commands.contracts import deploy_gas
+from node.config import load_config
 from node.demo.partner import Partner, execution_of_all, wait_until
 from node.demo.processes import stop_all
-from node.demo.stage import build
+from node.demo.stage import CAST, Actor, Seat, Stage, build
+from node.genesis import load_genesis
 
 CURRENCY = "euro"
 START_S = 120.0
@@ -19,10 +21,11 @@ LEVEL_S = 90.0
 
 
 class Consortium:
-    """Partners n1 to n4 in order; n1 issues the currency."""
+    """Partners n1 to n4 in order, or those of another cast; n1 issues the currency."""
 
-    def __init__(self, folder: Path) -> None:
-        self.stage = build(folder)
+    def __init__(self, folder: Path, cast: Sequence[Actor] = CAST, *, again: bool = False) -> None:
+        """Made in `folder`, or found there `again` with its ledgers."""
+        self.stage = _found(folder, cast) if again else build(folder, cast=cast)
         self.partners = [Partner(seat) for seat in self.stage.seats]
 
     @property
@@ -87,6 +90,15 @@ class Consortium:
         """Start who does not run, whatever a test that failed has left, and wait until all are level."""
         self.start([partner for partner in self.partners if not partner.process.is_running()])
         self.await_level()
+
+
+def _found(folder: Path, cast: Sequence[Actor]) -> Stage:
+    seats = []
+    for number, actor in enumerate(cast, 1):
+        home = folder / f"n{number}-{actor.member}"
+        seats.append(Seat(f"n{number}", actor, home, load_config(home).config.api_port))
+    chain = load_genesis(folder / "genesis.json").chain
+    return Stage(folder, tuple(seats), chain, tuple(sorted((folder / "contracts").glob("token.py"))))
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from api.client import Call
@@ -38,38 +40,50 @@ THROUGH_ITS_CHILD_EVERY = 7
 
 
 class LongChain:
-    """Grows a ledger for the members of a consortium whose nodes have not started yet."""
+    """Grows a ledger for the members of a consortium whose nodes do not run."""
 
     def __init__(self, consortium: Consortium) -> None:
         self._partners = consortium.partners
         self._source = consortium.stage.sources[0].read_text()
         self._genesis = load_genesis(consortium.stage.genesis_path)
         self._keys = [partner.seat.keys.private(Role.VALIDATOR) for partner in self._partners]
-        self._tips: dict[int, LaneTip] = {}
+        self._account_keys = [partner.account.signer for partner in self._partners]
+        self._last = self._last_header()
+        self._tips = {} if self._last is None else {tip.lane: tip for tip in self._last.cut}
         self._unfinished: tuple[Header, CheckedBatch] | None = None
 
+    def _last_header(self) -> Header | None:
+        """Where a ledger that was grown before goes on from."""
+        if not self.ledger_dir.exists():
+            return None
+        with closing(Store.open(self.ledger_dir)) as store:
+            return store.final_block(store.height()).header
+
+    @property
+    def ledger_dir(self) -> Path:
+        """Of the first partner."""
+        return self._partners[0].seat.home / "ledger"
+
     def grow(self, blocks: int, transfers: int = 1) -> None:
-        """`blocks` blocks in the first partner's ledger, each with one batch, of `transfers` transfers."""
-        home = self._partners[0].seat.home
-        store = Store.open(home / "ledger")
-        executor = Executor(
-            Engine(chain=self._genesis.chain, parameters=self._genesis.parameters, code_cache=None),
-            store,
-            self._genesis,
-        )
-        executor.start()
-        parent = genesis_header(1, self._genesis.time_ms, store.link(0).exec_hash)
-        parent_digest = self._genesis.hash
-        for height in range(1, blocks + 1):
-            content = self._opening() if height == 1 else self._transfers(height, transfers)
-            batch = self._batch(height, content)
-            header = self._header(height, parent, parent_digest, store)
-            for final, ordered in self._finals(header, batch, is_last=height == blocks):
-                named = [(ordered.digest, ordered.batch, ordered.transactions)]
-                executor.execute(Finalise(final, (ordered.digest,)), named)  # as its task does
-            parent, parent_digest = header, header_digest(self._genesis.hash, header)
-        store.close()
+        """`blocks` more in the first partner's ledger, each with one batch, of `transfers` transfers."""
+        with closing(Store.open(self.ledger_dir)) as store:
+            executor = self.executor(store)
+            for number in range(1, blocks + 1):
+                height = 1 if self._last is None else self._last.height + 1
+                content = self._opening() if height == 1 else self._transfers(height, transfers)
+                batch = self._batch(height, content)
+                header = self._header(store)
+                for final, ordered in self._finals(header, batch, is_last=number == blocks):
+                    named = [(ordered.digest, ordered.batch, ordered.transactions)]
+                    executor.execute(Finalise(final, (ordered.digest,)), named)  # as its task does
         _bind(self._partners[0])
+
+    def executor(self, store: Store) -> Executor:
+        """Executes in a store that has at least genesis afterwards."""
+        engine = Engine(chain=self._genesis.chain, parameters=self._genesis.parameters, code_cache=None)
+        executor = Executor(engine, store, self._genesis)
+        executor.start()
+        return executor
 
     def share(self, partners: Sequence[Partner]) -> None:
         """Give these partners the same ledger."""
@@ -124,10 +138,16 @@ class LongChain:
         self._tips[lane] = batch.tip
         return batch
 
-    def _header(self, height: int, parent: Header, parent_digest: bytes, store: Store) -> Header:
-        """One view a block, and execution two blocks behind; 1 ms apart, so that none is in the future."""
+    def _header(self, store: Store) -> Header:
+        """The next: one view a block, execution two blocks behind; 1 ms apart, so none is in the future."""
+        parent, parent_digest = self._last, self._genesis.hash
+        if parent is None:
+            parent = genesis_header(1, self._genesis.time_ms, store.link(0).exec_hash)
+        else:
+            parent_digest = header_digest(self._genesis.hash, parent)
+        height = parent.height + 1
         executed = store.link(max(0, height - 2))
-        return Header(
+        self._last = Header(
             epoch=1,
             view=height,
             height=height,
@@ -140,6 +160,7 @@ class LongChain:
             evidence=(),
             next_set=None,
         )
+        return self._last
 
     def _finals(
         self, header: Header, batch: CheckedBatch, *, is_last: bool
@@ -159,14 +180,15 @@ class LongChain:
         """By a quorum, another one each time."""
         digest = header_digest(self._genesis.hash, header)
         payload = vote_payload(self._genesis.hash, VoteKind.FINALISE, 1, header.view, digest)
-        absent = header.height % len(self._keys)
-        votes = tuple(
-            (number, key.sign(payload)) for number, key in enumerate(self._keys) if number != absent
-        )
+        members = len(self._keys)
+        quorum = members - (members - 1) // 3
+        voters = sorted((header.height + 1 + place) % members for place in range(quorum))
+        votes = tuple((number, self._keys[number].sign(payload)) for number in voters)
         return Certificate(VoteKind.FINALISE, 1, header.view, digest, votes)
 
 
 def _bind(partner: Partner) -> None:
+    """What its first start does."""
     opened = open_journal(load_config(partner.seat.home).config)
     assert isinstance(opened.journal, Journal)
     opened.binding.bind(opened.journal.id)

@@ -1,0 +1,140 @@
+"""What a transaction costs in a ledger of many accounts, against one of few.
+
+    python -m tests.bench.bench_accounts [folder to keep the ledgers in] [--few 1000] [--many 1000000]
+
+Transfers between accounts drawn at random, signed by keys of their own, through the real executor: contract
+engine, receipts and events, authenticated state, one synced write a block. The two ledgers take turns, block
+by block, and processor time counts, LevelDB's own thread included. Making the larger ledger takes minutes;
+what is in the folder is used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from api.client import Call
+from api.signing import build_transaction, sign_transaction
+from consensus.effects import Finalise
+from consensus.keys import verify_ed25519
+from consensus.transactions import Transaction, envelope_from_json, parse_transaction, verify
+from node.store import Store
+from tests.bench.big_ledger import BigLedger, holder, holder_key, obtain
+from tests.consortium.four import CURRENCY, Consortium
+
+FEW, MANY = 1_000, 1_000_000
+BLOCK_TRANSACTIONS = 500
+PAIRS = 30
+WARM_UP = 5
+"""Pairs before those that count, for the caches."""
+GAS_LIMIT = 20_000
+LIFE_MS = 600_000
+
+
+def transfer(chain: str, accounts: int, draw: random.Random, salt: str) -> Transaction:
+    """Of 1, between two of the first so many accounts."""
+    source, target = draw.randrange(accounts), draw.randrange(accounts)
+    call = Call(CURRENCY, "transfer", {"to": holder(target), "amount": "1"})
+    expires_ms = time.time_ns() // 1_000_000 + LIFE_MS
+    body = build_transaction(chain, holder(source), [call], expires_ms, gas_limit=GAS_LIMIT, salt=salt)
+    signed = sign_transaction(body, [holder_key(source)])
+    signatures = [
+        (bytes.fromhex(one["key"]), bytes.fromhex(one["signature"])) for one in signed["signatures"]
+    ]
+    return parse_transaction(envelope_from_json(body, signatures), chain)
+
+
+class Side(BigLedger):
+    """One of the two ledgers, with an executor over it."""
+
+    def __init__(self, consortium: Consortium, accounts: int) -> None:
+        super().__init__(consortium)
+        self.accounts = accounts
+        self.store = Store.open(self.ledger_dir)
+        self._executor = self.executor(self.store)
+        self._draw = random.Random(accounts)
+
+    def prepare(self, number: int, transactions: int) -> list[Transaction]:
+        """What a block will order."""
+        salts = (f"{os.getpid()}.{number}.{each}" for each in range(transactions))
+        return [transfer(self._genesis.chain, self.accounts, self._draw, salt) for salt in salts]
+
+    def execute(self, transactions: Sequence[Transaction]) -> float:
+        """One block; microseconds of processor a transaction, to execute and store it."""
+        height = self.store.height() + 1
+        batch = self._batch(height, transactions)
+        header = self._header(self.store)
+        ((final, ordered),) = self._finals(header, batch, is_last=True)
+        began_ns = time.process_time_ns()
+        outcome = self._executor.execute(
+            Finalise(final, (ordered.digest,)), [(ordered.digest, ordered.batch, ordered.transactions)]
+        )
+        spent_ns = time.process_time_ns() - began_ns
+        assert all(receipt.status == "ok" for receipt in outcome.receipts), outcome.receipts[0]
+        return spent_ns / len(transactions) / 1000
+
+
+def compare(few: Side, many: Side, pairs: int, transactions: int) -> tuple[list[float], list[float]]:
+    """Microseconds a transaction in each ledger, block by block in turns."""
+    found: tuple[list[float], list[float]] = [], []
+    for number in range(pairs):
+        sides = [(few, found[0]), (many, found[1])]
+        for side, times in sides if number % 2 else reversed(sides):
+            block = side.prepare(number, transactions)
+            gc.collect()
+            times.append(side.execute(block))
+    return found
+
+
+def check_us(side: Side) -> float:
+    """Processor time of one transaction's signature check."""
+    block = side.prepare(-1, BLOCK_TRANSACTIONS)
+    began_ns = time.process_time_ns()
+    assert all(verify(transaction, verify_ed25519) for transaction in block)
+    return (time.process_time_ns() - began_ns) / len(block) / 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--few", type=int, default=FEW)
+    parser.add_argument("--many", type=int, default=MANY)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        report(given.folder or Path(temporary), given.few, given.many, given.pairs)
+
+
+def report(folder: Path, few: int, many: int, pairs: int, transactions: int = BLOCK_TRANSACTIONS) -> float:
+    """Print the figures; the median of the ratios."""
+    sides = [Side(obtain(folder / f"accounts-{count}", accounts=count), count) for count in (few, many)]
+    with closing(sides[0].store), closing(sides[1].store):
+        found = compare(sides[0], sides[1], WARM_UP + pairs, transactions)
+        checked_us = check_us(sides[0])
+    counted = [times[WARM_UP:] for times in found]
+    ratios = [large / small for small, large in zip(*counted, strict=True)]
+    medians = [statistics.median(times) for times in counted]
+    for side, median in zip(sides, medians, strict=True):
+        print(
+            f"{side.accounts:>9,} accounts: {median:6.1f} us of processor a transaction, executed and stored"
+        )
+    ratio = float(statistics.median(ratios))
+    print(f"ratio {ratio:.2f}, the median of {pairs} pairs of blocks of {transactions} transactions")
+    with_check = (medians[1] + checked_us) / (medians[0] + checked_us)
+    print(f"with the check of its signature, {checked_us:.0f} us more: ratio {with_check:.2f}")
+    print(f"load of the machine: {os.getloadavg()[0]:.0f} processes")
+    return ratio
+
+
+if __name__ == "__main__":
+    main()
