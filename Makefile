@@ -6,7 +6,7 @@ export PYTHON
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types architecture sim-long sim-all fuzz-long contracts-long kill-long away-long soak bench lock wheel clean distclean
+.PHONY: help demo test check lint types architecture sim-long sim-all fuzz-long contracts-long kill-long away-long soak bench bench-size lock wheel clean distclean
 .PHONY: runtime dev
 
 demo: runtime  ## four organisations' nodes reach agreement on this machine
@@ -54,6 +54,11 @@ BENCHES = engine language tree store network api profile
 bench: dev  ## every benchmark, one after the other; docs/benchmarks.md explains them
 	@$(BIN)/quorate bench
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m tests.bench.bench_$$name; done
+
+BIG_BENCHES = accounts blocks footprint catch_up distance members
+
+bench-size: dev  ## what size, number and distance cost: a million accounts, a million blocks, 16 nodes; half an hour
+	@set -e; for name in $(BIG_BENCHES); do echo "== $$name"; $(BIN)/python -m tests.bench.bench_$$name; done
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" $(ARGS)
 

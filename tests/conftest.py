@@ -21,7 +21,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "developer")
 TESTS = Path(__file__).parent
 REAL_TIME = frozenset(
     {
-        "api", "bench_command", "cli", "consortium", "demo", "docs", "faults", "membership",
+        "api", "bench", "bench_command", "cli", "consortium", "demo", "docs", "faults", "membership",
         "network", "node", "operator", "packaging",
     }
 )  # fmt: skip

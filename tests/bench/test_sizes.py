@@ -11,7 +11,14 @@ from contracts.layout import account_key
 from node.audit import audit
 from node.integrity import START_BLOCKS_MAX, START_ENTRIES_MAX, verify_integrity
 from node.store import Store
-from tests.bench import bench_accounts, bench_blocks, bench_catch_up, bench_footprint
+from tests.bench import (
+    bench_accounts,
+    bench_blocks,
+    bench_catch_up,
+    bench_etcd,
+    bench_footprint,
+    bench_members,
+)
 from tests.bench.big_ledger import NEWEST_BLOCKS, BigLedger, holder, hollow_heights, obtain
 from tests.bench.hollow_blocks import Drawn
 
@@ -65,3 +72,17 @@ def test_a_node_on_a_big_ledger_takes_a_load(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.timeout(600)
 def test_a_killed_node_is_measured_catching_up(tmp_path: Path) -> None:
     assert bench_catch_up.report(tmp_path, rate=20, away_s=1) > 0
+
+
+def test_simulated_members_order_what_is_posted() -> None:
+    few, more = bench_members.report_simulated([4, 7], simulated_ms=300)
+    for found in (few, more):
+        assert found.blocks > 0
+        assert found.transactions > 0
+        assert found.cpu_s > 0
+
+
+def test_without_etcd_there_is_a_clear_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match="apt-get install etcd-server"):
+        bench_etcd.report(tmp_path, clients=1, seconds=1, turns=1)
