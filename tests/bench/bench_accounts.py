@@ -39,11 +39,10 @@ GAS_LIMIT = 20_000
 LIFE_MS = 600_000
 
 
-def transfer(chain: str, accounts: int, draw: random.Random, salt: str) -> Transaction:
+def transfer(chain: str, accounts: int, draw: random.Random, salt: str, expires_ms: int) -> Transaction:
     """Of 1, between two of the first so many accounts."""
     source, target = draw.randrange(accounts), draw.randrange(accounts)
     call = Call(CURRENCY, "transfer", {"to": holder(target), "amount": "1"})
-    expires_ms = time.time_ns() // 1_000_000 + LIFE_MS
     body = build_transaction(chain, holder(source), [call], expires_ms, gas_limit=GAS_LIMIT, salt=salt)
     signed = sign_transaction(body, [holder_key(source)])
     signatures = [
@@ -65,7 +64,9 @@ class Side(BigLedger):
     def prepare(self, number: int, transactions: int) -> list[Transaction]:
         """What a block will order."""
         salts = (f"{os.getpid()}.{number}.{each}" for each in range(transactions))
-        return [transfer(self._genesis.chain, self.accounts, self._draw, salt) for salt in salts]
+        assert self._last is not None
+        expires_ms = self._last.time_ms + LIFE_MS
+        return [transfer(self._genesis.chain, self.accounts, self._draw, salt, expires_ms) for salt in salts]
 
     def execute(self, transactions: Sequence[Transaction]) -> float:
         """One block; microseconds of processor a transaction, to execute and store it."""
