@@ -26,7 +26,10 @@ LIMITS = {
     "Stored value; key of a table": (runtime_host.VALUE_BYTES_MAX // KIB, runtime_host.KEY_BYTES_MAX),
     "Terms of an instance; parties that sign": (terms.TERMS_BYTES_MAX // KIB, layout.SIGNERS_MAX),
     "Events of a transaction; one event": (receipts.EVENTS_MAX, runtime_host.EVENT_BYTES_MAX // KIB),
-    "Firings in a transaction": (receipts.FIRINGS_MAX,),
+    "Firings in a transaction; parts of a condition that the record of one lists": (
+        receipts.FIRINGS_MAX,
+        receipts.PARTS_MAX,
+    ),
     "Contracts that call each other; kept calls of a transaction": (
         execution.DEPTH_MAX,
         execution.DEFERRED_MAX,
