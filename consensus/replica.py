@@ -64,7 +64,8 @@ Deviations from the paper (Chan & Pass, Simplex Consensus, TCC 2023):
 In code: inputs only add knowledge to `State`; `_settle` then does all that the knowledge allows, so no
 order of arrival can miss its moment. `Voting` votes, `Dissemination` moves batches, `Standing` speaks and
 hears Status, `deliver` turns certificates into blocks, `epochs` begins the next one, `accusing` handles
-evidence, `catchup` knows what others and what we lack.
+evidence, `catchup` knows what others and what we lack, `syncing` takes whole blocks, `contradiction` compares
+executions.
 """
 
 from __future__ import annotations
@@ -73,16 +74,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from consensus import accusing, catchup, epochs, work
+from consensus import accusing, catchup, contradiction, epochs, syncing, work
 from consensus.batches import CheckedBatch
 from consensus.committee import Committee, change_fault
-from consensus.delivery import deliver, is_held_back, next_undelivered
+from consensus.delivery import deliver
 from consensus.dissemination import Dissemination
 from consensus.effects import Broadcast, Effect, EpochBegan, Finalise, Outgoing, Persist, ReportKind, Send
 from consensus.errors import InvalidMessage, ensure
-from consensus.execution import Claim
 from consensus.keys import Signer, Verifier
-from consensus.messages import DESCENDANTS_MAX, Message, header_digest
+from consensus.messages import Message
 from consensus.parameters import Parameters
 from consensus.records import encode_record
 from consensus.recovery import blank_state, replay, resume, snapshot
@@ -90,7 +90,6 @@ from consensus.standing import Standing
 from consensus.state import Anchor, Now
 from consensus.transactions import Transaction
 from consensus.types import (
-    NO_DIGEST,
     Batch,
     BatchHeader,
     Certificate,
@@ -104,16 +103,12 @@ from consensus.types import (
     Proposal,
     Status,
     Vote,
-    VoteKind,
 )
 from consensus.voting import Voting
 from consensus.why import Why, describe, explain
 
 __all__ = ["Admission", "Anchor", "Now", "Replica"]
 
-DEEP_HEADERS_MAX = 16_384
-"""Headers held in memory while blocks arrive that only a far descendant's certificate makes final; what
-names many lanes or carries evidence counts for several."""
 RETRY_AFTER_MS = 1_000
 """What a client is told to wait when the own lane may not grow."""
 
@@ -296,8 +291,7 @@ class Replica:
             ensure(fault is None, f"height {height} decides a committee that cannot follow: {fault}")
             state.execution.decided = height, next_committee
         state.lanes.release(state.unexecuted.pop(height))
-        for header in state.chain.delivered_above(height):
-            self._compare_execution(header)
+        self._stop_at(contradiction.in_headers(state, state.chain.delivered_above(height)))
         state.execution.forget_below(min(state.chain.floor.header.exec_height, height))
         self._unsettled = now
 
@@ -309,50 +303,17 @@ class Replica:
         Raises: InvalidMessage, the serving peer's fault.
         """
         state, height = self._state, block.header.height
-        headers = (block.header, *block.descendants)
-        digests = [header_digest(state.chain_id, header) for header in headers]
-        if any(child.parent != parent for child, parent in zip(headers[1:], digests, strict=False)):
-            raise InvalidMessage(f"final block {height}: its descendants do not chain to it")
-        certificate, last = block.certificate, headers[-1]
-        named = certificate.digest == digests[-1] and certificate.view == last.view
-        is_deep = (
-            len(block.descendants) == DESCENDANTS_MAX
-        )  # the blocks that follow lead on to what is certified
-        if (certificate.kind, certificate.epoch) != (VoteKind.FINALISE, last.epoch) or not (named or is_deep):
-            raise InvalidMessage(f"final block {height}: the certificate is not for its last header")
+        named = syncing.is_named(state, block)
         if height <= state.chain.floor.header.height:
             return True
-        follows = block.header.parent == state.chain.floor.digest
-        leads_on = state.is_behind and state.chain.get(block.header.parent) is not None
-        waits = is_held_back(state) or state.epoch_is_over or self._stopped
-        if waits or (height > state.chain.floor.header.height + 1 and not leads_on):
+        if self._stopped or not syncing.can_take(state, block):
             return False
-        if block.header.epoch != last.epoch or not (follows or leads_on):
-            raise InvalidMessage(f"final block {height} does not follow the last one here")
-        if not named and state.chain.loose > DEEP_HEADERS_MAX:
-            state.chain.drop_loose()  # one liar's headers must not keep out what others serve
-            raise InvalidMessage(f"final block {height} leads on and on, to nothing that is certified")
-        self._voting.on_certificate(certificate)
-        for header in headers:
-            state.chain.add(header, loose=not named)
-        following = next_undelivered(state)
-        if following is not None and following.header == block.header:  # else nothing vouches for it yet
-            self._take_ordered(block.header, {batch.digest: batch for batch in batches})
+        follows = syncing.follows(state, block)
+        syncing.hold(state, self._voting, block, named, batches)
         self._settle(now)
         if follows and named and state.chain.floor.header.height < height:
             raise InvalidMessage(f"final block {height} came without all that it orders")
         return True
-
-    def _take_ordered(self, header: Header, offered: dict[Digest, CheckedBatch]) -> None:
-        """Hold what a final header orders, and nothing else that came with it: only that is vouched for."""
-        lanes, base = self._state.lanes, self._state.chain.floor.header.cut
-        while True:
-            missing = [tip.digest for tip, _ in lanes.span(base, header.cut).missing]
-            named = [offered.pop(digest) for digest in missing if digest in offered]
-            if not named:
-                return
-            for batch in named:
-                lanes.add(batch, named=True)
 
     # -- outputs ------------------------------------------------------------------------------------
     def effects(self) -> list[Effect]:
@@ -432,7 +393,7 @@ class Replica:
             for finalise in deliver(state):
                 self._out.add(finalise)
                 self._report_final(finalise)
-            if self._has_diverged():
+            if self._stop_at(contradiction.find(state)):
                 return
             self._begin_epoch()
             voting.step(now)
@@ -471,32 +432,12 @@ class Replica:
         fields = (("height", header.height), ("view", header.view), ("batches", len(finalise.batches)))
         self._out.report(ReportKind.PROGRESS, None, "block is final", fields)
 
-    def _has_diverged(self) -> bool:
-        """Whether a notarised header, or f + 1 members' signed word, contradicts this node's execution."""
-        state = self._state
-        for certificate in state.certificates.of_kind(VoteKind.NOTARISE, above=state.certificates.final_view):
-            header = state.chain.get(certificate.digest or NO_DIGEST)
-            if header is not None:
-                self._compare_execution(header)
-        contradictions = state.execution.contradictions()
-        if len(contradictions) > state.committee.faults_max:
-            self._diverged(contradictions[0].height, contradictions[0].exec_hash)
+    def _stop_at(self, found: contradiction.Contradiction | None) -> bool:
+        """Stop if anything is found; whether this node has stopped."""
+        if found is not None and not self._stopped:
+            self._stopped = True
+            contradiction.report(self._state, self._out, found)
         return self._stopped
-
-    def _compare_execution(self, header: Header) -> None:
-        if self._state.execution.compare(header.exec_height, header.exec_hash) is Claim.CONTRADICTS:
-            self._diverged(header.exec_height, header.exec_hash)
-
-    def _diverged(self, height: int, theirs: Digest) -> None:
-        if self._stopped:
-            return
-        self._stopped = True
-        own = dict(self._state.execution.hashes_from(height))[height]
-        text = (
-            f"this node executed height {height} otherwise than the others: it stops until that is examined"
-        )
-        fields = (("height", height), ("own", own.hex()), ("theirs", theirs.hex()))
-        self._out.report(ReportKind.DIVERGED, None, text, fields)
 
 
 def _epoch_of(message: Message) -> int | None:

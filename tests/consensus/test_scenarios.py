@@ -521,7 +521,7 @@ class TestDepth:
     def test_headers_that_lead_to_nothing_do_not_keep_out_what_is_certified(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("consensus.replica.DEEP_HEADERS_MAX", 2 * DESCENDANTS_MAX)
+        monkeypatch.setattr("consensus.syncing.DEEP_HEADERS_MAX", 2 * DESCENDANTS_MAX)
         cluster = Cluster()
         cluster.commit()
         cluster.run(3_000)
