@@ -76,6 +76,7 @@ class NodeProcess:
     def start(self) -> None:
         """Start it; its log goes on at the end of the same file."""
         self._accounted = False
+        self._reap(0)  # one that ended by itself
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(), stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True

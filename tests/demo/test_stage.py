@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from node.demo.control import ControlServer, Say, ask, find_running, is_running
+from node.demo.partner import wait_until
 from node.demo.processes import NodeProcess, stop_all
 from node.demo.stage import CAST, build
 from node.errors import ConfigurationError
@@ -115,5 +117,17 @@ def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
         assert "genesis.json" in process.last_words()
         assert process.ended_by_itself()
         assert not process.ended_by_itself()
+    finally:
+        stop_all([process])
+
+
+def test_a_node_that_ended_by_itself_is_started_again_and_leaves_no_pipe_open(tmp_path: Path) -> None:
+    """Python warns of such a pipe when it is collected, and in the tests that is an error of the next one."""
+    process = NodeProcess(tmp_path)
+    try:
+        for _ in range(2):
+            process.start()
+            assert wait_until(lambda: not process.is_running(), 60)
+        gc.collect()
     finally:
         stop_all([process])
