@@ -136,7 +136,7 @@ def _run(program: CompiledContract, name: str, kind: str) -> str:
             result = program.run_action(name, host, ())
     except Revert as revert:
         result = (revert.code, revert.text, revert.consumes_all)
-    state = (host.phase, host.fields, host.tables, host.balances, host.events, host.wakes)
+    state = (host.phase, host.fields, host.tables, host.balances, host.events, host.wakes, host.seen)
     return repr((kind, name, result, host.meter.gas, host.meter.allocation, state))
 
 
