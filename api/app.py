@@ -48,6 +48,7 @@ def create_app(
     app.state.bodies = Bodies(access.bodies_bytes_max, access.body_s_max)
     metrics = ApiMetrics(registry or CollectorRegistry(), app.state.streams)
     errors.install(app, lambda path: openapi.methods_of(app, path))
+    app.include_router(transactions.posting)
     for module in (transactions, contracts, decisions, ledger, stream, ops):
         app.include_router(module.router)
     pages.install(app)

@@ -20,6 +20,7 @@ from api.http import (
     Json,
     Limit,
     Node,
+    PlainRoute,
     Timeout,
     TransactionId,
     decode_cursor,
@@ -68,10 +69,11 @@ _DRAFTING = (
 )  # fmt: skip
 _LOCATION = {"Location": {"description": "Where to follow it.", "schema": {"type": "string"}}}
 
+posting = APIRouter(tags=["transactions"], route_class=PlainRoute)
 router = APIRouter(tags=["transactions"])
 
 
-@router.post(
+@posting.post(
     "/v1/transactions",
     status_code=202,
     response_model=schemas.Status,
@@ -112,7 +114,7 @@ async def submit(
     return Json(status_body(status), 200 if known else 202, {"Location": f"/v1/transactions/{identifier}"})
 
 
-@router.post(
+@posting.post(
     "/v1/transactions:batch",
     response_model=schemas.BatchAnswer,
     summary="Submit many transactions",

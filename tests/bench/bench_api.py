@@ -1,4 +1,4 @@
-"""How many transactions the API takes in a second: `python -m tests.bench.bench_api`.
+"""What the API takes in a second, and at what processor time: `python -m tests.bench.bench_api`.
 
 The API runs behind uvicorn in a process of its own, over a gateway in memory that parses, checks signatures
 and keeps. So the figures are those of HTTP, JSON and admission, without ordering, execution and disk.
@@ -32,7 +32,8 @@ def _serve(pipe: Connection) -> None:
     gateway = MemoryGateway(instant=False, capacity=BATCH_COUNT + SINGLE_COUNT)
     with serving(create_app(gateway)) as url:
         pipe.send((url, gateway.chain))
-        pipe.recv()
+        while pipe.recv() != "end":
+            pipe.send(time.process_time())
 
 
 def _request(path: str, body: bytes | None, port: int) -> bytes:
@@ -56,12 +57,17 @@ async def _talk(port: int, requests: Sequence[bytes]) -> None:
     await writer.wait_closed()
 
 
-async def _rate(port: int, requests: Sequence[bytes], each: int) -> float:
-    """Transactions a second, over CONNECTIONS connections."""
+async def _seconds(port: int, requests: Sequence[bytes]) -> float:
+    """How long all requests take over CONNECTIONS connections."""
     shares = [requests[start::CONNECTIONS] for start in range(CONNECTIONS)]
     began = time.perf_counter()
     await asyncio.gather(*(_talk(port, share) for share in shares if share))
-    return len(requests) * each / (time.perf_counter() - began)
+    return time.perf_counter() - began
+
+
+def _processor_s(server: Connection) -> float:
+    server.send("how much")
+    return float(server.recv())
 
 
 def main() -> None:
@@ -101,7 +107,10 @@ def main() -> None:
         ("POST /v1/transactions, one each", single, 1),
         (f"POST /v1/transactions:batch, {BATCH_SIZE} each", batched, BATCH_SIZE),
     ):
-        print(f"{title:38}{asyncio.run(_rate(port, requests, each)):8.0f} /s")
+        count, before_s = len(requests) * each, _processor_s(here)
+        rate = count / asyncio.run(_seconds(port, requests))
+        spent_us = (_processor_s(here) - before_s) / count * 1e6
+        print(f"{title:38}{rate:8.0f} /s {spent_us:6.0f} us of the server's processor each")
     here.send("end")
     server.join(10)
 
