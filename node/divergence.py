@@ -2,7 +2,8 @@
 
 Each node remembers what its newest blocks came to. One that learns that it executed otherwise than the others
 asks them once before it stops, and believes what more of them say alike than may be faulty. That it must stop
-follows from execution hashes; this only says where to look, and nothing is decided by it.
+follows from execution hashes; this only says where to look, and nothing is decided by it. What was found is
+kept beside the ledger's files, and a node that is started with them says it again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import zip_longest
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
@@ -20,12 +22,13 @@ import trio
 from consensus.codec import DIGEST, blob, decode, encode, optional, pack, pair, record, sequence, text, uint
 from consensus.committee import Committee
 from consensus.effects import Report
-from consensus.errors import InvalidMessage
+from consensus.errors import CorruptionError, InvalidMessage
 from consensus.types import Digest, MemberNumber
 from contracts.merkle import Write
 from contracts.receipts import ExecLink, Receipt
 from node.network import Network, RequestFailed
 from node.services import Handler, Service, addressed
+from node.store import REMEDY
 
 log = structlog.get_logger("executor")
 
@@ -42,6 +45,8 @@ WHAT_BYTES_MAX = 160
 """Two names and what is said of them, all in ASCII; cut where it is longer."""
 KEY_BYTES_MAX = 128
 """A longer key of the state is cut."""
+NOTE = "diverged"
+"""The file of the ledger that says how this node went another way."""
 REQUEST_BYTES_MAX = 64
 ANSWER_BYTES_MAX = 8 * 1024 * 1024
 
@@ -201,6 +206,17 @@ def first_key(ours: BlockSummary, theirs: BlockSummary) -> str:
     return "no key that is listed: something in the state that the block did not write"
 
 
+def refuse_diverged(ledger_dir: Path) -> None:
+    """Start with no ledger that is known to be wrong. Raises: CorruptionError with what was found then."""
+    try:
+        told = (ledger_dir / NOTE).read_text(errors="replace")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        told = f"{ledger_dir / NOTE} cannot be read: {error.strerror}"
+    raise CorruptionError(f"{told}; found at an earlier run: {REMEDY}")
+
+
 class Difference(NamedTuple):
     """What differs first, in words for the operator."""
 
@@ -214,8 +230,9 @@ class Divergence:
 
     def __init__(
         self, *, recent: RecentBlocks, network: Network, chain_id: Digest, committee: Callable[[], Committee],
-        me: MemberNumber,
+        me: MemberNumber, ledger_dir: Path,
     ) -> None:  # fmt: skip
+        self._note = ledger_dir / NOTE
         self._recent = recent
         self._network = network
         self._chain_id = chain_id
@@ -223,7 +240,15 @@ class Divergence:
         self._me = me
 
     async def explain(self, report: Report) -> str:
-        """The alarm in one line, with what the others tell in time."""
+        """The alarm in one line, with what the others tell in time; kept for the next start."""
+        told = await self._told(report)
+        try:
+            self._note.write_text(told)
+        except OSError as error:
+            log.warning("what differs could not be kept", path=str(self._note), reason=error.strerror)
+        return told
+
+    async def _told(self, report: Report) -> str:
         fields = dict(report.fields)
         found: Difference | str = f"no answer within {ASK_MS_MAX} ms"
         with trio.move_on_after(ASK_MS_MAX / 1000):

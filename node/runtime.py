@@ -28,7 +28,7 @@ from node.clock import Clock
 from node.code_cache import CodeCache
 from node.config import NodeConfig
 from node.directory import NO_NUMBER, Directory, read_directory
-from node.divergence import Divergence, summary_server
+from node.divergence import Divergence, refuse_diverged, summary_server
 from node.documents import read_json
 from node.driver import Driver
 from node.errors import ConfigurationError, NodeError
@@ -179,6 +179,7 @@ class _Node:
                     "the journal ended in an unfinished write",
                     dropped_bytes=opened.journal.recovery.dropped_bytes,
                 )
+            refuse_diverged(self.config.ledger_dir)
             store = Store.open(self.config.ledger_dir)
             stack.callback(store.close)
             return await self._serve(stack, opened, store)
@@ -271,6 +272,7 @@ class _Node:
             chain_id=genesis.hash,
             committee=lambda: driver.committee,
             me=membership.number,
+            ledger_dir=config.ledger_dir,
         )
         clocks = PeerClocks(network, self.clock)
         forwarder = Forwarder(

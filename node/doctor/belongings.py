@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from consensus.errors import CorruptionError
 from contracts.errors import StateCorruption
 from node.config import NodeConfig
+from node.divergence import refuse_diverged
 from node.doctor.findings import Finding, fail, ok, warn
 from node.errors import ConfigurationError, NodeError
 from node.genesis import Genesis, load_signed_genesis
@@ -91,6 +92,7 @@ def ledger(config: NodeConfig, genesis: Genesis, pid: int | None) -> Iterator[Fi
         return
     again = "remove the folder ledger and start: blocks are fetched from the members"
     try:
+        refuse_diverged(config.ledger_dir)
         store = Store.open(config.ledger_dir)
     except (ConfigurationError, CorruptionError) as error:
         yield fail("ledger", str(error), again)

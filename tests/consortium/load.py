@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -12,7 +13,7 @@ import orjson
 from api.client import Call
 from api.gateway import JsonObject
 from api.signing import build_transaction, sign_transaction
-from node.demo.partner import Partner
+from node.demo.partner import Partner, wait_until
 from tests.consortium.four import CURRENCY
 
 EXPIRY_MS = 600_000
@@ -85,3 +86,23 @@ class Load:
                         if item["state"] != "rejected"
                     }
                 time.sleep(self.pause_s)
+
+
+def await_ends(loads: Sequence[Load], timeout_s: float) -> None:
+    """Until each acknowledged transaction is committed or expired on the node that acknowledged it."""
+    waiting = {identifier: load.partner for load in loads for identifier in load.acknowledged}
+
+    def settled() -> bool:
+        for load in loads:  # most are in the ledger: a page of it for a hundred questions
+            committed = load.partner.client.items("/v1/transactions", account=load.partner.name, limit="100")
+            for item in committed:
+                waiting.pop(item["id"], None)
+        for identifier, partner in list(waiting.items()):
+            state = partner.client.get(f"/v1/transactions/{identifier}")["state"]
+            assert state != "unknown", f"{partner.name} acknowledged {identifier} and forgot it"
+            if state not in ("committed", "expired"):
+                return False
+            del waiting[identifier]
+        return True
+
+    assert wait_until(settled, timeout_s), f"{len(waiting)} acknowledged transactions have no end"

@@ -11,7 +11,7 @@ import pytest
 
 from node.demo.partner import Partner, wait_until
 from tests.consortium.four import CURRENCY, Consortium, running
-from tests.consortium.load import Load
+from tests.consortium.load import Load, await_ends
 
 KILLS = int(os.environ.get("QUORATE_KILLS", "10"))
 SEED = int(os.environ.get("QUORATE_KILL_SEED", "7"))
@@ -67,20 +67,8 @@ def test_all_four_killed_at_once_come_back_and_go_on(tmp_path: Path) -> None:
 
 def _assert_nothing_lost(consortium: Consortium, loads: list[Load]) -> None:
     """Everything acknowledged has an end, each end is counted once in the balances, and all nodes agree."""
-    acknowledged = [(load.partner, identifier) for load in loads for identifier in load.acknowledged]
-    assert len(acknowledged) > ENOUGH, "the load never got through"
-    open_ends = {identifier: partner for partner, identifier in acknowledged}
-
-    def settled() -> bool:
-        for identifier, partner in list(open_ends.items()):
-            state = partner.client.get(f"/v1/transactions/{identifier}")["state"]
-            assert state != "unknown", f"{partner.name} acknowledged {identifier} and forgot it"
-            if state not in ("committed", "expired"):
-                return False
-            del open_ends[identifier]
-        return True
-
-    assert wait_until(settled, SETTLE_S), f"{len(open_ends)} acknowledged transactions have no end"
+    assert sum(len(load.acknowledged) for load in loads) > ENOUGH, "the load never got through"
+    await_ends(loads, SETTLE_S)
     consortium.assert_equal_execution()
     for load in loads:
         sent = _committed_transfers(load.partner)

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from node.demo.partner import wait_until
-from tests.consortium.load import Load
+from tests.consortium.load import Load, await_ends
 from tests.faults.checker import check
-from tests.faults.relayed import RelayedConsortium, relayed
+from tests.faults.relayed import relayed
 from tests.faults.swarm import Swarm
 
 SECONDS = float(os.environ.get("QUORATE_SWARM_S", "120"))
@@ -36,26 +35,10 @@ def test_nothing_is_lost_and_all_agree(tmp_path: Path) -> None:
         finally:
             for load in loads:
                 load.stop()
-        await_ends(consortium, loads)
+        await_ends(loads, SETTLE_S)
         consortium.assert_equal_execution()
     acknowledged = {identifier: at_ms for load in loads for identifier, at_ms in load.acknowledged.items()}
     findings = check([partner.seat.home for partner in consortium.partners], acknowledged)
     worst, median = max(swarm.recoveries_s), statistics.median(swarm.recoveries_s)
     print(f"{findings}\nall nodes final after healing: median {median:.1f} s, longest {worst:.1f} s")
     assert findings.acknowledged > 50, "the load never got through"
-
-
-def await_ends(consortium: RelayedConsortium, loads: list[Load]) -> None:
-    """Until each acknowledged transaction is committed or expired on the node that acknowledged it."""
-    waiting = {identifier: load.partner for load in loads for identifier in load.acknowledged}
-
-    def settled() -> bool:
-        for identifier, partner in list(waiting.items()):
-            state = partner.client.get(f"/v1/transactions/{identifier}")["state"]
-            assert state != "unknown", f"{partner.name} acknowledged {identifier} and forgot it"
-            if state not in ("committed", "expired"):
-                return False
-            del waiting[identifier]
-        return True
-
-    assert wait_until(settled, SETTLE_S), f"{len(waiting)} acknowledged transactions have no end"

@@ -85,6 +85,12 @@ def test_a_removed_member_hands_over_what_it_promised_and_says_that_it_is_out(tm
         chain.assert_equal_execution([chain[name] for name in ("alpha", "bravo", "coast")])
 
 
+def why(partner: Partner) -> str:
+    """What its node waits for."""
+    look = partner.look()
+    return "" if look is None else str(look["why"])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_keys_are_replaced_and_the_old_ones_are_worth_nothing(tmp_path: Path) -> None:
@@ -92,6 +98,10 @@ def test_keys_are_replaced_and_the_old_ones_are_worth_nothing(tmp_path: Path) ->
         alpha, bravo = chain["alpha"], chain["bravo"]
         chain.open_currency(alpha, MINTED)
         before = epoch(alpha)
+        bravo.process.stop()
+        shutil.rmtree(bravo.seat.home / "journal")  # the key must not vote again
+        chain.start(bravo)
+        assert wait_until(lambda: "its validator key must not again" in why(bravo), SETTLE_S), why(bravo)
         chain.decide(alpha, rotation(chain, bravo, "validator"))
         assert wait_until(lambda: epoch(alpha) == before + 1, SETTLE_S)
         bravo.process.stop()

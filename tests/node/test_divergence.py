@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import trio
 import trio.testing
 
 from consensus.effects import Report, ReportKind
-from consensus.errors import InvalidMessage
+from consensus.errors import CorruptionError, InvalidMessage
 from consensus.merkle_list import list_root
 from consensus.types import Digest
 from contracts.merkle import Write
@@ -33,6 +35,7 @@ from node.divergence import (
     encode_request,
     first_key,
     first_transaction,
+    refuse_diverged,
     summary_server,
 )
 from node.network import RequestRefused
@@ -225,6 +228,12 @@ async def refuse(_member: int, _body: bytes) -> bytes:
     raise RequestRefused("not now")
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine answers late, too."""
+    monkeypatch.setattr(divergence, "ASK_MS_MAX", 30_000)
+
+
 OURS = executed(receipt(), writes=[(b"balance/mill/euro", b"1")])
 THEIRS = executed(receipt(gas_used=1), writes=[(b"balance/mill/euro", b"2")])
 LIE = executed(receipt(SELL), writes=[(b"balance/bank/euro", b"9")])
@@ -243,11 +252,19 @@ def explained(own: RecentBlocks, *others: Handler, height: int = 7) -> str:
                 chain_id=CHAIN_ID,
                 committee=partial(committee, 4),
                 me=ME,
+                ledger_dir=ledger,
             )
             fields = (("height", height), ("own", "aa"), ("theirs", "bb"))
             return await inquiry.explain(Report(ReportKind.DIVERGED, None, "alarm", fields))
 
-    return run(main)
+    with TemporaryDirectory() as folder:
+        ledger = Path(folder)
+        refuse_diverged(ledger)
+        told = run(main)
+        with pytest.raises(CorruptionError) as again:
+            refuse_diverged(ledger)
+        assert str(again.value).startswith(told)
+    return told
 
 
 @pytest.mark.parametrize(

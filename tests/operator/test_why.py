@@ -169,6 +169,15 @@ def test_divergence_is_told_by_those_who_see_it(consortium: Consortium, shell: S
         (alarm,) = [line for line in lines if "theirs" in line]
         assert transaction in alarm
         assert key in alarm
+        # Started again with the same ledger it says again what and where, and what to do.
+        node.process.start()
+        assert node.process.wait(SAID_S) == 1
+        said = node.process.last_words()
+        assert said.startswith(f"quorate: the node stopped: {told['reason']}; ")
+        assert "remove the folder ledger and start again" in said
+        (ledger,) = [found for found in examine(node.seat.home) if found.check == "ledger"]
+        assert ledger.verdict is Verdict.FAIL
+        assert told["reason"] in ledger.detail
 
 
 # ---------------------------------------------------------------- a node that does not answer
