@@ -33,7 +33,7 @@ from tests.consortium.four import CURRENCY, Consortium
 FEW, MANY = 1_000, 1_000_000
 BLOCK_TRANSACTIONS = 500
 PAIRS = 30
-WARM_UP = 5
+WARM_UP = 12
 """Pairs before those that count, for the caches."""
 GAS_LIMIT = 20_000
 LIFE_MS = 600_000

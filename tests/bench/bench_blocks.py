@@ -30,6 +30,8 @@ FEW, MANY = 1_000, 1_000_000
 TURNS = 30
 LOOK_UPS = 200
 APPENDS = 20
+WARM_UP = 3_000
+"""Look-ups before those that count: LevelDB opens each of its tables once, when it is first read."""
 STARTS = 3
 
 
@@ -129,6 +131,8 @@ def report(folder: Path, few: int, many: int, turns: int, starts: int) -> dict[s
     found = {}
     print(f"{'':44}{few:>12,} {many:>12,} blocks, ratio")
     with opened(consortia[0], few) as small, opened(consortia[1], many) as large:
+        for side in (small, large):
+            side.look_up_us(WARM_UP)
         for name, measure, count in (
             ("append a block, us", Side.append_us, APPENDS),
             ("look up an id, us", Side.look_up_us, LOOK_UPS),

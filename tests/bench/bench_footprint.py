@@ -2,9 +2,10 @@
 
     python -m tests.bench.bench_footprint [folder to keep the ledger in] [--accounts 1000000] [--rate 200]
 
-Memory is the most that a node's process held at once, and what it holds at the end. Disk is what its files
-grew by, and the rows of what was ordered, by what they are for, each as a multiple of the signed bytes: of
-the envelopes that clients signed. What stands in the state, and its tree, is apart.
+Memory is what a node's process holds of its own, when it has started and at the end of the load, and what it
+sees of files that LevelDB maps: the system takes that back when it needs it. Disk is the rows of what was
+ordered, by what they are for, each as a multiple of the signed bytes: of the envelopes that clients signed.
+What stands in the state, and its tree, is apart.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from node.bench.usage import disk_bytes, memory_mib_max
+from node.bench.usage import disk_bytes
 from node.demo.partner import Partner
 from node.demo.processes import stop_all
 from node.store import Rows, Store, layout
@@ -35,13 +36,16 @@ PURPOSES = (
     ("history: receipts and events", (layout.RECEIPT, layout.EVENT)),
     ("history: indexes", (layout.TRANSACTION, layout.LISTED, layout.MENTION)),
 )
-FILES = "files, with state and its tree"
 
 
-def memory_mib(pid: int) -> float:
-    """Resident now."""
+def memory_mib(pid: int) -> tuple[float, float]:
+    """What a process holds now: of its own, and of files that LevelDB maps, which the system takes back."""
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
+    own, files = (
+        next(int(line.split()[1]) for line in status if line.startswith(name)) / 1024
+        for name in ("RssAnon:", "RssFile:")
+    )
+    return own, files
 
 
 def row_bytes(partner: Partner) -> list[int]:
@@ -54,7 +58,7 @@ def row_bytes(partner: Partner) -> list[int]:
 
 
 def report(folder: Path, accounts: int, rate: float, seconds: float, members: int = MEMBERS) -> list[float]:
-    """Print the figures; the most memory of each node, in MiB."""
+    """Print the figures; what each node holds of its own at the end, in MiB."""
     consortium = obtain(folder / f"accounts-{accounts}-members-{members}", accounts=accounts, members=members)
     try:
         return _report(consortium, accounts, rate, seconds)
@@ -66,7 +70,6 @@ def _report(consortium: Consortium, accounts: int, rate: float, seconds: float) 
     partners, chain = consortium.partners, consortium.stage.chain
     before = row_bytes(consortium.bank)
     consortium.start()
-    files_before = disk_bytes(consortium.bank.seat.home / "ledger")
     at_start = [memory_mib(partner.process.pid or 0) for partner in partners]
     count = max(1, int(rate * seconds) // len(partners))
     prepared = [prepare(partner, chain, accounts, count, BATCH, LIFE_S) for partner in partners]
@@ -74,24 +77,26 @@ def _report(consortium: Consortium, accounts: int, rate: float, seconds: float) 
         pass
     accepted = sum(seen.accepted for seen in load.seen)
     height, _ = consortium.assert_equal_execution()
-    pids = [partner.process.pid or 0 for partner in partners]
-    most, now = [memory_mib_max(pid) for pid in pids], [memory_mib(pid) for pid in pids]
-    files = disk_bytes(consortium.bank.seat.home / "ledger") - files_before
+    at_end = [memory_mib(partner.process.pid or 0) for partner in partners]
     stop_all([partner.process for partner in partners])
     signed_bytes = sum(one.signed_bytes for one in prepared)
     print(
         f"{accounts:,} accounts, {len(partners)} nodes, {rate:g} transfers/s for {seconds:g} s: "
         f"{accepted:,} of {count * len(partners):,} accepted, height {height}"
     )
-    for place, partner in enumerate(partners):
-        taken = f"at the start {at_start[place]:.0f}, at the end {now[place]:.0f}, at most {most[place]:.0f}"
-        print(f"{partner.seat.label}: MiB of memory {taken}")
+    for partner, (early, _), (own, files) in zip(partners, at_start, at_end, strict=True):
+        took = (
+            f"{own:.0f} of its own, {early:.0f} when it had started, and {files:.0f} of files that are mapped"
+        )
+        print(f"{partner.seat.label}: MiB of memory {took}")
     grown = [late - early for late, early in zip(row_bytes(consortium.bank), before, strict=True)]
     print(f"disk, as a multiple of the {signed_bytes:,} signed bytes:")
-    for name, size in (*zip((name for name, _ in PURPOSES), grown, strict=True), (FILES, files)):
+    for (name, _), size in zip(PURPOSES, grown, strict=True):
         print(f"  {name:<34}{size / signed_bytes:6.2f}")
+    size_mb = disk_bytes(consortium.bank.seat.home / "ledger") / 1e6
+    print(f"the ledger's files, state and tree included: {size_mb:.0f} MB")
     print(f"load of the machine: {os.getloadavg()[0]:.0f} processes")
-    return most
+    return [own for own, _ in at_end]
 
 
 def main() -> None:

@@ -151,10 +151,10 @@ class BigLedger(LongChain):
 
 
 class Transfer:
-    """The newest block's one transfer, as it would be with another salt, in another block."""
+    """The newest that is alone in its block, as it would be with another salt, in another block."""
 
     def __init__(self, store: Store, chain: str, keys: Sequence[Signer]) -> None:
-        height = store.height()
+        height = next(at for at in range(store.height(), 0, -1) if len(store.places_of(at)) == 1)
         ((envelope,),) = (batch.envelopes for batch in store.batches_of(height))
         self.transaction = parse_transaction(envelope, chain)
         signed_by = {public for public, _ in self.transaction.signatures}
