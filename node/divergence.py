@@ -39,6 +39,9 @@ ITEM_BYTES = 100
 """What a receipt, event or write takes in memory besides its bytes, roughly."""
 ASK_MS_MAX = 3_000
 """The node stops after that time, whatever the others answer."""
+ASKED_TIMES_MAX = 2
+AGAIN_MS = 200
+"""A member whose answer is lost with its connection is asked again after that time."""
 ITEMS_MAX = 16_384
 """Outcomes, and writes, that a summary lists; it ends there."""
 WHAT_BYTES_MAX = 160
@@ -281,10 +284,13 @@ class Divergence:
         given: Counter[BlockSummary | None] = Counter()
         request = addressed(Service.EXECUTION, encode_request(SummaryRequest(self._chain_id, height)))
 
-        async def ask(member: MemberNumber) -> None:
+        async def ask(member: MemberNumber, times_left: int = ASKED_TIMES_MAX) -> None:
             try:
                 answer = decode_answer(await self._network.request(member, request, ASK_MS_MAX))
             except RequestFailed:
+                if times_left > 1:
+                    await trio.sleep(AGAIN_MS / 1000)
+                    await ask(member, times_left - 1)
                 return
             except InvalidMessage as error:
                 self._network.report_bad(member, str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -228,6 +229,18 @@ async def refuse(_member: int, _body: bytes) -> bytes:
     raise RequestRefused("not now")
 
 
+def lost_once(then: Handler) -> Handler:
+    """Its first answer is lost, as with a connection that breaks."""
+    asked = count()
+
+    async def tell(member: int, body: bytes) -> bytes:
+        if next(asked) == 0:
+            raise RequestRefused("lost")
+        return await then(member, body)
+
+    return tell
+
+
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine answers late, too."""
@@ -281,6 +294,11 @@ def explained(own: RecentBlocks, *others: Handler, height: int = 7) -> str:
 )
 def test_what_more_say_alike_than_may_be_faulty_is_told(others: tuple[Handler, ...]) -> None:
     assert explained(recent_of(OURS), *others) == f"alarm; {FIRST}"
+
+
+def test_an_answer_that_is_lost_is_asked_for_again() -> None:
+    honest_ones = [lost_once(honest(THEIRS)) for _ in range(3)]
+    assert explained(recent_of(OURS), *honest_ones) == f"alarm; {FIRST}"
 
 
 @pytest.mark.parametrize(
