@@ -98,7 +98,7 @@ def rows() -> dict[str, int]:
 
 
 ELSEWHERE = {
-    "this node executed height ... otherwise than the others": ROOT / "consensus" / "replica.py",
+    "this node executed height ... otherwise than the others": ROOT / "consensus" / "contradiction.py",
     "block ... can not be executed behind the second wall": ROOT / "node" / "wall" / "engine.py",
     "the process that executes contracts does not start": ROOT / "node" / "wall" / "engine.py",
 }
