@@ -238,7 +238,8 @@ def _answer(ledger: LedgerReader, message: tuple[Any, ...]) -> Any:
             return _rows(ledger, space).scan(prefix, after, limit)
         case "last_before", "state" | "aux" as space, bytes(key):
             return _rows(ledger, space).last_before(key)
-    raise Malformed(f"it asked for {message!r:.60}")
+    verb = message[0] if type(message[0]) is str else "nothing"
+    raise Malformed(f"it asked for {verb:.60}, which there is not")
 
 
 def _rows(ledger: LedgerReader, space: str) -> StateReader:

@@ -107,8 +107,8 @@ def outcome_of(fields: tuple[Any, ...], previous: ExecLink) -> Outcome:
     try:
         receipts, events, writes, aux, tree, roots, changed, wakeup, skipped, expired, following = fields
         return Outcome(
-            receipts=tuple(map(Receipt.decode, receipts)),
-            events=tuple(map(Event.decode, events)),
+            receipts=tuple(Receipt.decode(_of(bytes, receipt)) for receipt in receipts),
+            events=tuple(Event.decode(_of(bytes, event)) for event in events),
             writes=_writes(writes),
             aux_writes=_writes(aux),
             tree_writes=_writes(tree),
@@ -138,7 +138,7 @@ def _digest(found: Any) -> bytes:
 
 def _of(kind: type, found: Any) -> Any:
     if type(found) is not kind:
-        raise TypeError(f"{found!r:.40} is no {kind.__name__}")
+        raise TypeError(f"a {type(found).__name__} instead of a {kind.__name__}")
     return found
 
 

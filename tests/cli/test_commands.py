@@ -249,12 +249,13 @@ def test_a_node_that_starts_over_is_called_on(monkeypatch: pytest.MonkeyPatch) -
 
 
 def commands() -> list[tuple[str, ...]]:
-    """Every command there is, by its words."""
+    """Every command that is offered, by its words; hidden ones are what others start."""
 
     def walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield words
         for name, inner in getattr(command, "commands", {}).items():
-            yield from walk(inner, (*words, name))
+            if not inner.hidden:
+                yield from walk(inner, (*words, name))
 
     return sorted(walk(typer.main.get_command(app), ()))
 

@@ -44,6 +44,8 @@ READ_BY = {
     "node.recorder.incident": "node.recorder.read_incident",
     "node.store.view": "node.store.height",
     "api.ops": "api.ops.read_level",
+    "node.wall.engine": "node.wall.messages.outcome_of",
+    "node.wall.messages": "node.wall.messages.outcome_of",
     "node.wire": "node.wire.FrameParser",
 }
 """The decoder, or one of several, that reads what a module takes apart."""
@@ -63,6 +65,7 @@ TRUSTED = {
     "node.demo.story": "an answer of a node that the demo has started",
     "node.fingerprint": "a hash",
     "node.gateway": "an id that the route's pattern has checked",
+    "node.wall.child": "what the node that started it sends",
     "node.reader": "an id or key that the route's pattern has checked, and transactions from blocks",
 }
 """Why what a module takes apart needs no decoder in the table."""

@@ -311,7 +311,8 @@ def _same_again(form: Any) -> Any:
     return check
 
 
-def _receipts() -> list[bytes]:
+def receipts() -> list[bytes]:
+    """One that went well, one that did not."""
     digest_, timer = bytes(range(32)), Timer("deal", 2**41)
     return [
         Receipt(digest_, None, Status.OK, "", "", 70_000, VALUES[:16], (digest_,), 3, 1).encode(),
@@ -319,7 +320,8 @@ def _receipts() -> list[bytes]:
     ]
 
 
-def _events() -> list[bytes]:
+def events() -> list[bytes]:
+    """With a field of every kind, and with none."""
     fields = tuple((f"field_{number}", value) for number, value in enumerate(VALUES))
     return [
         Event(7, 0, "deal", "paid", fields, bytes(32)).encode(),
@@ -378,7 +380,7 @@ def decoders() -> Sequence[Decoder]:
             canonical(kind.encode),
             small,
         )
-        for kind, samples in ((Receipt, _receipts), (Event, _events), (Firing, _firings))
+        for kind, samples in ((Receipt, receipts), (Event, events), (Firing, _firings))
     ]
     return [
         Decoder(
