@@ -57,6 +57,7 @@ def _come_back(consortium: Consortium, back: Partner, away_s: float) -> float:
     back.process.kill()
     gone_at, gone_s, gone_cpu_s = bank.height(), time.monotonic(), _cpu_s(bank)
     time.sleep(away_s)
+    assert wait_until(lambda: bank.height() > gone_at, LEVEL_S), "the chain does not grow without it"
     grown, live_cpu_s = bank.height() - gone_at, _cpu_s(bank) - gone_cpu_s
     taken_s = time.monotonic() - gone_s
     consortium.start([back])

@@ -206,10 +206,12 @@ def test_catching_up_has_a_target(consortium: Consortium) -> None:
         consortium.transfer(source, "coopbank", 1)
     code = """
 import sys, time
+from node import sync
 from node.executor import Executor
+sync.GIVEN_BLOCKS_MAX = 1  # so that catching up lasts as long as executing
 execute = Executor.execute
 def slow(self, block, batches):
-    time.sleep(0.2)
+    time.sleep(0.4)
     return execute(self, block, batches)
 Executor.execute = slow
 from node.cli import main

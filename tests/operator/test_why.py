@@ -29,7 +29,9 @@ SAID_S = 60.0
 QUORATE = Path(sys.executable).with_name("quorate")
 SLOW_TO_EXECUTE = """
 import sys, time
+from node import sync
 from node.executor import Executor
+sync.GIVEN_BLOCKS_MAX = 1  # so that catching up lasts as long as executing
 execute = Executor.execute
 def slow(self, block, batches):
     time.sleep(0.3)
