@@ -1,4 +1,8 @@
-"""A member that serves blocks from its node's ledger, but not the true ones from some height on."""
+"""A member that serves blocks from its node's ledger, but not the true ones from some height on.
+
+To everybody whom it connects with it shows the certificate of its last block, which is true: whoever is
+behind learns so from it alone, and asks it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from dataclasses import replace
 
 import trio
 
+from consensus.messages import encode_message
 from consensus.types import FinalBlock
 from node.demo.partner import Partner
 from node.genesis import load_genesis
@@ -18,6 +23,7 @@ from node.services import Service, Services
 from node.store import Store
 from node.sync_messages import BlocksAnswer, SyncedBlock, decode_answer, encode_answer
 from node.sync_server import BlockServer
+from node.wire import StreamClass
 
 START_S = 60.0
 Lie = Callable[[BlocksAnswer], BlocksAnswer]
@@ -77,6 +83,12 @@ class LyingServer:
             self.lies += 1
             return encode_answer(self._lie(truth))
 
+        newest = encode_message(store.final_block(store.height()).certificate)
+
+        def greet(member: int, connected: bool) -> None:
+            if connected:
+                network.send(member, StreamClass.VOTES, newest)
+
         network = Network(
             seed=keys.private(Role.NETWORK).seed,
             listen=me.card.address,
@@ -84,6 +96,7 @@ class LyingServer:
             peers=[Peer(m.number, m.card.network_key, m.card.address) for m in genesis.members],
             on_message=lambda *_: None,
             on_request=Services({Service.BLOCKS: answer}).on_request,
+            on_peer_change=greet,
         )
         with closing(store), self._scope:
             async with trio.open_nursery() as nursery:
