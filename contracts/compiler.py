@@ -3,7 +3,7 @@
     program = compile_contract(source)         # raises ContractError with every mistake and its place
     problems = check(source)                   # the same mistakes as a list, for a person
     cached = dump_code(program)                # for a cache on this machine only
-    program = load_program(source, cached)     # fast where the cache fits, else compiled anew
+    program = load_program(source, cached)     # fast; None where the cache does not fit
 
 The same source gives the same behaviour and gas on every supported Python. Compiled code does not travel:
 a cache belongs to one source, one version of this compiler and one Python, and is never part of the chain.
@@ -18,7 +18,7 @@ from hashlib import sha256
 
 from contracts.errors import ContractError, Problem
 from contracts.gas import GAS_SCHEDULE_VERSION
-from contracts.language.cache import pack, unpack
+from contracts.language.cache import SHAPES, pack, unpack
 from contracts.language.checker import check_source
 from contracts.language.compiled import FILE_NAME, CompiledContract
 from contracts.language.generator import generate
@@ -28,8 +28,10 @@ from contracts.language.problems import START, Place, refuse
 COMPILER_VERSION = 4
 """Raised with every change of what a source means; switched by height, as the gas schedule is."""
 
-_CACHE_KEY = (COMPILER_VERSION, GAS_SCHEDULE_VERSION, sys.implementation.cache_tag, sys.hexversion)
 _CACHED_FIELDS = tuple(part.name for part in fields(CompiledContract) if part.init)
+_MAKER = (COMPILER_VERSION, GAS_SCHEDULE_VERSION, sys.implementation.cache_tag, sys.hexversion)
+_MAKER_DIGEST = sha256(repr((_MAKER, _CACHED_FIELDS, SHAPES)).encode()).digest()
+_SEAL_BYTES = 32
 
 
 def compile_contract(source: str | bytes) -> CompiledContract:
@@ -71,24 +73,27 @@ def check(source: str | bytes) -> list[Problem]:
 
 def dump_code(program: CompiledContract) -> bytes:
     """What `load_program` needs to be fast; of use to this compiler on this Python only."""
-    return marshal.dumps((_CACHE_KEY, tuple(pack(getattr(program, name)) for name in _CACHED_FIELDS)))
+    body = marshal.dumps(pack(tuple(getattr(program, name) for name in _CACHED_FIELDS)))
+    return _seal(program.source, body) + body
 
 
-def load_program(source: str | bytes, cached_code: bytes | None) -> CompiledContract:
-    """The program of a source, from a cache of ours if it is of this source. Raises: ContractError.
+def load_program(source: str, cached_code: bytes | None) -> CompiledContract | None:
+    """The program of a source from `dump_code`; None where that is missing or damaged, or was made of another
+    source, or by another compiler or Python.
 
-    `cached_code` must come from `dump_code` on this machine: it is code, so it is trusted as our own files
-    are. A cache of another source, compiler or Python is not an error; the source is compiled then.
+    What fits is code, and believed: it comes from this machine, as our own files do.
     """
-    text = _decode(source)
-    if cached_code is not None and text.isascii():
-        try:
-            key, packed = marshal.loads(cached_code)  # noqa: S302 - our own file
-            if key == _CACHE_KEY and packed[0] == sha256(text.encode()).digest():
-                return CompiledContract(*map(unpack, packed))
-        except (EOFError, KeyError, TypeError, ValueError, IndexError):
-            pass
-    return compile_contract(text)
+    if cached_code is None or not source.isascii():
+        return None
+    body = cached_code[_SEAL_BYTES:]
+    if cached_code[:_SEAL_BYTES] != _seal(source, body):
+        return None
+    return CompiledContract(*unpack(marshal.loads(body)))  # noqa: S302 - our own file
+
+
+def _seal(source: str, body: bytes) -> bytes:
+    """What binds compiled code to its source and to what made it, 32 bytes."""
+    return sha256(_MAKER_DIGEST + sha256(source.encode()).digest() + body).digest()
 
 
 def _decode(source: str | bytes) -> str:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Protocol
 
-from contracts.compiler import dump_code, load_program
+from contracts.compiler import compile_contract, dump_code, load_program
 from contracts.gas import bytes_gas
 from contracts.program import (
     ActionSpec,
@@ -77,11 +77,10 @@ class Programs:
 
     def _load(self, source: str) -> LoadedContract:
         if self._cache is None:
-            return LoadedContract(load_program(source, None))
+            return LoadedContract(compile_contract(source))
         key = sha256(source.encode()).digest()
-        cached = self._cache.get(key)
-        program = load_program(source, cached)
-        dumped = dump_code(program)
-        if dumped != cached:  # missing, damaged, or of another Python
-            self._cache.put(key, dumped)
+        program = load_program(source, self._cache.get(key))
+        if program is None:
+            program = compile_contract(source)
+            self._cache.put(key, dump_code(program))
         return LoadedContract(program)

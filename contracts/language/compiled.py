@@ -89,11 +89,8 @@ class CompiledContract:
     _rules: dict[str, RuleSpec] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = dict(_NAMES)
-        exec(self.code, names)  # noqa: S102 - our own generated text, no token of it is the author's
-        self._functions.update(
-            (name, item) for name, item in names.items() if name[:2] in ("f_", "c_", "b_", "p_")
-        )
+        self._functions.update(_NAMES)
+        exec(self.code, self._functions)  # noqa: S102 - our own generated text, no token of it is the author's
         self._rules.update((rule.name, rule) for rule in self.rules)
 
     def run_action(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:

@@ -19,7 +19,9 @@ from contracts.language.compiled import CompiledContract
 from tests.contracts_lang.memory_host import MemoryHost
 from tests.contracts_lang.sources import host_of, method
 
-TOKEN = (Path(str(library.__file__)).parent / "token.py").read_text()
+LIBRARY = Path(str(library.__file__)).parent
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+TOKEN = (LIBRARY / "token.py").read_text()
 GAS = 10**9
 REPEATS = 7
 
@@ -179,13 +181,19 @@ def ratios() -> None:
         without_types = body.replace(": dict[str, int]", "")
         run = plain(without_types)
         rows.append((name, best(run, 50), best(lambda p=program, m=memory: p.run_query("asked", m, ()), 50)))  # type: ignore[misc]
-    cached = dump_code(token)
-    fresh, loaded = best(lambda: compile_contract(TOKEN), 5), best(lambda: load_program(TOKEN, cached), 50)
     print(f"{'':22}{'plain, us':>12}{'contract, us':>14}{'ratio':>8}")
     for name, by_python, by_us in rows:
         print(f"{name:22}{by_python * 1e6:12.2f}{by_us * 1e6:14.2f}{by_us / by_python:8.1f}")
-    print(f"{'compile the token':22}{'':12}{fresh * 1e6:14.0f}")
-    print(f"{'the same from a cache':22}{'':12}{loaded * 1e6:14.0f}{loaded / fresh:8.1%}")
+
+
+def cache() -> None:
+    print(f"\n{'':22}{'compiled, us':>14}{'from a cache':>14}{'ratio':>8}")
+    for path in (*sorted(LIBRARY.glob("[a-z]*.py")), *sorted(EXAMPLES.glob("*.py"))):
+        source = path.read_text()
+        cached = dump_code(compile_contract(source))
+        fresh = best(lambda s=source: compile_contract(s))  # type: ignore[misc]
+        loaded = best(lambda s=source, c=cached: load_program(s, c), 20)  # type: ignore[misc]
+        print(f"{path.stem:22}{fresh * 1e6:14.0f}{loaded * 1e6:14.0f}{loaded / fresh:8.1%}")
 
 
 def calibration() -> None:
@@ -205,4 +213,5 @@ def calibration() -> None:
 
 if __name__ == "__main__":
     ratios()
+    cache()
     calibration()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import marshal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import contracts
-from contracts import lang
+from contracts import compiler, lang
 from contracts.compiler import check, compile_contract, dump_code, load_program
 from contracts.errors import ContractError, Revert
 from contracts.gas import HELPER, TEXT, GasMeter
@@ -21,6 +22,8 @@ from contracts.language.generator import generate
 from contracts.language.operations import CURRENCY, LEDGER
 from contracts.language.problems import PROBLEMS_MAX
 from contracts.language.vocabulary import IMPORTABLE
+from contracts.program import TypeSpec
+from contracts.values import Money
 from tests.contracts_lang import tour
 from tests.contracts_lang.digest import deepest_source, sources
 from tests.contracts_lang.memory_host import GAS
@@ -32,36 +35,54 @@ HOST_NAMES = {name for name in dir(Host) if not name.startswith("_")} | set(Host
 
 def test_a_cached_program_is_the_same_program() -> None:
     program = compile_contract(TOUR)
-    loaded = load_program(TOUR.encode(), dump_code(program))
-    for name in (
-        "code_hash",
-        "text",
-        "terms",
-        "fields",
-        "facts",
-        "actions",
-        "rules",
-        "queries",
-        "events",
-        "code",
-    ):
+    loaded = load_program(TOUR, dump_code(program))
+    assert loaded is not None
+    for name in compiler._CACHED_FIELDS:
         assert getattr(loaded, name) == getattr(program, name)
 
 
-@pytest.mark.parametrize(
-    "cached",
-    [None, b"", b"garbage", marshal.dumps(5), marshal.dumps((1, 2)), dump_code(compile_contract(TOUR))],
-    ids=["none", "empty", "garbage", "number", "pair", "other source"],
-)
-def test_a_cache_that_does_not_fit_is_left_aside(cached: bytes | None) -> None:
-    source = method("x = 1")
-    assert load_program(source, cached).code_hash == compile_contract(source).code_hash
+def test_a_cache_that_does_not_fit_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one of its bytes is taken apart."""
+    cached = dump_code(compile_contract(TOUR))
+    monkeypatch.setattr(marshal, "loads", pytest.fail)
+    for other in (TOUR + "\n", method("x = 1"), TOUR + "\udcff"):
+        assert load_program(other, cached) is None
+    for place in range(0, len(cached), 101):
+        damaged = cached[:place] + bytes([cached[place] ^ 1]) + cached[place + 1 :]
+        assert load_program(TOUR, damaged) is None
+    for short in (None, b"", b"garbage", cached[:32], cached[:-1], cached + b"\0"):
+        assert load_program(TOUR, short) is None
+    monkeypatch.setattr(compiler, "_MAKER_DIGEST", bytes(32))
+    assert load_program(TOUR, cached) is None
 
 
 def test_specifications_survive_the_cache() -> None:
     program = compile_contract(TOUR)
     for part in (program.terms, program.fields, program.rules):
         assert unpack(pack(part)) == part
+
+
+def test_in_the_cache_equal_specifications_are_one_and_unequal_ones_are_not() -> None:
+    """1 == True for Python, and a list that two variables began with would be theirs together."""
+    values: tuple[Any, ...] = (
+        1,
+        True,
+        Money(1, "eur"),
+        (1, "eur"),
+        (True,),
+        (1,),
+        "1",
+        b"1",
+        None,
+        [],
+        {},
+        [],
+    )
+    back = unpack(pack(values))
+    assert repr(back) == repr(values)
+    assert back[-1] is not back[-3]
+    types = TypeSpec("Money"), TypeSpec("list", (TypeSpec("Money"),))
+    assert len(pack((*types, *types))) == len(["Money", (), types[0], "list", types[:1], types[1], types * 2])
 
 
 def test_the_same_source_makes_the_same_code_byte_for_byte() -> None:

@@ -87,7 +87,8 @@ def _compiles(text: bytes) -> bool:
 
 def _runs(data: bytes, program: CompiledContract) -> None:
     """What compiles runs and ends, and comes back from the cache as it was."""
-    cached = load_program(data, dump_code(program))
+    cached = load_program(program.source, dump_code(program))
+    assert cached is not None
     assert (cached.code_hash, cached.terms, cached.rules) == (program.code_hash, program.terms, program.rules)
     digest.outcome(program.source)
 
