@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -204,10 +205,36 @@ def test_an_outcome_of_other_types_is_refused(place: int, value: object, small: 
             outcome_of(tuple(fields), small.outcomes[0].link)
 
 
-@pytest.mark.parametrize("message", [b"", b"\xc1", b"\x93\x01", b"\x90", b"\x01", b"\x81\x01\x02"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\xc1",
+        b"\x93\x01",
+        b"\x90",
+        b"\x01",
+        b"\x81\x01\x02",
+        b"\x91\x80",
+        b"\x91\xd4\0\0",
+        b"\x91\x01\x01",
+    ],
+)
 def test_what_is_no_message_is_refused(message: bytes) -> None:
     with pytest.raises(Malformed, match="no message"):
         unpack(message)
+
+
+@pytest.mark.parametrize("claim", [10_000, 2**32 - 1])
+def test_what_a_list_claims_is_not_believed(claim: int) -> None:
+    """Unpacking as it comes would reserve 80,000 bytes for each of these lists, and fail at the end."""
+    message = (b"\xdd" + claim.to_bytes(4, "big")) * 500 + bytes(9_999)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Malformed, match="no message"):
+            unpack(message)
+        assert tracemalloc.get_traced_memory()[1] < 64 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_message_that_is_too_long_is_not_read() -> None:

@@ -53,8 +53,6 @@ def decoders() -> list[Decoder]:
             cache(_samples),
             (MSGPACK,),
             _sent_again,
-            Bounds(
-                memory_bytes=16 * 1024 * 1024, memory_per_byte=800
-            ),  # lists take what they claim, level by level
+            Bounds(memory_per_byte=64),  # lists in lists: 48
         )
     ]
