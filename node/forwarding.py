@@ -89,8 +89,8 @@ class Judge(Protocol):
     """The node's admission; called in worker threads."""
 
     def __call__(
-        self, envelope: bytes, *, handed_over_by: MemberNumber | None = None
-    ) -> Transaction | TransactionStatus: ...
+        self, envelopes: Sequence[bytes], *, handed_over_by: MemberNumber | None = None
+    ) -> Sequence[Transaction | TransactionStatus]: ...
 
 
 class Forwarder:
@@ -171,8 +171,9 @@ class Forwarder:
 
     async def _admits(self, transaction: Transaction) -> bool:
         """Whether this node finds nothing against a transaction of its own lane."""
-        judge = partial(self._judge, transaction.envelope, handed_over_by=self._driver.replica.me)
-        return isinstance(await trio.to_thread.run_sync(judge), Transaction)
+        judge = partial(self._judge, [transaction.envelope], handed_over_by=self._driver.replica.me)
+        (judged,) = await trio.to_thread.run_sync(judge)
+        return isinstance(judged, Transaction)
 
     async def _order_anywhere(self, transactions: Sequence[Transaction]) -> list[TransactionStatus]:
         """By this node, if it has a lane again, else by a validator."""
@@ -226,10 +227,7 @@ class Forwarder:
         if not self._driver.is_validator:
             raise RequestRefused("this node is no validator now")
 
-        def judge_all() -> list[Transaction | TransactionStatus]:
-            return [self._judge(envelope, handed_over_by=member) for envelope in request.envelopes]
-
-        judged = await trio.to_thread.run_sync(judge_all)
+        judged = await trio.to_thread.run_sync(partial(self._judge, request.envelopes, handed_over_by=member))
         admitted = {item.id: item for item in judged if isinstance(item, Transaction)}
         states = await self._order(tuple(admitted.values()), member) if admitted else {}
         return encode_answer([_refusal(item, states) for item in judged])

@@ -34,7 +34,7 @@ from node.membership import Membership
 from node.network import Network
 from node.peer_clocks import PeerClocks
 from node.pending import PendingTransactions
-from node.reader import Reader, node_version
+from node.reader import Authority, Reader, node_version
 from node.store import Store
 from node.sync import CatchUp
 from node.why import tell
@@ -119,9 +119,9 @@ class NodeGateway(Reader):
     async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
         """Admit envelopes; returns once the admitted ones are durable here."""
         if len(envelopes) <= INLINE_ADMISSIONS_MAX:
-            judged = [self.judge(envelope) for envelope in envelopes]
+            judged = self.judge(envelopes)
         else:
-            judged = await asyncio.to_thread(lambda: [self.judge(envelope) for envelope in envelopes])
+            judged = await asyncio.to_thread(self.judge, envelopes)
         admitted = {item.id: item for item in judged if isinstance(item, Transaction)}
         for envelope, item in zip(envelopes, judged, strict=True):
             refused = isinstance(item, TransactionStatus) and item.state is TransactionState.REJECTED
@@ -150,13 +150,19 @@ class NodeGateway(Reader):
         self._driver.submit(transactions, Submission({item.id for item in transactions}, durable))
 
     def judge(
-        self, envelope: bytes, *, handed_over_by: MemberNumber | None = None
-    ) -> Transaction | TransactionStatus:
-        """The transaction, or why it is refused, or what became of it where it was admitted before.
+        self, envelopes: Sequence[bytes], *, handed_over_by: MemberNumber | None = None
+    ) -> list[Transaction | TransactionStatus]:
+        """Of each the transaction, or why it is refused, or what became of it where it was admitted before.
 
         A copy in the lane of a member that hands it over does not count: no block will order it. May be
         called in any thread.
         """
+        with self.authority() as unauthorised:
+            return [self._judge(envelope, unauthorised, handed_over_by) for envelope in envelopes]
+
+    def _judge(
+        self, envelope: bytes, unauthorised: Authority, handed_over_by: MemberNumber | None
+    ) -> Transaction | TransactionStatus:
         try:
             transaction = parse_transaction(envelope, self.chain)
         except InvalidTransaction as error:
@@ -187,7 +193,7 @@ class NodeGateway(Reader):
             return _rejected(
                 identifier, "bad_signature", "a signature is not valid for the bytes of this transaction"
             )
-        refusal = None if self._is_left_to_others else self.unauthorised(transaction)
+        refusal = None if self._is_left_to_others else unauthorised(transaction)
         if refusal is not None:
             return _rejected(identifier, "unauthorised", refusal)
         return transaction

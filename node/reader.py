@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from typing import Any, Literal, TypeVar
@@ -34,6 +35,9 @@ from node.rehearsals import Rehearsals
 from node.store import Place, Store, View, account_subject, contract_subject
 
 T = TypeVar("T")
+
+Authority = Callable[[Transaction], str | None]
+"""Says why a transaction may not act for all whom it names, in words; None where it may."""
 
 _NOBODY = (bytes(32), bytes(64))
 """Stands for the signatures of a transaction that is looked at before it is signed."""
@@ -96,10 +100,10 @@ class Reader:
     # -- transactions -------------------------------------------------------------------------------
     def settled(self, identifier: bytes) -> TransactionStatus | None:
         """What became of a transaction (id of 32 bytes) that is in an executed block."""
+        place = self._store.place(identifier)
+        if place is None:  # as nearly always: one row needs no snapshot
+            return None
         with self._store.snapshot() as view:
-            place = view.place(identifier)
-            if place is None:
-                return None
             receipt = Receipt.decode(view.receipt(place.height, place.index))
             description = self._engine.describe_receipt(receipt, view.aux)
         if place.executed:
@@ -120,10 +124,11 @@ class Reader:
             known=True,
         )
 
-    def unauthorised(self, transaction: Transaction) -> str | None:
-        """Why the transaction may not act for all whom it names, in words."""
+    @contextmanager
+    def authority(self) -> Iterator[Authority]:
+        """Judges by what is committed now; what many transactions ask for is read once."""
         with self._store.snapshot() as view:
-            return self._engine.unauthorised(view.state, transaction)
+            yield self._engine.context(view.state).unauthorised
 
     async def explain(self, transaction: Mapping[str, Any]) -> JsonObject:
         parsed = self._draft(transaction)

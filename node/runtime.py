@@ -69,6 +69,9 @@ FINALISED_QUEUE_BLOCKS = 256
 """Final blocks that may wait for execution; ordering slows down long before, by exec_lag_max."""
 INQUIRY_S_MAX = 5.0
 """A node whose key is new asks the others first, and serves clients after that time in any case."""
+GARBAGE_THRESHOLDS = (20_000, 20, 10)
+"""When the collector of cycles looks through what is new: rarely, for the many transactions that wait to be
+executed make none."""
 SWITCH_INTERVAL_S = 0.001
 """How long a thread keeps the interpreter while another wants it: short, so that votes do not wait."""
 
@@ -82,6 +85,7 @@ def run_node(config: NodeConfig, *, dev: bool = False) -> int:
         name = _own_name(config, genesis)
         levels = set_up_logs(config.log_format, config.log_level, name, names)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.set_threshold(*GARBAGE_THRESHOLDS)
         use_all_files()
         trio.run(_Node(config, signed, name, names, levels, dev=dev).run)
     except REASONS_TO_STOP as error:

@@ -55,10 +55,6 @@ class Views:
         """True when `key` (32 bytes) may act for `account`."""
         return self.context(state).authorised(account, [key])
 
-    def unauthorised(self, state: StateReader, transaction: Transaction) -> str | None:
-        """Why a transaction may not act for all whom it names, in words; None where it may."""
-        return self.context(state).unauthorised(transaction)
-
     def sentence(self, state: StateReader, transaction: Transaction) -> str:
         """What a transaction does, in plain English."""
         context = self.context(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -85,10 +86,12 @@ def test_one_validator_that_refuses_does_not_undo_a_promise(admitted: bool) -> N
             await trio.lowlevel.checkpoint()
             return encode_answer([self.answers.pop(0)])
 
-    def judge(envelope: bytes, *, handed_over_by: int | None = None) -> Transaction | TransactionStatus:
-        assert (envelope, handed_over_by) == (posted.envelope, 3)
+    def judge(
+        envelopes: Sequence[bytes], *, handed_over_by: int | None = None
+    ) -> list[Transaction | TransactionStatus]:
+        assert (envelopes, handed_over_by) == ([posted.envelope], 3)
         refused = TransactionStatus(posted.id.hex(), TransactionState.REJECTED, code="unauthorised")
-        return posted if admitted else refused
+        return [posted if admitted else refused]
 
     replica, committee = SimpleNamespace(me=3), SimpleNamespace(numbers=(0, 1, 2))
     driver: Any = SimpleNamespace(
