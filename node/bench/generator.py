@@ -4,8 +4,9 @@ The load is *open*: every request has its time, whatever became of those before,
 that time. So a node that stands still shows in the latencies of all that should have come meanwhile. With a
 rate of 0 it is closed instead: each connection posts as soon as its last request was answered.
 
-`python -m node.bench.generator` reads a line of JSON, a Task, and says `ready` when all is signed; then it
-reads a line with the time to begin (seconds of the monotonic clock), and at the end writes an Observation.
+`python -m node.bench.generator` reads a line of JSON, a Task, and says `ready` when so much is signed as the
+task wants beforehand; then it reads a line with the time to begin (seconds of the monotonic clock), and at
+the end writes an Observation.
 """
 
 from __future__ import annotations
@@ -13,18 +14,15 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from urllib.parse import urlsplit
 
 import orjson
 
-from api.client import Account, Call
 from api.gateway import JsonObject
-from api.signing import build_transaction, id_of, sign_transaction
+from node.bench.signing import Request, Task, signer
 
-EXPIRY_S = 600.0
-GAS_LIMIT = 20_000
 CONNECTIONS = 32
 """For posting; those that wait for a commit are apart."""
 CLOSED_FLOWS = 2
@@ -37,24 +35,6 @@ PAUSE_S = 0.05
 """Before a transaction that found its node overloaded is posted again."""
 ANSWER_BYTES_MAX = 1 << 24
 HTTP_ERROR = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What to post: `rate` transactions a second (0: as many as are taken), `batch` in one request."""
-
-    url: str
-    chain: str
-    sender: str
-    seed: str
-    """Of the sender's key, 32 bytes in hex."""
-    currency: str
-    target: str
-    rate: float
-    batch: int
-    seconds: float
-    count: int
-    """Transactions to sign; it ends early when none is left."""
 
 
 @dataclass(slots=True)
@@ -71,6 +51,9 @@ class Observation:
     accepted_s: list[float] = field(default_factory=list)
     samples: list[tuple[float, float]] = field(default_factory=list)
     cpu_s: float = 0.0
+    """Of posting, from the start on."""
+    signing_cpu_s: float = 0.0
+    """Of signing beside it."""
 
 
 class Connection:
@@ -104,33 +87,17 @@ class Connection:
             self._streams = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Some transactions to post at once, as JSON, and their ids in hex."""
-
-    submissions: tuple[bytes, ...]
-    ids: tuple[str, ...]
-
-
-def sign_all(task: Task) -> list[Request]:
-    """Every request of the task."""
-    account = Account.from_seed(task.sender, bytes.fromhex(task.seed))
-    call = Call(task.currency, "transfer", {"to": task.target, "amount": "1"})
-    expires_ms = time.time_ns() // 1_000_000 + int(EXPIRY_S * 1000)
-    made = []
-    for _ in range(task.count):
-        transaction = build_transaction(task.chain, task.sender, [call], expires_ms, gas_limit=GAS_LIMIT)
-        made.append((orjson.dumps(sign_transaction(transaction, [account.signer])), id_of(transaction)))
-    parts = [made[first : first + task.batch] for first in range(0, len(made), task.batch)]
-    return [Request(tuple(body for body, _ in part), tuple(name for _, name in part)) for part in parts]
+Take = Callable[[], Awaitable[Request | None]]
+"""Gives the next request; None once there are no more."""
 
 
 class Generator:
-    """Posts prepared requests and notes what happens to them."""
+    """Posts signed requests and notes what happens to them."""
 
-    def __init__(self, task: Task, prepared: Iterable[Request], start_s: float) -> None:
+    def __init__(self, task: Task, take: Take, start_s: float) -> None:
         self._task = task
-        self._prepared = iter(prepared)
+        self._take = take
+        self._taken = 0
         self._start_s = start_s
         self._end_s = start_s + task.seconds
         self._next_sample_s = start_s
@@ -141,34 +108,28 @@ class Generator:
     async def run(self) -> Observation:
         """Post until the time or the requests are over, then wait for what was sampled."""
         await asyncio.sleep(self._start_s - time.monotonic())
-        requests = self._when_due() if self._task.rate else self._at_once()
         flows = CONNECTIONS if self._task.rate or self._task.batch == 1 else CLOSED_FLOWS
-        await asyncio.gather(*(self._post_all(requests) for _ in range(flows)))
+        await asyncio.gather(*(self._post_all() for _ in range(flows)))
         await asyncio.gather(*self._samples)
         for connection in self._idle:
             connection.close()
-        self._seen.cpu_s = time.process_time()
         return self._seen
 
-    def _when_due(self) -> Iterator[tuple[float, Request]]:
-        interval_s = self._task.batch / self._task.rate
-        for number, request in enumerate(self._prepared):
-            due_s = self._start_s + number * interval_s
-            if due_s >= self._end_s:
-                return
-            yield due_s, request
+    async def _next(self) -> tuple[float, Request] | None:
+        """The next request and when it is due; None where time or requests are over."""
+        request = await self._take()
+        if request is None:
+            return None
+        rate = self._task.rate
+        due_s = self._start_s + self._taken * self._task.batch / rate if rate else time.monotonic()
+        self._taken += 1
+        return (due_s, request) if due_s < self._end_s else None
 
-    def _at_once(self) -> Iterator[tuple[float, Request]]:
-        for request in self._prepared:
-            now_s = time.monotonic()
-            if now_s >= self._end_s:
-                return
-            yield now_s, request
-
-    async def _post_all(self, requests: Iterator[tuple[float, Request]]) -> None:
+    async def _post_all(self) -> None:
         """Take the next request, wait until it is due, post it; as many at a time as there are flows."""
         connection = Connection(self._task.url)
-        for due_s, request in requests:
+        while (found := await self._next()) is not None:
+            due_s, request = found
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             try:
                 if await self._post(connection, due_s, request):
@@ -229,14 +190,21 @@ async def _post_once(connection: Connection, items: list[tuple[bytes, str]]) -> 
     return [(item, found["code"]) for item, found in results if found["state"] == "rejected"]
 
 
+async def _run(task: Task) -> Observation:
+    async with signer(task) as signing:
+        await signing.filled()
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        start_s = float(sys.stdin.readline())
+        cpu_s, signing_cpu_s = time.process_time(), signing.cpu_s
+        seen = await Generator(task, signing.take, start_s).run()
+        seen.cpu_s, seen.signing_cpu_s = time.process_time() - cpu_s, signing.cpu_s - signing_cpu_s
+        return seen
+
+
 def main() -> None:
     """One task, from standard input to standard output."""
-    task = Task(**orjson.loads(sys.stdin.readline()))
-    prepared = sign_all(task)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    start_s = float(sys.stdin.readline())
-    seen = asyncio.run(Generator(task, prepared, start_s).run())
+    seen = asyncio.run(_run(Task(**orjson.loads(sys.stdin.readline()))))
     sys.stdout.write(orjson.dumps(asdict(seen)).decode() + "\n")
 
 

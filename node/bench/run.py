@@ -15,19 +15,21 @@ import orjson
 
 from api.client import Client
 from node.bench import usage
-from node.bench.generator import EXPIRY_S, Observation, Task
+from node.bench.generator import Observation
 from node.bench.network import CURRENCY, running
+from node.bench.signing import Task
 from node.bench.usage import Usage
+from node.bench.watch import Watch
 from node.demo.partner import Partner, execution_of_all
-from node.errors import CommandFailed, ConfigurationError
+from node.errors import CommandFailed
 from node.keystore import Role
 
-RATE_MAX = 20_000.0
-"""Transactions a second that are signed for when as many as possible are wanted."""
-SECONDS_MAX = EXPIRY_S - 60
-"""A run is shorter than its transactions live: all are signed before it begins."""
-SIGNED_MAX = 2_000_000
+AHEAD_S = 30.0
+"""Of the load (of this machine's limit, where there is no rate), signed before it begins: see `signing`."""
+AHEAD_MAX = 200_000
+"""The same in transactions of all load generators together, which hold some 700 bytes for each."""
 DRAIN_S = 60.0
+"""Longest time without progress before what was accepted is given up."""
 COUNT_PAUSE_S = 0.5
 LEAD_S = 0.5
 
@@ -47,8 +49,8 @@ class Plan:
 class Result:
     """What was measured between the end of the warm-up and the last request.
 
-    `blocks` are (seconds since the start of that time, transactions) of each block in it. Latencies are in
-    seconds, sorted.
+    `blocks` are (seconds since the start of that time, transactions) of each block in it; a block counts when
+    every node was seen to have executed it. Latencies are in seconds, sorted.
     """
 
     plan: Plan
@@ -61,12 +63,17 @@ class Result:
     committed: int
     """Of the whole run, warm-up included, all of them executed by every node."""
     steady: int
-    """Committed in the measured time."""
+    """Of these, executed by every node in the measured time."""
+    ordered: int
+    """Of these, in blocks that were proposed in the measured time; what is ordered may wait for execution."""
     accepted_s: list[float]
     committed_s: list[float]
     blocks: list[tuple[float, int]]
     nodes: list[Usage]
     generators_cpu_s: float
+    """Of posting."""
+    signing_cpu_s: float
+    """Of signing beside the load; not of what was signed before it."""
     elapsed_s: float
     """Of the whole run, to which processor times belong."""
 
@@ -78,25 +85,25 @@ class Result:
 
 def measure(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Result:
     """Run a plan in `folder`, which is made and should be thrown away. Raises: CommandFailed."""
-    if plan.warm_up_s + plan.seconds > SECONDS_MAX:
-        raise ConfigurationError(f"warm-up and measurement together may last {SECONDS_MAX:.0f} s at most")
     with running(folder, plan.nodes) as (stage, partners):
-        tell(f"{plan.nodes} nodes run; signing transactions ...")
         limit = usage.signature_limit(plan.nodes)
+        tasks = load_tasks(plan, stage.chain, partners, limit)
+        ahead = sum(task.ahead for task in tasks)
+        tell(f"{plan.nodes} nodes run; signing {ahead} transactions beforehand ...")
         with ExitStack() as stack:
             generators = []
-            for task in _tasks(plan, stage.chain, partners, limit):
+            for task in tasks:
                 generators.append(_Generator(task))
                 stack.callback(generators[-1].end)
             return _measure(plan, partners, generators, limit, tell)
 
 
-def _tasks(plan: Plan, chain: str, partners: Sequence[Partner], limit: float) -> list[Task]:
+def load_tasks(plan: Plan, chain: str, partners: Sequence[Partner], limit: float) -> list[Task]:
+    """What the load generator of each node does, `limit` being what the machine could do at most."""
     seconds, share = plan.warm_up_s + plan.seconds, plan.rate / len(partners)
-    wanted = (plan.rate or limit) * seconds / len(partners)
-    count = int(wanted) + plan.batch
-    if count * len(partners) > SIGNED_MAX:
-        raise ConfigurationError(f"more than {SIGNED_MAX} transactions would be needed: ask for less time")
+    count = int(share * seconds) + plan.batch if share else None
+    wanted = int((plan.rate or limit) * min(seconds, AHEAD_S))
+    ahead = min(wanted, AHEAD_MAX) // len(partners) + plan.batch
     return [
         Task(
             url=partner.seat.api_url,
@@ -109,6 +116,7 @@ def _tasks(plan: Plan, chain: str, partners: Sequence[Partner], limit: float) ->
             batch=plan.batch,
             seconds=seconds,
             count=count,
+            ahead=ahead,
         )
         for place, partner in enumerate(partners)
     ]
@@ -154,21 +162,24 @@ def _measure(
         generator.hear()
     height = partners[0].height()
     meters = [usage.meter(partner.process.pid or 0, partner.seat.home) for partner in partners]
-    start_s, start_ms = time.monotonic() + LEAD_S, (time.time() + LEAD_S) * 1000
-    for generator in generators:
-        generator.say(f"{start_s}".encode())
-    tell(f"warming up for {plan.warm_up_s:g} s, then measuring for {plan.seconds:g} s ...")
-    seen = [Observation(**orjson.loads(generator.hear())) for generator in generators]
-    accepted = sum(one.accepted for one in seen)
-    tell(f"{accepted} transactions accepted; waiting until all nodes have executed them ...")
-    committed = _await_all(partners, height, accepted)
+    with Watch(partners) as watch:
+        start_s, start_ms = time.monotonic() + LEAD_S, (time.time() + LEAD_S) * 1000
+        for generator in generators:
+            generator.say(f"{start_s}".encode())
+        tell(f"warming up for {plan.warm_up_s:g} s, then measuring for {plan.seconds:g} s ...")
+        seen = [Observation(**orjson.loads(generator.hear())) for generator in generators]
+        accepted = sum(one.accepted for one in seen)
+        tell(f"{accepted} transactions accepted; waiting until all nodes have executed them ...")
+        committed = _await_all(partners, height, accepted)
     taken = [read() for read in meters]
-    begin_ms = start_ms + plan.warm_up_s * 1000
-    blocks = [
-        ((block["time_ms"] - begin_ms) / 1000, block["transaction_count"])
-        for block in _blocks_after(partners[0].client, height)
-    ]
-    within = sorted((at_s, count) for at_s, count in blocks if 0 <= at_s < plan.seconds)
+    begin_s, begin_ms = start_s + plan.warm_up_s, start_ms + plan.warm_up_s * 1000
+    blocks, ordered = [], 0
+    for block in _blocks_after(partners[0].client, height):
+        executed_s = watch.executed_s(block["height"])
+        if executed_s is not None and 0 <= executed_s - begin_s < plan.seconds:
+            blocks.append((executed_s - begin_s, block["transaction_count"]))
+        if 0 <= block["time_ms"] - begin_ms < plan.seconds * 1000:
+            ordered += block["transaction_count"]
     return Result(
         plan=plan,
         limit=limit,
@@ -177,20 +188,24 @@ def _measure(
         overloaded=sum(one.overloaded for one in seen),
         failed=sum(one.failed for one in seen),
         committed=committed,
-        steady=sum(count for _, count in within),
+        steady=sum(count for _, count in blocks),
+        ordered=ordered,
         accepted_s=sorted(took for one in seen for took in one.accepted_s),
         committed_s=sorted(took for one in seen for due_s, took in one.samples if due_s >= plan.warm_up_s),
-        blocks=within,
+        blocks=sorted(blocks),
         nodes=taken,
         generators_cpu_s=sum(one.cpu_s for one in seen),
+        signing_cpu_s=sum(one.signing_cpu_s for one in seen),
         elapsed_s=time.monotonic() - start_s,
     )
 
 
 def _await_all(partners: Sequence[Partner], height: int, accepted: int) -> int:
     """Transactions committed after `height`, once that is all of them on every node, or time is up."""
-    end_s = time.monotonic() + DRAIN_S
-    while (counted := _count(partners[0].client, height)) < accepted and time.monotonic() < end_s:
+    counted, end_s = 0, time.monotonic() + DRAIN_S
+    while counted < accepted and time.monotonic() < end_s:
+        if (found := _count(partners[0].client, height)) > counted:
+            counted, end_s = found, time.monotonic() + DRAIN_S
         time.sleep(COUNT_PAUSE_S)
     executions = execution_of_all(list(partners), DRAIN_S)
     if len(set(executions.values())) != 1:

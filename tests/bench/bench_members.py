@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consensus.parameters import Parameters
+from node.bench.report import quantile
 from node.bench.run import Plan, measure
 from tests.consensus.cluster import Cluster
 
@@ -80,14 +81,14 @@ def report_simulated(sizes: Sequence[int], simulated_ms: int = SIMULATED_MS) -> 
 def report_real(sizes: Sequence[int], seconds: float) -> None:
     """Print the figures."""
     titles = ("nodes", 6), ("tx/s", 8), ("of the limit", 14), ("us of processor a transaction and node", 40)
-    print("".join(f"{title:>{width}}" for title, width in (*titles, ("p50 ms", 8))))
+    print("".join(f"{title:>{width}}" for title, width in (*titles, ("p50 ms", 8), ("p95 ms", 8))))
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             found = measure(Plan(size, 0.0, BATCH, seconds, WARM_UP_S), Path(folder) / "n", lambda _: None)
         spent_us = sum(node.cpu_s for node in found.nodes) / size / max(1, found.committed) * 1e6
-        p50_ms = found.committed_s[len(found.committed_s) // 2] * 1000 if found.committed_s else 0.0
+        took = "".join(f"{quantile(found.committed_s, each) * 1000:>8.0f}" for each in (50, 95))
         print(
-            f"{size:>6}{found.rate:>8.0f}{found.rate / found.limit:>14.2f}{spent_us:>40.0f}{p50_ms:>8.0f}",
+            f"{size:>6}{found.rate:>8.0f}{found.rate / found.limit:>14.2f}{spent_us:>40.0f}{took}",
             flush=True,
         )
 

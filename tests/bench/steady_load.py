@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -16,7 +16,8 @@ import orjson
 from api.client import Call
 from api.signing import build_transaction, id_of, sign_transaction
 from consensus.transactions import envelope_from_json
-from node.bench.generator import GAS_LIMIT, Generator, Observation, Request, Task
+from node.bench.generator import Generator, Observation, Take
+from node.bench.signing import GAS_LIMIT, Request, Task
 from node.demo.partner import Partner
 from tests.bench.big_ledger import holder, holder_key
 from tests.consortium.four import CURRENCY
@@ -77,11 +78,13 @@ class SteadyLoad:
         """Nothing more is posted."""
         self._stopped = True
 
-    def _until_stopped(self, requests: list[Request]) -> Iterator[Request]:
-        for request in requests:
-            if self._stopped:
-                return
-            yield request
+    def _until_stopped(self, requests: list[Request]) -> Take:
+        left = iter(requests)
+
+        async def take() -> Request | None:
+            return None if self._stopped else next(left, None)
+
+        return take
 
     async def _run(self) -> None:
         start_s = time.monotonic() + LEAD_S
@@ -101,5 +104,6 @@ class SteadyLoad:
             batch=batch,
             seconds=count / self._rate,
             count=count,
+            ahead=count,
         )
         return await Generator(task, self._until_stopped(prepared.requests), start_s).run()
