@@ -61,7 +61,7 @@ TRUSTED = {
     "node.announcement": "a note of its own making, of which nothing is believed where it cannot be read",
     "node.bench.generator": "answers of nodes that the bench has started",
     "node.bench.run": "lines of the load generators that it has started",
-    "node.bench.signing": "a task from the load generator that started it, and lines of the process it starts",
+    "node.bench.signing": "a task from what started it, and lines of the process that it starts",
     "node.peer_clocks": "eight bytes, or else no answer",
     "node.demo.story": "an answer of a node that the demo has started",
     "node.fingerprint": "a hash",
