@@ -18,8 +18,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import pairwise
-from typing import Any
+from operator import ge
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -57,12 +57,15 @@ _KEY = re.compile(r"[a-z0-9_]{1,64}\Z")
 _SALT = re.compile(r"[\x21-\x7e]{1,64}\Z")
 _REQUIRED = {"calls", "chain", "expires_ms", "salt", "sender"}
 _OPTIONAL = {"cosigners", "gas_limit"}
+_OF_CALL = {"contract", "action", "args"}
+_FIELDS = _REQUIRED | _OPTIONAL | _OF_CALL
+
+_A_NAME = "must be a name: lower-case letters and digits joined by . _ or -, at most 64"
 
 Json = None | bool | int | str | list[Any] | dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One action of one contract with its arguments (JSON values by name)."""
 
     contract: str
@@ -70,8 +73,7 @@ class Call:
     args: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(NamedTuple):
     """A transaction that is well-formed in itself; whether its signatures are valid, `verify` says.
 
     `id` is 32 bytes; `signatures` holds (public key, signature), sorted by key. Which accounts those
@@ -166,20 +168,19 @@ def verify(transaction: Transaction, verifier: Verifier) -> bool:
 def _build(envelope: bytes, parts: _Envelope, value: Any, chain: str) -> Transaction:
     if type(value) is not dict:
         raise _malformed("transaction", "must be an object")
-    missing, unknown = _REQUIRED - value.keys(), value.keys() - _REQUIRED - _OPTIONAL
-    if missing or unknown:
-        problem = f"lacks {sorted(missing)}" if missing else f"has unknown fields {sorted(unknown)}"
-        raise _malformed("transaction", problem)
+    if value.keys() != _REQUIRED:
+        missing, unknown = _REQUIRED - value.keys(), value.keys() - _REQUIRED - _OPTIONAL
+        if missing or unknown:
+            problem = f"lacks {sorted(missing)}" if missing else f"has unknown fields {sorted(unknown)}"
+            raise _malformed("transaction", problem)
     if value["chain"] != chain:
         raise InvalidTransaction("wrong_chain", f"signed for chain {value['chain']!r}, this is {chain!r}")
     keys = [key for key, _ in parts.signatures]
     if not keys:
         raise InvalidTransaction("unsigned", "at least one signature is needed")
-    if any(a >= b for a, b in pairwise(keys)):
+    if any(map(ge, keys, keys[1:])):
         raise InvalidTransaction("signature_order", "signatures must be sorted by public key and appear once")
-    cosigners = _list(value.get("cosigners", []), "transaction.cosigners", 0, SIGNATURES_MAX - 1)
-    if value.get("cosigners") == []:
-        raise _malformed("transaction.cosigners", "leave it out when there are none")
+    cosigners = _cosigners(value["cosigners"]) if "cosigners" in value else ()
     calls = _list(value["calls"], "transaction.calls", 1, CALLS_MAX)
     if type(value["salt"]) is not str or not _SALT.match(value["salt"]):
         raise _malformed("transaction.salt", f"must be 1 to {SALT_LENGTH_MAX} printable ASCII characters")
@@ -189,8 +190,8 @@ def _build(envelope: bytes, parts: _Envelope, value: Any, chain: str) -> Transac
         id=transaction_id(parts.body),
         chain=chain,
         sender=_name(value["sender"], "transaction.sender"),
-        cosigners=tuple(_name(item, f"transaction.cosigners[{i}]") for i, item in enumerate(cosigners)),
-        calls=tuple(_call(item, f"transaction.calls[{i}]") for i, item in enumerate(calls)),
+        cosigners=cosigners,
+        calls=tuple([_call(item, place) for place, item in enumerate(calls)]),
         expires_ms=_integer(value["expires_ms"], "transaction.expires_ms", 0, INTEGER_MAX),
         gas_limit=_integer(
             value.get("gas_limit", GAS_LIMIT_DEFAULT), "transaction.gas_limit", 1, GAS_LIMIT_MAX
@@ -201,26 +202,37 @@ def _build(envelope: bytes, parts: _Envelope, value: Any, chain: str) -> Transac
     if transaction.gas_limit < (needed := SIGNATURE_GAS * len(parts.signatures)):
         text = f"gas_limit is {transaction.gas_limit}; checking {len(keys)} signatures alone takes {needed}"
         raise InvalidTransaction("gas_limit", text)
-    signers = (transaction.sender, *transaction.cosigners)
-    if len(set(signers)) != len(signers) or list(transaction.cosigners) != sorted(transaction.cosigners):
+    if cosigners and (transaction.sender in cosigners or list(cosigners) != sorted(set(cosigners))):
         raise _malformed("transaction.cosigners", "must be sorted, without repetition and without the sender")
     return transaction
 
 
-def _call(raw: Any, path: str) -> Call:
-    if type(raw) is not dict or raw.keys() != {"contract", "action", "args"}:
-        raise _malformed(path, "must have exactly the fields action, args and contract")
-    action, args = raw["action"], raw["args"]
+def _cosigners(raw: Any) -> tuple[str, ...]:
+    if raw == []:
+        raise _malformed("transaction.cosigners", "leave it out when there are none")
+    names = _list(raw, "transaction.cosigners", 1, SIGNATURES_MAX - 1)
+    return tuple(_name(item, f"transaction.cosigners[{i}]") for i, item in enumerate(names))
+
+
+def _call(raw: Any, place: int) -> Call:
+    if type(raw) is not dict or raw.keys() != _OF_CALL:
+        raise _malformed(
+            f"transaction.calls[{place}]", "must have exactly the fields action, args and contract"
+        )
+    contract, action, args = raw["contract"], raw["action"], raw["args"]
     if type(action) is not str or not _IDENTIFIER.match(action):
-        raise _malformed(f"{path}.action", "must be an identifier of lower-case letters, digits and _")
+        problem = "must be an identifier of lower-case letters, digits and _"
+        raise _malformed(f"transaction.calls[{place}].action", problem)
     if type(args) is not dict:
-        raise _malformed(f"{path}.args", "must be an object")
-    return Call(_name(raw["contract"], f"{path}.contract"), action, args)
+        raise _malformed(f"transaction.calls[{place}].args", "must be an object")
+    if not is_name(contract):
+        raise _malformed(f"transaction.calls[{place}].contract", _A_NAME)
+    return Call(contract, action, args)
 
 
 def _name(raw: Any, path: str) -> str:
     if not is_name(raw):
-        raise _malformed(path, "must be a name: lower-case letters and digits joined by . _ or -, at most 64")
+        raise _malformed(path, _A_NAME)
     return str(raw)
 
 
@@ -254,9 +266,10 @@ def check_value(value: Any, path: str, depth: int) -> None:
             check_value(item, f"{path}[{index}]", depth + 1)
     elif kind is dict:
         for key, item in value.items():
-            if not _KEY.match(key):
+            if key not in _FIELDS and not _KEY.match(key):
                 raise _malformed(path, f"key {key[:40]!r} must be 1 to 64 of a-z, 0-9 and _")
-            check_value(item, f"{path}.{key}", depth + 1)
+            if type(item) is not str:  # as most are
+                check_value(item, f"{path}.{key}", depth + 1)
     else:
         raise _malformed(path, "fractions are not allowed: write amounts as integers or text")
 

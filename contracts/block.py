@@ -79,14 +79,17 @@ class BlockInput:
 class Outcome:
     """What a block came to, and what must be stored in one step with it.
 
-    `writes` go to the state, `aux_writes` to the rows beside it, `tree_writes` to the pages of its tree; each
-    sorted by key. `skipped` are ids of transactions that were executed before and have no receipt here,
-    `expired` those that came too late. `changed` says that a later header has something to vouch for,
-    `next_epoch` what the state after the block holds as decided for the epoch after its own.
+    `receipt_rows` and `event_rows` are the canonical bytes of `receipts` and `events`. `writes` go to the
+    state, `aux_writes` to the rows beside it, `tree_writes` to the pages of its tree; each sorted by key.
+    `skipped` are ids of transactions that were executed before and have no receipt here, `expired` those that
+    came too late. `changed` says that a later header has something to vouch for, `next_epoch` what the state
+    after the block holds as decided for the epoch after its own.
     """
 
     receipts: tuple[Receipt, ...]
     events: tuple[Event, ...]
+    receipt_rows: tuple[bytes, ...]
+    event_rows: tuple[bytes, ...]
     writes: tuple[Write, ...]
     aux_writes: tuple[Write, ...]
     tree_writes: tuple[Write, ...]
@@ -281,22 +284,21 @@ class BlockExecution:
 
     def finish(self, tree: Tree, previous: ExecLink) -> Outcome:
         """What the block came to; nothing may be executed after."""
-        rows = self._executed.finish(self.context.time_ms)
+        executed = self._executed.finish(self.context.time_ms)
         self.context.overlay.commit()
         writes = self.context.overlay.writes()
         state_root, tree_writes = tree.update(writes) if writes else (tree.root, ())
-        roots = (
-            state_root,
-            list_root([receipt.encode() for receipt in self.receipts]),
-            list_root([event.encode() for event in self.events]),
-        )
+        receipt_rows = tuple([receipt.encode() for receipt in self.receipts])
+        event_rows = tuple([event.encode() for event in self.events])
         return Outcome(
             receipts=tuple(self.receipts),
             events=tuple(self.events),
+            receipt_rows=receipt_rows,
+            event_rows=event_rows,
             writes=writes,
-            aux_writes=tuple(sorted((*rows, *self._firings))),
+            aux_writes=tuple(sorted((*executed, *self._firings))),
             tree_writes=tree_writes,
-            link=previous.next(*roots),
+            link=previous.next(state_root, list_root(receipt_rows), list_root(event_rows)),
             changed=bool(writes or self.receipts),
             next_wakeup_ms=next_wakeup_ms(self.context),
             skipped=tuple(self._skipped),

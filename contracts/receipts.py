@@ -82,8 +82,7 @@ class Delivery(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of a transaction, of a timer where `timer` is set, or of an event where `delivery` is.
 
     `id` (32 bytes) is the transaction's, or made from the height and the timer or delivery. `code` and `text`

@@ -101,8 +101,8 @@ def plain(outcome: Outcome) -> tuple[Any, ...]:
     """What `outcome_of` takes."""
     link, following = outcome.link, outcome.next_epoch
     return (
-        [receipt.encode() for receipt in outcome.receipts],
-        [event.encode() for event in outcome.events],
+        outcome.receipt_rows,
+        outcome.event_rows,
         outcome.writes,
         outcome.aux_writes,
         outcome.tree_writes,
@@ -122,6 +122,8 @@ def outcome_of(fields: tuple[Any, ...], previous: ExecLink) -> Outcome:
         return Outcome(
             receipts=tuple(Receipt.decode(_of(bytes, receipt)) for receipt in receipts),
             events=tuple(Event.decode(_of(bytes, event)) for event in events),
+            receipt_rows=tuple(receipts),
+            event_rows=tuple(events),
             writes=_writes(writes),
             aux_writes=_writes(aux),
             tree_writes=_writes(tree),

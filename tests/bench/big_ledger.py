@@ -171,8 +171,7 @@ class Transfer:
         body = self.transaction.body.replace(self._salt, canonical_json({"salt": salt})[1:-1])
         identifier, message = transaction_id(body), signed_bytes(body)
         signatures = tuple((key.public_key, key.sign(message)) for key in self._keys)
-        transaction = replace(
-            self.transaction,
+        transaction = self.transaction._replace(
             envelope=make_envelope(body, signatures),
             body=body,
             id=identifier,
@@ -182,7 +181,7 @@ class Transfer:
         events = tuple(
             replace(event, height=height, transaction=identifier).encode() for event in self._events
         )
-        return transaction, replace(self._receipt, id=identifier).encode(), events
+        return transaction, self._receipt._replace(id=identifier).encode(), events
 
 
 def _accounts(first: int, last: int) -> Iterator[Write]:

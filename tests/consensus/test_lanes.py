@@ -75,7 +75,7 @@ class TestBatches:
     def test_a_transaction_without_valid_signature_is_the_author_s_fault(self) -> None:
         good = transaction("t")
         key, _ = good.signatures[0]
-        spoiled = replace(good, envelope=good.envelope[:-64] + bytes(64), signatures=((key, bytes(64)),))
+        spoiled = good._replace(envelope=good.envelope[:-64] + bytes(64), signatures=((key, bytes(64)),))
         made = make_batch(CHAIN_ID, 1, LaneTip(1, 0, NO_DIGEST), [spoiled], signer(1))
         with pytest.raises(InvalidBatch, match="transaction 0"):
             self.check(made.batch)

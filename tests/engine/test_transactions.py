@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from consensus.transactions import GAS_LIMIT_MAX, SIGNATURE_GAS, Transaction
@@ -221,7 +219,7 @@ def test_simulation_changes_nothing_and_tells_the_receipt(chain: Chain) -> None:
 
 def test_simulation_asks_for_no_signature(chain: Chain) -> None:
     """What a person is about to sign can be tried first."""
-    unsigned = dataclasses.replace(transfer(chain), signatures=())
+    unsigned = transfer(chain)._replace(signatures=())
     receipt, _ = chain.engine.simulate(chain.ledger.state, unsigned, chain.height + 1, chain.now_ms)
     assert receipt.status is Status.OK
 

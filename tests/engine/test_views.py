@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import orjson
@@ -233,5 +232,5 @@ calls = st.builds(
 def test_any_transaction_has_a_sentence(chain: Chain, call: Call) -> None:
     """It is shown before anyone has checked what the arguments are."""
     burn = chain.transaction("bank", ("euro", "burn", {"amount": 1}))
-    transaction = dataclasses.replace(burn, calls=(call,))
+    transaction = burn._replace(calls=(call,))
     assert chain.engine.sentence(chain.ledger.state, transaction).startswith("bank ")

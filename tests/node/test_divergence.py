@@ -54,7 +54,7 @@ def receipt(identifier: Digest = PAY, *, gas_used: int = 100, events: tuple[int,
 
 
 def timer(instance: str, *, gas_used: int = 100) -> Receipt:
-    return replace(receipt(digest(instance), gas_used=gas_used), timer=Timer(instance, 5_000))
+    return receipt(digest(instance), gas_used=gas_used)._replace(timer=Timer(instance, 5_000))
 
 
 def event(amount: int) -> Event:
@@ -98,8 +98,8 @@ def text_of(identifier: Digest) -> str:
             f"a timer of order-1, where this node executed {text_of(PAY)}",
         ),
         (
-            executed(replace(receipt(), delivery=Delivery("shop", "euro", 1))),
-            executed(replace(receipt(gas_used=1), delivery=Delivery("shop", "euro", 1))),
+            executed(receipt()._replace(delivery=Delivery("shop", "euro", 1))),
+            executed(receipt(gas_used=1)._replace(delivery=Delivery("shop", "euro", 1))),
             "an event of euro told to shop",
         ),
         (
@@ -180,7 +180,7 @@ def test_receipts_and_events_count_too() -> None:
 
 
 def test_the_longest_summary_fits_an_answer_and_a_longer_list_is_cut() -> None:
-    told = replace(receipt(), delivery=Delivery("x" * 128, "y" * 128, 1))
+    told = receipt()._replace(delivery=Delivery("x" * 128, "y" * 128, 1))
     writes = [(b"%0999d" % number, b"") for number in range(ITEMS_MAX)]
     block = executed(writes=writes)
     most = replace(block, receipts=[told.encode()] * ITEMS_MAX).summary()

@@ -26,10 +26,12 @@ def _sent_again(_data: bytes, outcome: Outcome) -> None:
 
 def _samples() -> Sequence[bytes]:
     key = b"k" * 32
-    empty = Outcome((), (), (), (), (), _PREVIOUS.next(key, key, key), False, None, (), (), None)
+    empty = Outcome((), (), (), (), (), (), (), _PREVIOUS.next(key, key, key), False, None, (), (), None)
     full = Outcome(
         receipts=tuple(map(Receipt.decode, receipts())),
         events=tuple(map(Event.decode, events())),
+        receipt_rows=tuple(receipts()),
+        event_rows=tuple(events()),
         writes=((b"balance/mill/euro", b"1"), (b"gone", None)),
         aux_writes=((b"row", b""),),
         tree_writes=((b"\x00\x0f", bytes(65)),),
