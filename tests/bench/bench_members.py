@@ -3,10 +3,10 @@
     python -m tests.bench.bench_members [--nodes 1,4,7,10,16] [--seconds 15] [--simulated 4,16,50]
 
 Real nodes share this machine's processors, so throughput must fall with their number; what should stay is
-the processor time of a transaction on each node. Beyond what fits here, the ordering core of all members runs
-in the simulator, with real signatures and every message encoded and decoded: simulated time says how many
-blocks there are, and the processor time that this really takes, divided by the members, what ordering a
-second of traffic costs each. Bookkeeping of the simulator is in it, so a node takes less.
+the processor time of a transaction on each node, in microseconds. Beyond what fits here, the ordering core of
+all members runs in the simulator, with real signatures and every message encoded and decoded: simulated time
+says how many blocks there are, and the processor time that this really takes, divided by the members, what
+ordering a second of traffic costs each. Bookkeeping of the simulator is in it, so a node takes less.
 """
 
 from __future__ import annotations
@@ -80,17 +80,16 @@ def report_simulated(sizes: Sequence[int], simulated_ms: int = SIMULATED_MS) -> 
 
 def report_real(sizes: Sequence[int], seconds: float) -> None:
     """Print the figures."""
-    titles = ("nodes", 6), ("tx/s", 8), ("of the limit", 14), ("us of processor a transaction and node", 40)
-    print("".join(f"{title:>{width}}" for title, width in (*titles, ("p50 ms", 8), ("p95 ms", 8))))
+    titles = ("nodes", 6), ("tx/s", 8), ("ordered/s", 11), ("of the limit", 14)
+    more = ("us a transaction and node", 27), ("p50 ms", 8), ("p95 ms", 8)
+    print("".join(f"{title:>{width}}" for title, width in (*titles, *more)))
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             found = measure(Plan(size, 0.0, BATCH, seconds, WARM_UP_S), Path(folder) / "n", lambda _: None)
         spent_us = sum(node.cpu_s for node in found.nodes) / size / max(1, found.committed) * 1e6
         took = "".join(f"{quantile(found.committed_s, each) * 1000:>8.0f}" for each in (50, 95))
-        print(
-            f"{size:>6}{found.rate:>8.0f}{found.rate / found.limit:>14.2f}{spent_us:>40.0f}{took}",
-            flush=True,
-        )
+        rates = f"{found.rate:>8.0f}{found.ordered / seconds:>11.0f}{found.rate / found.limit:>14.2f}"
+        print(f"{size:>6}{rates}{spent_us:>27.0f}{took}", flush=True)
 
 
 def _sizes(text: str) -> list[int]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 from xml.etree import ElementTree
 
 import pytest
@@ -16,9 +17,9 @@ from node.bench.report import as_json, in_words, per_second, picture, quantile
 from node.bench.run import AHEAD_MAX, Plan, Result, load_tasks, measure
 from node.bench.signing import Request, Task, signer
 from node.bench.usage import Usage
-from node.bench.watch import Watch
+from node.bench.watch import Seen, Watch
 from node.cli import app
-from node.demo.partner import Partner
+from node.demo.partner import Partner, wait_until
 from node.demo.stage import Actor, build
 from node.errors import CommandFailed
 
@@ -115,12 +116,28 @@ def test_a_signer_that_dies_is_noticed() -> None:
         asyncio.run(take_all())
 
 
-def test_a_block_counts_from_when_every_node_was_seen_to_have_it() -> None:
-    watch = Watch([])
-    assert watch.executed_s(1) is None
+def test_a_block_counts_from_when_it_was_seen() -> None:
+    seen = Seen()
+    assert seen.executed_s(1) is None
     for height, now_s in ((-1, 1.0), (5, 2.0), (5, 3.0), (4, 4.0), (9, 5.0)):
-        watch.note(height, now_s)
-    assert [watch.executed_s(height) for height in (1, 5, 6, 9, 10)] == [2.0, 2.0, 5.0, 5.0, None]
+        seen.note(height, now_s)
+    assert [seen.executed_s(height) for height in (1, 5, 6, 9, 10)] == [2.0, 2.0, 5.0, 5.0, None]
+
+
+class _At:
+    """A partner whose node stands at a height."""
+
+    def __init__(self, height: int) -> None:
+        self._height = height
+
+    def height(self) -> int:
+        return self._height
+
+
+def test_a_block_counts_once_every_node_has_it() -> None:
+    with Watch([cast(Partner, _At(5)), cast(Partner, _At(7))]) as watch:
+        assert wait_until(lambda: watch.executed_s(5) is not None, 30)
+    assert watch.executed_s(6) is None
 
 
 RESULT = Result(
