@@ -115,6 +115,8 @@ def take_object(
     """`value` as an object with these fields and no others. Raises: ApiError invalid_body."""
     if type(value) is not dict:
         raise ApiError("invalid_body", f"{where}: must be an object")
+    if value.keys() == required:
+        return value
     missing, unknown = required - value.keys(), value.keys() - required - optional
     if missing:
         raise ApiError("invalid_body", f"{where}: lacks {', '.join(sorted(missing))}")

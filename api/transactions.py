@@ -33,8 +33,9 @@ from api.openapi import body_of, problems
 from consensus.errors import InvalidTransaction
 from consensus.transactions import (
     ENVELOPE_BYTES_MAX,
-    canonical_json,
+    body_from_json,
     envelope_from_json,
+    make_envelope,
     parse_transaction,
     transaction_id,
 )
@@ -294,10 +295,10 @@ def _read_submission(value: Any, where: str) -> tuple[bytes, str]:
         raise ApiError("invalid_body", f"{where}.signatures: must be an array")
     signatures = [_read_signature(item, f"{where}.signatures[{i}]") for i, item in enumerate(raw_signatures)]
     try:
-        envelope = envelope_from_json(submission["transaction"], signatures)
+        body = body_from_json(submission["transaction"])
     except InvalidTransaction as error:
         raise ApiError(error.code, error.detail) from None
-    return envelope, transaction_id(canonical_json(submission["transaction"])).hex()
+    return make_envelope(body, signatures), transaction_id(body).hex()
 
 
 def _read_signature(value: Any, where: str) -> tuple[bytes, bytes]:

@@ -128,13 +128,15 @@ def make_envelope(body: bytes, signatures: Sequence[tuple[bytes, bytes]]) -> byt
     return codec.encode(_ENVELOPE, _Envelope(body, tuple(sorted(signatures))))
 
 
-def envelope_from_json(transaction: Any, signatures: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """The envelope of a transaction given as a JSON object, which is put into canonical form first.
-
-    Raises: InvalidTransaction.
-    """
+def body_from_json(transaction: Any) -> bytes:
+    """The body of a transaction given as a JSON object. Raises: InvalidTransaction."""
     check_value(transaction, "transaction", 0)
-    return make_envelope(canonical_json(transaction), signatures)
+    return canonical_json(transaction)
+
+
+def envelope_from_json(transaction: Any, signatures: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The envelope of a transaction given as a JSON object. Raises: InvalidTransaction."""
+    return make_envelope(body_from_json(transaction), signatures)
 
 
 def parse_transaction(envelope: bytes, chain: str) -> Transaction:

@@ -69,12 +69,7 @@ class Context:
 
     def authorised(self, account: str, keys: Iterable[bytes]) -> bool:
         """True when one of `keys` (32 bytes each) may act for the account."""
-        record = self.account(account)
-        return (
-            record is not None
-            and any(key in record.keys for key in keys)
-            and not barred(self.overlay, account)
-        )
+        return self._has_key(account, keys) and barred(self.overlay, account) is None
 
     def unauthorised(self, transaction: Transaction, *, signed: bool = False) -> str | None:
         """Why the transaction may not act for all whom it names, in words; None where it may.
@@ -85,9 +80,13 @@ class Context:
         for account in (transaction.sender, *transaction.cosigners):
             if (reason := barred(self.overlay, account)) is not None:
                 return reason
-            if not signed and not self.authorised(account, keys):
+            if not signed and not self._has_key(account, keys):
                 return f"no key of {account} signed this transaction"
         return None
+
+    def _has_key(self, account: str, keys: Iterable[bytes]) -> bool:
+        record = self.account(account)
+        return record is not None and any(map(record.keys.__contains__, keys))
 
     def code(self, code: str) -> Code | None:
         """Deployed source by its id, or None."""

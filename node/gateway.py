@@ -158,10 +158,11 @@ class NodeGateway(Reader):
         called in any thread.
         """
         with self.authority() as unauthorised:
-            return [self._judge(envelope, unauthorised, handed_over_by) for envelope in envelopes]
+            against = _nothing_against if self._is_left_to_others else unauthorised
+            return [self._judge(envelope, against, handed_over_by) for envelope in envelopes]
 
     def _judge(
-        self, envelope: bytes, unauthorised: Authority, handed_over_by: MemberNumber | None
+        self, envelope: bytes, against: Authority, handed_over_by: MemberNumber | None
     ) -> Transaction | TransactionStatus:
         try:
             transaction = parse_transaction(envelope, self.chain)
@@ -193,7 +194,7 @@ class NodeGateway(Reader):
             return _rejected(
                 identifier, "bad_signature", "a signature is not valid for the bytes of this transaction"
             )
-        refusal = None if self._is_left_to_others else unauthorised(transaction)
+        refusal = against(transaction)
         if refusal is not None:
             return _rejected(identifier, "unauthorised", refusal)
         return transaction
@@ -350,6 +351,10 @@ class NodeGateway(Reader):
     # -- events -------------------------------------------------------------------------------------
     def events(self, after: tuple[int, int], wanted: EventFilter) -> AsyncIterator[JsonObject]:
         return self._events.follow(after, wanted)
+
+
+def _nothing_against(_: Transaction) -> str | None:
+    return None
 
 
 def _rejected(identifier: str, code: str, detail: str) -> TransactionStatus:
