@@ -37,7 +37,7 @@ sim-all: dev  ## every crash point, all 4,096 Twins, and whether each planted bu
 fuzz-long: dev  ## fresh inputs for every decoder; QUORATE_FUZZ_MINUTES says how long, ARGS names decoders
 	@$(BIN)/python -m tests.fuzz long $(ARGS)
 
-contracts-long: dev  ## random contracts, 100,000 of them, on two Pythons and against plain Python; ARGS="1000 python3.12"
+contracts-long: dev  ## random contracts, 100,000 of them, on two Pythons and against plain Python; ARGS="1000 python3.12 3000000"
 	@$(BIN)/python -m tests.contracts_lang $(ARGS)
 
 kill-long: dev  ## kill -9 of nodes under load, 50 times; QUORATE_KILLS and QUORATE_KILL_SEED choose

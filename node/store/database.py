@@ -34,9 +34,13 @@ from node.store.rows import HotRows, Rows, damaged, each_row, reason_of
 from node.store.view import View
 
 TABLE_CACHE_BYTES = 64 * 1024 * 1024
-"""LevelDB's cache of decompressed tables, in bytes."""
-WRITE_BUFFER_BYTES = 16 * 1024 * 1024
+"""LevelDB's cache of what it can not read where it is mapped, in bytes: tables of earlier versions."""
+WRITE_BUFFER_BYTES = 32 * 1024 * 1024
 """What LevelDB gathers in memory and in its log before it writes a table, in bytes."""
+TABLE_BYTES = 8 * 1024 * 1024
+"""Of a table, which is a file, in bytes."""
+COMPRESSION = None
+"""Tables are read where the system maps them, without a copy: docs/decisions/0026-tables-as-they-are.md."""
 BLOOM_BITS = 10
 """For each key, so that looking up what is not there rarely touches the disk."""
 HOT_STATE_BYTES = 32 * 1024 * 1024
@@ -73,6 +77,8 @@ class Store(View):
                 paranoid_checks=True,
                 lru_cache_size=TABLE_CACHE_BYTES,
                 write_buffer_size=WRITE_BUFFER_BYTES,
+                max_file_size=TABLE_BYTES,
+                compression=COMPRESSION,
                 bloom_filter_bits=BLOOM_BITS,
             )
         except plyvel.CorruptionError as error:

@@ -1,6 +1,6 @@
 """Random programs, as many as asked for: two Pythons and hash seeds see the same, and plain Python too.
 
-python -m tests.contracts_lang [programs] [other Python]
+python -m tests.contracts_lang [programs] [other Python] [first seed]
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ FIRST = 1_000_000
 """Seeds from here on, which no test uses."""
 
 
-def main(programs: int, other: str) -> int:
-    for first in range(FIRST, FIRST + programs, CHUNK):
+def main(programs: int, other: str, begin: int) -> int:
+    for first in range(begin, begin + programs, CHUNK):
         digests = [
             subprocess.run(
                 [python, "-m", "tests.contracts_lang.digest", str(CHUNK), "100", str(first)],
@@ -40,7 +40,7 @@ def main(programs: int, other: str) -> int:
             if ours not in LIMITS and ours != by_python(body):
                 print(f"seed {seed} means another thing to Python:\n{body}")
                 return 1
-        print(f"{first + CHUNK - FIRST} programs alike", flush=True)
+        print(f"{first + CHUNK - begin} programs alike", flush=True)
     return 0
 
 
@@ -50,5 +50,6 @@ if __name__ == "__main__":
         main(
             int(arguments[0]) if arguments else 100_000,
             arguments[1] if len(arguments) > 1 else sys.executable,
+            int(arguments[2]) if len(arguments) > 2 else FIRST,
         )
     )
