@@ -83,7 +83,7 @@ _REQUESTS = (
     ),
     Problem(
         "unavailable", 503, "The node cannot answer now",
-        "The node is starting, stopping or catching up.",
+        "The node is starting, stopping or catching up, or the process that runs contracts for readers died.",
         "Wait for as long as Retry-After says and try again. /readyz?verbose says what is missing.",
     ),
     Problem(

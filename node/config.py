@@ -51,7 +51,7 @@ class NodeConfig(BaseModel):
     log_format: Literal["console", "json"] = Field("console", description="for people, or for machines")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
     execution_wall: Literal["off", "process"] = Field(
-        "off", description="process: blocks are executed in a confined process of their own"
+        "off", description="process: contracts are executed in confined processes of their own"
     )
     passphrase_file: Path | None = Field(None, description="file with the passphrase of sealed keys")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -33,6 +33,7 @@ from node.genesis import Genesis
 from node.proofs import ProofTimeout, prove
 from node.rehearsals import Rehearsals
 from node.store import Place, Store, View, account_subject, contract_subject
+from node.wall.reading import NotAnswered, ReadingEngine
 
 T = TypeVar("T")
 
@@ -55,6 +56,9 @@ class Reader:
     def __init__(self, engine: Engine, store: Store, clock: Clock, genesis: Genesis) -> None:
         """`engine` is for reading only, another one than execution uses."""
         self._engine = engine
+        self._in_turn: Callable[..., Awaitable[Any]] = asyncio.to_thread
+        if isinstance(engine, ReadingEngine):
+            self._in_turn = engine.in_turn
         self._store = store
         self._clock = clock
         self._genesis = genesis
@@ -143,10 +147,9 @@ class Reader:
         }
 
     async def simulate(self, transaction: Mapping[str, Any]) -> JsonObject:
-        return await asyncio.to_thread(self._simulate, self._draft(transaction))
+        parsed = self._draft(transaction)
 
-    def _simulate(self, parsed: Transaction) -> JsonObject:
-        with self._store.snapshot() as view:
+        def simulated(view: View) -> JsonObject:
             height = view.height() + 1
             time_ms = max(self._clock.now().wall_ms, self._time_of(view, height - 1) + 1)
             receipt, events = self._engine.simulate(view.state, parsed, height, time_ms)
@@ -155,6 +158,8 @@ class Reader:
                 "time_ms": time_ms,
                 "events": [self._engine.describe_event(event, time_ms) for event in events],
             }
+
+        return await self._run(simulated)
 
     def _draft(self, transaction: Mapping[str, Any]) -> Transaction:
         try:
@@ -282,7 +287,7 @@ class Reader:
         return self._look(lambda view: self._engine.list_instances(view.state, after, limit))
 
     async def instance(self, name: str) -> JsonObject:
-        found = self._look(
+        found = await self._run(
             lambda view: self._engine.describe_instance(view.state, name, view.height(), self._now_ms(view))
         )
         if found is None:
@@ -326,14 +331,13 @@ class Reader:
         return found
 
     async def query(self, instance: str, query: str, arguments: Mapping[str, Any]) -> JsonObject:
-        def ask() -> JsonObject:
-            with self._store.snapshot() as view:
-                height = view.height()
-                value = self._engine.query(view.state, instance, query, arguments, height, self._now_ms(view))
-                return {"value": value, "height": height}
+        def ask(view: View) -> JsonObject:
+            height = view.height()
+            value = self._engine.query(view.state, instance, query, arguments, height, self._now_ms(view))
+            return {"value": value, "height": height}
 
         try:
-            return await asyncio.to_thread(ask)
+            return await self._run(ask)
         except Revert as revert:
             if revert.code == "unknown":
                 await self.instance(instance)  # says so where the instance is what is unknown
@@ -360,6 +364,14 @@ class Reader:
     def _look(self, read: Callable[[View], T]) -> T:
         with self._store.snapshot() as view:
             return read(view)
+
+    async def _run(self, read: Callable[[View], T]) -> T:
+        """Read what runs contract code: in a thread, and behind the second wall where there is one."""
+        try:
+            found: T = await self._in_turn(self._look, read)
+            return found
+        except NotAnswered as error:
+            raise Refused(503, "unavailable", str(error), retry_after_s=1) from None
 
     # -- events -------------------------------------------------------------------------------------
     def read_events(self, after: tuple[int, int], limit: int) -> list[JsonObject]:

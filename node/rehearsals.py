@@ -17,6 +17,7 @@ from contracts.system.upgrading import Trial
 from node.directory import Proven, read_evidence
 from node.genesis import Genesis
 from node.store import Store, View
+from node.wall.reading import NotAnswered, ReadingEngine
 
 TRANSACTIONS_MAX = 100_000
 """Transactions of a chain up to the height of a rehearsal, which executes all of them twice."""
@@ -38,6 +39,8 @@ class Rehearsals:
     def end(self) -> None:
         """Break off what runs, and rehearse no more: the process does not end before its threads do."""
         self._ended.set()
+        if isinstance(self._engine, ReadingEngine):
+            self._engine.end_rehearsal()
 
     def rehearse(
         self,
@@ -56,6 +59,8 @@ class Rehearsals:
                 return self._rehearse(view, Trial(instance, source, terms), from_height, height)
         except ContractError as error:
             raise Refused(422, "contract_error", str(error)) from None
+        except NotAnswered as error:
+            raise Refused(503, "unavailable", str(error), retry_after_s=10) from None
         finally:
             self._busy.release()
 
@@ -74,7 +79,8 @@ class Rehearsals:
             raise Refused(422, "too_long_to_rehearse", detail)
         genesis = self._genesis
         blocks = self._until_ended(_blocks(view, genesis, last))
-        found = rehearse(genesis.body, genesis.chain, genesis.parameters, blocks, trial, first)
+        run = self._engine.rehearse if isinstance(self._engine, ReadingEngine) else rehearse
+        found = run(genesis.body, genesis.chain, genesis.parameters, blocks, trial, first)
         return {"outcome": outcome_hash(found), "rehearsal": found}
 
     def _until_ended(self, blocks: Iterable[BlockInput]) -> Iterator[BlockInput]:

@@ -59,6 +59,7 @@ from node.store import Store
 from node.sync import CatchUp
 from node.sync_server import BlockServer
 from node.wall.engine import WalledEngine
+from node.wall.reading import ReadingEngine
 
 log = structlog.get_logger("node")
 
@@ -207,7 +208,7 @@ class _Node:
             signed_genesis=self.signed_genesis,
             membership=membership,
             dev=self.dev,
-            engine=self._engine(),
+            engine=self._reading_engine(stack),
             store=store,
             clock=self.clock,
             pending=pending,
@@ -372,6 +373,18 @@ class _Node:
         for problem in engine.missing:
             log.warning("the second wall has a gap", reason=problem)
         return engine, engine.where
+
+    def _reading_engine(self, stack: ExitStack) -> Engine:
+        """The engine that answers the API."""
+        if self.config.execution_wall == "off":
+            return self._engine()
+        engine = ReadingEngine(
+            chain=self.genesis.chain,
+            parameters=self.genesis.parameters,
+            code_cache=CodeCache(self.config.code_cache_dir),
+        )
+        stack.callback(engine.close)
+        return engine
 
     def _engine(self) -> Engine:
         """Execution and reading each have their own, because they run in different threads."""

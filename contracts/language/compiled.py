@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import CodeType
 from typing import Any
 
@@ -83,15 +84,17 @@ class CompiledContract:
     migration: MigrationSpec | None
     is_currency: bool
     code: CodeType = field(repr=False, compare=False)
-    _functions: dict[str, Callable[..., Any]] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )
     _rules: dict[str, RuleSpec] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._functions.update(_NAMES)
-        exec(self.code, self._functions)  # noqa: S102 - our own generated text, no token of it is the author's
         self._rules.update((rule.name, rule) for rule in self.rules)
+
+    @cached_property
+    def _functions(self) -> dict[str, Callable[..., Any]]:
+        """Made where one is called: who only looks at a contract runs nothing of it."""
+        names = dict(_NAMES)
+        exec(self.code, names)  # noqa: S102 - our own generated text, no token of it is the author's
+        return names
 
     def run_action(self, name: str, host: Host, arguments: Sequence[Value]) -> Value:
         return self._enter(f"f_{name}", host, arguments)

@@ -35,7 +35,8 @@ def start(
     log_format: Annotated[str | None, typer.Option(help="console or json.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     execution_wall: Annotated[
-        str | None, typer.Option(help="off, or process: execute blocks in a confined process of their own.")
+        str | None,
+        typer.Option(help="off, or process: execute contracts in confined processes of their own."),
     ] = None,
     passphrase_file: Annotated[
         Path | None, typer.Option(help="File with the passphrase of sealed keys.")

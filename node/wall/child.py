@@ -1,4 +1,4 @@
-"""The process behind the wall, `python -m node.wall.child`: the node starts it, and sends it blocks."""
+"""The process behind the wall, `python -m node.wall.child`: the node starts it, and asks it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ import signal
 import sys
 import traceback
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+import orjson
+
 from consensus.transactions import Transaction, is_name
 from contracts.engine import BlockInput, Engine, Outcome
+from contracts.errors import ContractError, Revert
 from contracts.layout import account_key, balance_key, instance_key
 from contracts.merkle import Write
 from contracts.receipts import ExecLink
+from contracts.rehearsal import rehearse
 from contracts.replay import executed_row
 from node.recent_rows import RecentRows
 from node.wall.confinement import confine
-from node.wall.messages import EXIT_MEMORY, KEYS_MAX, Pipe, pack, plain, unpack
+from node.wall.messages import ANSWER_BYTES_MAX, EXIT_MEMORY, KEYS_MAX, Pipe, pack, plain, unpack
 
 STATE_BYTES_MAX = 32 * 1024 * 1024
 """Rows of the state kept at hand, keys and values, in bytes."""
@@ -141,20 +145,59 @@ def main() -> None:
 
 
 def serve(pipe: Pipe, engine: Engine) -> None:
-    """Execute what the node sends."""
+    """Do what the node asks for."""
     ledger = AskedLedger(pipe)
     while True:
-        block, previous = pickle.loads(pipe.receive())  # noqa: S301 - from the node
+        verb, *operands = pickle.loads(pipe.receive())  # noqa: S301 - from the node
         try:
-            ledger.begin(block, previous)
-            outcome = engine.execute(ledger, block, previous)
+            found = do(pipe, engine, ledger, verb, operands)
         except MemoryError:
             raise  # its own limit: another one, which has nothing at hand yet, tries again
         except Exception as error:  # noqa: BLE001 - whatever it is, the node judges it
             pipe.send(pack("failed", type(error).__name__, str(error), traceback.format_exc()))
             return
+        pipe.send(pack("done", *found))
+
+
+def do(pipe: Pipe, engine: Engine, ledger: AskedLedger, verb: str, operands: list[Any]) -> tuple[Any, ...]:
+    """What one request comes to, as plain values; `ledger` keeps rows from one block to the next."""
+    if verb == "execute":
+        block, previous = operands
+        ledger.begin(block, previous)
+        outcome = engine.execute(ledger, block, previous)
         ledger.end(outcome)
-        pipe.send(pack("done", *plain(outcome)))
+        return plain(outcome)
+    if verb == "rehearse":
+        body, chain, parameters, trial, first = operands
+        return _told(lambda: rehearse(body, chain, parameters, _news(pipe), trial, first))
+    state = AskedLedger(pipe).state  # whatever block the node reads it at
+    if verb == "simulate":
+        receipt, events = engine.simulate(state, *operands)
+        return receipt.encode(), [event.encode() for event in events]
+    if verb == "query":
+        return _told(lambda: engine.query(state, *operands))
+    return _told(lambda: engine.describe_instance(state, *operands))
+
+
+def _told(ask: Callable[[], Any]) -> tuple[Any, ...]:
+    """What `node.wall.messages.json_of` takes."""
+    try:
+        text = orjson.dumps(ask())
+    except Revert as revert:
+        return "revert", revert.code, revert.text
+    except ContractError as error:
+        return "mistakes", [(each.line, each.column, each.text) for each in error.problems]
+    if len(text) > ANSWER_BYTES_MAX:
+        return "revert", "size", f"the answer has {len(text)} bytes; at most {ANSWER_BYTES_MAX} can be told"
+    return "json", text
+
+
+def _news(pipe: Pipe) -> Iterator[Any]:
+    def ask() -> Any:
+        pipe.send(pack("next"))
+        return pickle.loads(pipe.receive())  # noqa: S301 - from the node
+
+    return iter(ask, None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the node and the process that executes say to each other, over two pipes.
+"""What the node and the process behind it say to each other, over two pipes.
 
 The node's messages are pickles, since the process may believe the node. The node believes nothing: what comes
 back is msgpack of plain values, bounded in size, whose types it checks.
@@ -13,15 +13,19 @@ from collections.abc import Callable
 from typing import Any
 
 import msgpack
+import orjson
 
 from consensus.errors import DecodeError
 from contracts.block import Outcome
 from contracts.epochs import NextEpoch
+from contracts.errors import ContractError, Problem, Revert
 from contracts.merkle import Write
 from contracts.receipts import Event, ExecLink, Receipt
 
 MESSAGE_BYTES_MAX = 512 * 1024 * 1024
 """One message; more than the gas of a block can buy."""
+ANSWER_BYTES_MAX = 16 * 1024 * 1024
+"""An answer to who reads, as JSON."""
 KEYS_MAX = 1_024
 """Rows that the process asks for at once."""
 EXIT_MEMORY = 3
@@ -79,7 +83,7 @@ def unpack(message: bytes) -> tuple[Any, ...]:
     Unpacking reserves what a list claims to hold; so all of it is walked through first, which makes nothing.
     """
     try:
-        walk = msgpack.Unpacker(max_buffer_size=len(message))
+        walk = msgpack.Unpacker(max_buffer_size=len(message) or 1)
         walk.feed(message)
         walk.skip()
         found = msgpack.unpackb(
@@ -136,6 +140,37 @@ def outcome_of(fields: tuple[Any, ...], previous: ExecLink) -> Outcome:
         )
     except (TypeError, ValueError, DecodeError) as error:
         raise Malformed(f"no outcome: {error}") from None
+
+
+def simulated_of(fields: tuple[Any, ...]) -> tuple[Receipt, tuple[Event, ...]]:
+    """What became of a transaction that was simulated. Raises: Malformed."""
+    try:
+        receipt, events = fields
+        return Receipt.decode(_of(bytes, receipt)), tuple(Event.decode(_of(bytes, each)) for each in events)
+    except (TypeError, ValueError, DecodeError) as error:
+        raise Malformed(f"no outcome: {error}") from None
+
+
+def json_of(fields: tuple[Any, ...]) -> Any:
+    """What was asked for. Raises: Malformed; Revert, ContractError where that is the answer."""
+    match fields:
+        case "json", bytes(text) if len(text) <= ANSWER_BYTES_MAX:
+            try:
+                return orjson.loads(text)
+            except orjson.JSONDecodeError as error:
+                raise Malformed(f"no JSON: {error}") from None
+        case "revert", str(code), str(text):
+            raise Revert(code, text)
+        case "mistakes", [_, *_] as problems if all(map(_is_problem, problems)):
+            raise ContractError(tuple(Problem(*each) for each in problems))
+    raise Malformed("no answer")
+
+
+def _is_problem(found: Any) -> bool:
+    match found:
+        case int(), int(), str():
+            return True
+    return False
 
 
 def _writes(found: Any) -> tuple[Write, ...]:

@@ -12,9 +12,12 @@ from contextlib import closing
 from statistics import median
 
 from node.wall.engine import WalledEngine
+from node.wall.reading import ReadingEngine
 from tests.bench.bench_engine import chain_with_holders, transfers
+from tests.engine.chain import Chain
 
 BLOCK_TRANSACTIONS = 500
+QUERIES = 200
 
 
 def main() -> None:
@@ -49,6 +52,20 @@ def main() -> None:
     print(f"with it: {behind_us:.1f} us behind the wall and {node_us:.1f} us in the node")
     print(f"{(node_us + behind_us) / plain_us:.2f} times the processor, {median(longer):.2f} times as long")
     print(f"the process starts in {start_ms} ms")
+    reads(chain)
+
+
+def reads(chain: Chain) -> None:
+    """What a query takes by the clock, within the node and behind the wall."""
+    asked = chain.ledger.state, "euro", "balance", {"account": "bigmarket"}, chain.height, chain.now_ms
+    with closing(ReadingEngine(chain=chain.name, parameters=chain.parameters)) as walled:
+        for where, engine in {"in the node": chain.engine, "behind the wall": walled}.items():
+            took = []
+            for _ in range(QUERIES):
+                began_ns = time.perf_counter_ns()
+                engine.query(*asked)
+                took.append(time.perf_counter_ns() - began_ns)
+            print(f"a query {where}: {median(took) / 1_000:.0f} us")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -14,19 +14,22 @@ from node import rehearsals
 from node.genesis import load_genesis
 from node.rehearsals import Rehearsals
 from node.store import Store
+from node.wall.reading import ReadingEngine
 from tests.consortium.four import CURRENCY
 from tests.faults.test_catch_up import long_chain
 
 BLOCKS = 8
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Iterator[tuple[Rehearsals, str]]:
-    """Rehearsals on a chain of BLOCKS blocks, and the source of its currency."""
+@pytest.fixture(params=[Engine, ReadingEngine])
+def made(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Rehearsals, str]]:
+    """Rehearsals on a chain of BLOCKS blocks, also behind the second wall, and the source of its currency."""
     consortium = long_chain(tmp_path, BLOCKS)
     genesis = load_genesis(consortium.stage.genesis_path)
-    engine = Engine(chain=genesis.chain, parameters=genesis.parameters, code_cache=None)
-    with closing(Store.open(consortium.partners[0].seat.home / "ledger")) as store:
+    engine = request.param(chain=genesis.chain, parameters=genesis.parameters, code_cache=None)
+    with ExitStack() as stack, closing(Store.open(consortium.partners[0].seat.home / "ledger")) as store:
+        if isinstance(engine, ReadingEngine):
+            stack.callback(engine.close)
         yield Rehearsals(engine, store, genesis), consortium.stage.sources[0].read_text()
 
 

@@ -44,8 +44,8 @@ READ_BY = {
     "node.recorder.incident": "node.recorder.read_incident",
     "node.store.view": "node.store.height",
     "api.ops": "api.ops.read_level",
-    "node.wall.engine": "node.wall.messages.outcome_of",
     "node.wall.messages": "node.wall.messages.outcome_of",
+    "node.wall.process": "node.wall.messages.outcome_of",
     "node.wire": "node.wire.FrameParser",
 }
 """The decoder, or one of several, that reads what a module takes apart."""

@@ -1,6 +1,7 @@
-"""The process that executes blocks, as if a contract had got through the first wall: `... ATTACK [MARKER]`.
+"""The process behind the second wall, as if a contract had got through the first wall: `... ATTACK [MARKER]`.
 
-The attack is made before each block, which is then executed as if nothing had been, if the process still can.
+The attack is made before each block and question, which is then done as if nothing had been, if the process
+still can.
 With a MARKER, a file that does not exist, only the first of these processes attacks.
 """
 
@@ -92,6 +93,12 @@ def never_end() -> None:
         pass
 
 
+def ask_for_ever(pipe: Pipe) -> None:
+    while True:
+        pipe.send(pack("next"))
+        pipe.receive()
+
+
 ATTACKS: dict[str, Callable[[], object]] = {
     "escape": try_everything,
     "memory": take_memory,
@@ -101,6 +108,8 @@ ATTACKS: dict[str, Callable[[], object]] = {
     "still": lambda: os.read(0, 1),
     "garbage": lambda: os.write(1, (1).to_bytes(8, "big") + b"\xc1"),
     "other verb": lambda: Pipe(0, 1).send(pack("put", "state", b"key", b"value")),
+    "no answer": lambda: Pipe(0, 1).send(pack("done", "json", b"[")),
+    "ask for ever": lambda: ask_for_ever(Pipe(0, 1)),
     "fault": lambda: 1 // 0,
 }
 
@@ -110,14 +119,17 @@ def main() -> None:
     armed = not any(Path(marker).exists() for marker in markers)
     for marker in markers:
         Path(marker).touch()
-    execute = Engine.execute
 
-    def attacked(self: Engine, *given: Any) -> Any:
-        if armed:
-            ATTACKS[attack]()
-        return execute(self, *given)
+    def attacking(does: Callable[..., Any]) -> Callable[..., Any]:
+        def attacked(self: Engine, *given: Any) -> Any:
+            if armed:
+                ATTACKS[attack]()
+            return does(self, *given)
 
-    setattr(Engine, "execute", attacked)  # noqa: B010 - it stands in for any signature
+        return attacked
+
+    for name in ("execute", "simulate", "query", "describe_instance"):
+        setattr(Engine, name, attacking(getattr(Engine, name)))
     child.main()
 
 

@@ -17,10 +17,11 @@ from consensus.errors import InvariantError
 from contracts.engine import Engine, Outcome
 from contracts.errors import StateCorruption
 from contracts.memory import Rows
-from node.wall import confinement
+from node.wall import confinement, process
 from node.wall import engine as wall
-from node.wall.engine import SCAN_ROWS_MAX, EngineFault, WalledEngine, WallFailed
+from node.wall.engine import WalledEngine, WallFailed
 from node.wall.messages import KEYS_MAX, MESSAGE_BYTES_MAX, Malformed, Pipe, outcome_of, pack, plain, unpack
+from node.wall.process import SCAN_ROWS_MAX, EngineFault
 from tests.engine.chain import Chain
 from tests.engine.test_determinism import STORY
 from tests.node.broken_wall import SECRET
@@ -53,7 +54,7 @@ def small() -> Chain:
 
 
 def walled(chain: Chain, *command: str) -> WalledEngine:
-    return WalledEngine(chain=chain.name, parameters=chain.parameters, command=command or wall.COMMAND)
+    return WalledEngine(chain=chain.name, parameters=chain.parameters, command=command or process.COMMAND)
 
 
 def replay(chain: Chain, engine: Engine) -> Iterator[tuple[Outcome, Outcome]]:
@@ -103,7 +104,7 @@ def test_a_process_that_dies_twice_stops_the_node(
     attack: str, reason: str, small: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(walled(small, *BROKEN, attack)) as engine:
-        monkeypatch.setattr(wall, "STILL_S", 1)
+        monkeypatch.setattr(process, "STILL_S", 1)
         with pytest.raises(WallFailed, match=f"block 1 can not be executed.*{reason}.* and again .*{reason}"):
             next(replay(small, engine))
         assert engine._process is None
@@ -184,14 +185,14 @@ def test_what_does_not_start_is_told(small: Chain) -> None:
 )
 def test_what_no_engine_asks_is_not_answered(message: tuple[Any, ...], small: Chain) -> None:
     with pytest.raises(Malformed, match="asked for"):
-        wall._answer(small.ledger, unpack(pack(*message)))
+        process.answer(small.ledger, unpack(pack(*message)))
 
 
 def test_what_an_engine_asks_is_answered(small: Chain) -> None:
     keys = [b"epoch", b"nothing"]
-    assert wall._answer(small.ledger, ("get", "state", (*keys, *[b"x"] * (KEYS_MAX - 2))))[1] is None
-    assert len(wall._answer(small.ledger, ("scan", "state", b"", None, SCAN_ROWS_MAX))) > 10
-    assert wall._answer(small.ledger, ("last_before", "aux", b"")) is None
+    assert process.answer(small.ledger, ("get", "state", (*keys, *[b"x"] * (KEYS_MAX - 2))))[1] is None
+    assert len(process.answer(small.ledger, ("scan", "state", b"", None, SCAN_ROWS_MAX))) > 10
+    assert process.answer(small.ledger, ("last_before", "aux", b"")) is None
 
 
 @pytest.mark.parametrize("place", range(11))

@@ -1,4 +1,4 @@
-"""A real node whose blocks are executed behind the second wall."""
+"""A real node whose blocks are executed, and whose readers are answered, behind the second wall."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from api.client import Account, Call, Client
@@ -46,9 +47,21 @@ def test_the_node_goes_on_when_its_process_is_killed(home: NodeConfig, shell: Sh
         [second] = children(node.pid)
         assert second != first
         assert "the process that executes contracts died" in log.read_text()
+        query = f"{url}/v1/instances/euro/query/balance?account=solo.shop"
+        assert httpx.get(query, timeout=BOUND_S).json()["value"] >= 2
+        [reading] = {*children(node.pid)} - {second}
+        os.kill(reading, signal.SIGKILL)
+        answer = httpx.get(query, timeout=BOUND_S)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert "behind the second wall, which was asked, died (SIGKILL)" in answer.json()["detail"]
+        shown = httpx.get(f"{url}/v1/instances/euro", timeout=BOUND_S)
+        assert (shown.status_code, shown.json()["name"]) == (200, "euro")
+        [third] = {*children(node.pid)} - {second}
         node.terminate()
         assert node.wait(BOUND_S) == 0
-        assert wait_until(lambda: not Path(f"/proc/{second}").exists(), BOUND_S)
+        assert wait_until(
+            lambda: not any(Path(f"/proc/{each}").exists() for each in (second, third)), BOUND_S
+        )
     assert "stopped" in log.read_text()
 
 

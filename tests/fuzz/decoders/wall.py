@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+import orjson
+
 from contracts.block import Outcome
 from contracts.epochs import NextEpoch
+from contracts.errors import ContractError, Revert
 from contracts.receipts import Event, ExecLink, Receipt
-from node.wall.messages import Malformed, outcome_of, pack, plain, unpack
+from node.wall.messages import Malformed, json_of, outcome_of, pack, plain, simulated_of, unpack
 from tests.fuzz.decoders.contracts import events, receipts
-from tests.fuzz.harness import Bounds, Decoder
-from tests.fuzz.trees import MSGPACK
+from tests.fuzz.harness import JSON_MEMORY_PER_BYTE, Bounds, Decoder
+from tests.fuzz.mutations import inside
+from tests.fuzz.trees import JSON, MSGPACK
+
+Simulated = tuple[Receipt, tuple[Event, ...]]
 
 _PREVIOUS = ExecLink(6, *(bytes((number,)) * 32 for number in range(4)))
 
@@ -22,6 +28,40 @@ def _outcome(data: bytes) -> Outcome:
 
 def _sent_again(_data: bytes, outcome: Outcome) -> None:
     assert _outcome(pack(*plain(outcome))) == outcome
+
+
+def _simulated(data: bytes) -> Simulated:
+    return simulated_of(unpack(data))
+
+
+def _assert_simulated(found: Simulated) -> None:
+    receipt, made = found
+    assert _simulated(pack(receipt.encode(), [event.encode() for event in made])) == found
+
+
+def _simulations() -> Sequence[bytes]:
+    return [pack(receipt, events()) for receipt in receipts()]
+
+
+def _answer(data: bytes) -> object:
+    return json_of(unpack(data))
+
+
+def _answers() -> Sequence[bytes]:
+    told = {"name": "deal", "rules": [{"holds": None, "wake_ms": 2**41}], "balances": []}
+    return [pack("json", orjson.dumps(told)), pack("json", b"null")]
+
+
+def _text_in(data: bytes) -> bytes:
+    kind, text = unpack(data)
+    if (kind, type(text)) != ("json", bytes):
+        raise ValueError
+    found: bytes = text
+    return found
+
+
+def _with_text(_data: bytes, text: bytes) -> bytes:
+    return pack("json", text)
 
 
 def _samples() -> Sequence[bytes]:
@@ -56,5 +96,22 @@ def decoders() -> list[Decoder]:
             (MSGPACK,),
             _sent_again,
             Bounds(memory_per_byte=64),  # lists in lists: 48
-        )
+        ),
+        Decoder(
+            "node.wall.messages.simulated_of",
+            _simulated,
+            (Malformed,),
+            cache(_simulations),
+            (MSGPACK,),
+            lambda _, found: _assert_simulated(found),
+            Bounds(memory_per_byte=64),
+        ),
+        Decoder(
+            "node.wall.messages.json_of",
+            _answer,
+            (Malformed, Revert, ContractError),
+            cache(_answers),
+            (MSGPACK, inside(_text_in, _with_text, JSON)),
+            bounds=Bounds(memory_per_byte=JSON_MEMORY_PER_BYTE),
+        ),
     ]
