@@ -92,7 +92,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "`{name}` is no phase: a short text in small letters, unlike the others",
         "`{name}` is geen fase: een korte tekst in kleine letters, anders dan de andere",
     ),
-    "type_unknown": ("this is no kind of value; there is {known}", "dit is geen soort waarde; er is {known}"),
+    "type_unknown": (
+        "this is no kind of value; there is {known}. Tables and records take a contract, not a sheet",
+        "dit is geen soort waarde; er is {known}. Tabellen en records vragen een contract, geen blad",
+    ),
     "rest": ("`{text}` is too much here", "`{text}` is hier te veel"),
     "signs_wrong": (
         "only a party, or parties, can sign or pause",
@@ -144,8 +147,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "expected_name": ("a name is expected here, not {found}", "hier hoort een naam, niet {found}"),
     "end": ("the end of the line", "het eind van de regel"),
     "step_unknown": (
-        "a step begins with {known}",
-        "een stap begint met {known}",
+        "a step begins with {known}. To repeat steps or use another contract, write a contract, not a sheet",
+        "een stap begint met {known}. Voor herhaling of een ander contract is een contract nodig, geen blad",
     ),
     "too_many": (
         "this is too much for one line: name a part of it with `let`",

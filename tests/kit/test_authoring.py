@@ -49,7 +49,7 @@ def test_check_shows_every_mistake_with_its_line(shell: Shell, tmp_path: Path) -
     done = shell("contract", "check", file)
     assert done.code == 1
     kinds = "party, parties, oracle, oracles, amount, moment, duration, percentage, number, text, yes or no, "
-    kinds += "currency, hash"
+    kinds += "currency, hash. Tables and records take a contract, not a sheet"
     assert done.out.splitlines() == [
         f"{file}:4:6: this is no kind of value; there is {kinds}",
         "  4 |   a: parti",

@@ -234,7 +234,7 @@ def told(text: str) -> list[str]:
         ("pay price buyer", "18:19 `to` is expected here, not `buyer`"),
         ("pay price to", "18:21 a value is expected here, not the end of the line"),
         ("give price to buyer", "18:9 a step begins with `require`, `let`, `set`, `collect`, `pay`, "
-         "`phase becomes`, `tell`"),
+         "`phase becomes`, `tell`. To repeat steps or use another contract, write a contract, not a sheet"),
         ("set price to price", "18:13 `price` is no variable and cannot be set; there is turns"),
         ("let price = 5", "18:13 `price` means something already: choose another name"),
         ("let x = price plus 5", "18:17 amount and number do not go together with `plus`"),
@@ -293,7 +293,8 @@ def test_a_mistake_in_a_condition_is_told_with_its_place(condition: str, mistake
         ("price: amount", "price: amount, default 5", "6:26 amount can have no value here: give it when the "
          "agreement is made"),
         ("price: amount", "price: euros", "6:10 this is no kind of value; there is party, parties, oracle, oracles, amount, "
-         "moment, duration, percentage, number, text, yes or no, currency, hash"),
+         "moment, duration, percentage, number, text, yes or no, currency, hash. Tables and records take a "
+         "contract, not a sheet"),
         ("price: amount", "price: amount who signs", "6:10 only a party, or parties, can sign or pause"),
         ("price: amount", "price: amount who may pause", "6:10 only a party, or parties, can sign or pause"),
         ("buyer: party who signs", "buyer: party who may pause, who may pause", "4:31 `default` is expected here, "
@@ -340,6 +341,22 @@ def test_a_mistake_in_the_sheet_is_told_with_its_place(old: str, new: str, mista
     assert mistake in found if mistake else any("nobody has signed" in line for line in found)
 
 
+@pytest.mark.parametrize("wanted", ["table of amounts", "record of name and price", "list of amounts"])
+def test_who_wants_a_table_or_record_is_sent_to_a_contract(wanted: str) -> None:
+    text = f"agreement: Deal\nmeaning: m\nterms:\n  price: {wanted}\n"
+    [mistake] = told(text)
+    assert mistake.startswith("4:10 ")
+    assert mistake.endswith("Tables and records take a contract, not a sheet")
+
+
+@pytest.mark.parametrize("wanted", ["for each p of parties pay price to p", "call shop", "perform proposal"])
+def test_who_wants_a_loop_or_a_call_is_sent_to_a_contract(wanted: str) -> None:
+    text = f"agreement: Deal\nmeaning: m\nactions:\n  go:\n    then:\n      - '{wanted}'\n"
+    [mistake] = told(text)
+    assert mistake.startswith("6:")
+    assert mistake.endswith("To repeat steps or use another contract, write a contract, not a sheet")
+
+
 def test_all_mistakes_are_told_at_once_and_in_dutch() -> None:
     text = """overeenkomst: Zaak
 betekenis: m
@@ -356,8 +373,9 @@ regels: niets
 """
     assert told(text) == [
         "5:10 dit is geen soort waarde; er is partij, partijen, waarnemer, waarnemers, bedrag, moment, duur, "
-        "percentage, getal, tekst, ja of nee, munt, hash",
-        "11:9 een stap begint met `eis`, `stel`, `zet`, `incasseer`, `betaal`, `fase wordt`, `meld`",
+        "percentage, getal, tekst, ja of nee, munt, hash. Tabellen en records vragen een contract, geen blad",
+        "11:9 een stap begint met `eis`, `stel`, `zet`, `incasseer`, `betaal`, `fase wordt`, `meld`. Voor "
+        "herhaling of een ander contract is een contract nodig, geen blad",
         "12:9 schrijf hier namen met een dubbele punt, ingesprongen onder `regels`",
     ]
     mended = (
