@@ -11,3 +11,7 @@ class ConfigurationError(NodeError):
 
 class CommandFailed(NodeError):
     """A command was understood but did not succeed; the text says why. Exit code 1."""
+
+
+class NotRunning(CommandFailed):
+    """The node of a data folder does not run, so whoever answers at its address is another."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from node.errors import CommandFailed, ConfigurationError
+from node.errors import CommandFailed, ConfigurationError, NotRunning
 
 if TYPE_CHECKING:
     from api.client import Account, Client
@@ -42,7 +42,7 @@ def connect(node: str | None, data: Path | None, patience_s: float = 0.0) -> Ite
     """
     from api.client import ApiProblem, Client, Unreachable
 
-    url = node_url(node, data)
+    url = _node_url(node, data, patience_s)
     where = urlsplit(url)
     try:
         port = where.port or {"https": 443, "http": 80}[where.scheme]
@@ -74,20 +74,35 @@ def _knock(address: tuple[str, int], patience_s: float) -> None:
         time.sleep(KNOCK_AGAIN_S)
 
 
+def _node_url(node: str | None, data: Path | None, patience_s: float) -> str:
+    """As `node_url`; a node that starts over is waited for."""
+    end_s = time.monotonic() + patience_s
+    while True:
+        try:
+            return node_url(node, data)
+        except NotRunning:
+            if time.monotonic() >= end_s:
+                raise
+        time.sleep(KNOCK_AGAIN_S)
+
+
 def node_url(node: str | None, data: Path | None) -> str:
-    """--node or QUORATE_NODE, else the node that runs on the data folder, else the default port here."""
+    """--node or QUORATE_NODE, else the node that runs on the data folder; the default port here where no node
+    ever ran on it. Raises: NotRunning, ConfigurationError.
+    """
+    from node.announcement import announced_url, running_pid
     from node.config import data_dir_of
-    from node.documents import read_json
 
     if node is not None:
         return node.rstrip("/")
-    running = data_dir_of(data) / "node.json"
-    if not running.exists():
+    folder = data_dir_of(data)
+    if running_pid(folder) is not None:
+        return announced_url(folder / "node.json")
+    if not (folder / "ledger").is_dir():
         return URL_DEFAULT
-    announced = read_json(running)
-    if type(announced) is not dict or type(announced.get("api_url")) is not str:
-        raise ConfigurationError(f"{running} names no node: start the node again, or say where with --node")
-    return str(announced["api_url"])
+    raise NotRunning(
+        f"the node of {folder} does not run: start it (quorate start), or name another with --node"
+    )
 
 
 def signer(account: str | None, key: Path | None, data: Path | None) -> Account:

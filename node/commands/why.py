@@ -51,9 +51,13 @@ def _ask(node: str | None, data: Path | None) -> dict[str, Any]:
 
     from node.commands.session import node_url
     from node.config import data_dir_of
-    from node.errors import CommandFailed
+    from node.errors import CommandFailed, NotRunning
 
-    folder, url = data_dir_of(data), node_url(node, data)
+    folder = data_dir_of(data)
+    try:
+        url = node_url(node, data)
+    except NotRunning as error:
+        return _of_a_silent_node(folder, str(error))
     try:
         answer = httpx.get(f"{url}/v1/consensus/why", timeout=ANSWER_S)
         answer.raise_for_status()

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import httpx
 import trio
 
+from node.announcement import announced_url
 from node.clock import Clock
 from node.config import NodeConfig
 from node.doctor.findings import Finding, fail, ok, warn
-from node.documents import read_json
 from node.errors import ConfigurationError
 from node.genesis import Genesis
 from node.keystore import Role
@@ -48,7 +48,7 @@ def clock(config: NodeConfig, genesis: Genesis, pid: int | None) -> Iterator[Fin
 def _offsets_of_node(config: NodeConfig) -> dict[str, int]:
     """What the running node measured."""
     try:
-        url = read_json(config.node_file)["api_url"]
+        url = announced_url(config.node_file)
         peers = httpx.get(f"{url}/v1/status", timeout=5).json()["peers"]
     except (ConfigurationError, KeyError, ValueError, httpx.HTTPError):
         return {}

@@ -236,6 +236,28 @@ def test_no_node_is_one_clear_line(shell: Shell, tmp_path: Path) -> None:
     assert nobody.code == 1
 
 
+def test_whoever_has_the_port_of_a_dead_node_is_not_taken_for_it(
+    node: Shell, dev: Path, tmp_path: Path
+) -> None:
+    """Guards an operator from being told of another node's health, or posting to it, after kill -9."""
+    dead = tmp_path / "dead"
+    (dead / "ledger").mkdir(parents=True)
+    (dead / "ended.json").write_bytes(b"{}")
+    alive = json.loads((dev / "node.json").read_bytes())
+    (dead / "node.json").write_text(json.dumps(alive))  # its process id and its port are another's by now
+    for left in (True, False):
+        done = node("why", "--data", dead)
+        assert (done.code, "the node does not run" in done.out) == (1, True), done
+        for words in (("status",), ("tx", "transfer", "dev.bob", "1", "euro", "--as", "dev")):
+            done = node(*words, "--data", dead)
+            assert (done.code, done.err.count("\n")) == (1, 1), done
+            assert f"the node of {dead} does not run: start it (quorate start), or" in done.err
+        assert node("status", "--data", dead, "--node", alive["api_url"]).code == 0
+        if left:
+            (dead / "node.json").unlink()  # as where it was stopped: the default port is no better
+    assert node("why").code == 0, "and of a node that runs all is as ever"
+
+
 def test_a_node_that_starts_over_is_called_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards `member ready`, typed while a newcomer's node takes the number that it has just been given."""
     (port,) = free_ports(1)

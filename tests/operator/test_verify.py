@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from contracts.engine import Engine
 from contracts.merkle import Tree
 from contracts.receipts import Receipt
 from node import audit
+from node.announcement import announced
 from node.config import NodeConfig
 from node.genesis import load_genesis
 from node.store import Store, View
@@ -279,7 +281,6 @@ def test_an_unsound_ledger_ends_with_the_height(home: NodeConfig, shell: Shell) 
     [
         (stops.damage_ledger, 1, "is damaged"),
         (lambda home: home.genesis_path.unlink(), 2, "genesis"),
-        (lambda home: (home.data_dir / "node.json").write_text('{"pid": 1}'), 2, "the node runs (process 1)"),
         (lambda home: home.ledger_dir.rename(home.data_dir / "away"), 2, "there is no ledger"),
     ],
 )
@@ -289,6 +290,15 @@ def test_what_cannot_be_checked_is_said(
     spoil(home)
     done = shell("verify", "--data", home.data_dir)
     assert (done.code, words in done.err) == (code, True), done
+
+
+def test_only_a_node_that_runs_is_in_the_way(home: NodeConfig, shell: Shell) -> None:
+    with announced(home, "http://127.0.0.1:1", None, ""):
+        left = (home.data_dir / "node.json").read_bytes()
+        done = shell("verify", "--data", home.data_dir)
+        assert (done.code, f"the node runs (process {os.getpid()})" in done.err) == (2, True), done
+    (home.data_dir / "node.json").write_bytes(left)  # as after kill -9; the process id is another program's
+    shell.ok("verify", "--data", home.data_dir)
 
 
 def test_another_genesis_is_noticed(home: NodeConfig, shell: Shell) -> None:

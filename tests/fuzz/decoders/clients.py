@@ -24,10 +24,10 @@ from api.plans import ApiProblem, Ask, EventReader, problem_of, submit
 from api.transactions import BATCH_BYTES_MAX, _read_draft, _read_submission
 from consensus.errors import InvalidTransaction
 from consensus.transactions import canonical_json, parse_transaction
+from node.announcement import announced_url
 from node.commands.arguments import parse_arguments, span_ms
 from node.commands.genesis import _overrides, _time_ms
 from node.commands.proofs import _key_bytes
-from node.commands.session import node_url
 from node.commands.transactions import _read_submission as read_submission_file
 from node.demo.control import REQUEST_BYTES_MAX, ControlServer
 from node.demo.faults import Faults
@@ -277,8 +277,8 @@ def decoders() -> Sequence[Decoder]:
             DOCUMENT,
         ),
         Decoder(
-            "node.commands.session.node_url",
-            from_file(lambda path: node_url(None, path.parent), "node.json"),
+            "node.announcement.announced_url",
+            from_file(announced_url, "node.json"),
             wrong,
             lambda: [b'{"pid":7,"api_url":"http://127.0.0.1:7750","listen":"/ip4/127.0.0.1/tcp/4001"}'],
             (JSON,),
