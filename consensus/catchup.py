@@ -49,7 +49,7 @@ def answer_status(state: State, status: Status) -> list[Message]:
         final = certificates.get(VoteKind.FINALISE, certificates.final_view)
         if final is not None and final.digest is not None:
             answer.append(final)
-            _add_header(state, final.digest, answer)
+            answer += _header(state, final.digest)
     if certificates.frontier <= status.frontier:
         if certificates.frontier == status.frontier:
             proposal = own_proposal(state, certificates.frontier)
@@ -87,20 +87,20 @@ def current_votes(state: State) -> tuple[Vote, ...]:
     return votes if top is None else (*votes, top)
 
 
-def _add_header(state: State, digest: Digest, answer: list[Message]) -> None:
+def _header(state: State, digest: Digest) -> list[Header]:
+    """That header, where it is at hand and not the genesis."""
     header = state.chain.get(digest)
     if header is None and state.ended is not None:
         named = (item for item in state.ended.descendants if header_digest(state.chain_id, item) == digest)
         header = next(named, None)
-    if header is not None and header.height > 0:
-        answer.append(header)
+    return [header] if header is not None and header.height > 0 else []
 
 
-def answer_get(state: State, get: Get, stored: Callable[[Digest], Batch | None]) -> list[Message]:
+def answer_get(state: State, get: Get, stored: Callable[[Digest], Batch | None]) -> list[Header | Batch]:
     """The headers and batches asked for, as far as they are here; batches oldest first."""
-    answer: list[Message] = []
+    answer: list[Header | Batch] = []
     for digest in get.headers:
-        _add_header(state, digest, answer)
+        answer += _header(state, digest)
     room, room_bytes = BATCHES_PER_ANSWER, BYTES_PER_ANSWER
     for wanted in get.batches:
         found = _range(state, wanted, stored, room, room_bytes)

@@ -238,6 +238,14 @@ class Replica:
         else:  # of use only in its own epoch
             self._standing.hear_epoch(sender, epoch, now)
 
+    def answer(self, sender: MemberNumber, get: Get, now: Now) -> list[Header | Batch]:
+        """What a member gets for its question, for a driver that looks at it before it sends it.
+
+        `on_message` does the same, and sends it.
+        """
+        self._standing.peer(sender).heard_ms = now.mono_ms
+        return catchup.answer_get(self._state, get, self._batch_source)
+
     def expects(self, header: BatchHeader) -> bool:
         """Whether a batch that arrived is worth checking: not held yet, and within bounds or asked for."""
         return self._batches.expects(header)

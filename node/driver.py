@@ -157,6 +157,8 @@ class Driver:
         )
         self._journal_bytes_max = JOURNAL_BYTES_MAX
         self._served: dict[MemberNumber, TokenBucket] = {}
+        self._answers: list[Send] = []
+        """What this turn found for those who asked."""
         self.seen = Observations(chain_id)
         self.bad_messages = 0
 
@@ -242,14 +244,24 @@ class Driver:
     def _give(self, member: MemberNumber, message: Message, now: Now) -> None:
         if self.is_shut_out(member):
             return  # it had sent this before
-        if isinstance(message, Get) and self._served_to(member).take(0, now.mono_ms / 1000):
-            return
         self.seen.heard(message)
         self._on_heard(member, message)
         try:
-            self.replica.on_message(member, message, now)
+            if isinstance(message, Get):
+                self._serve(member, message, now)
+            else:
+                self.replica.on_message(member, message, now)
         except InvalidMessage as error:
             self.blame(member, error)
+
+    def _serve(self, member: MemberNumber, get: Get, now: Now) -> None:
+        """Find what a member asks for, unless it has had its share; charged at once, sent with this turn."""
+        share, at_s = self._served_to(member), now.mono_ms / 1000
+        if member == self.replica.me or share.take(0, at_s):
+            return
+        for part in self.replica.answer(member, get, now):
+            share.take(_cost_bytes(part), at_s)
+            self._answers.append(Send(member, part))
 
     def _served_to(self, member: MemberNumber) -> TokenBucket:
         if member not in self._served:
@@ -326,7 +338,9 @@ class Driver:
         async with trio.open_nursery() as nursery:
             self.checks.start(nursery)
             while True:
-                await self._perform(self.replica.effects())
+                effects, answers = self.replica.effects(), self._answers
+                self._answers = []
+                await self._perform([*effects, *answers])
                 await self._compact_journal()
                 await self._wait()
                 now = self._clock.now()
@@ -358,9 +372,6 @@ class Driver:
             match effect:
                 case Send():
                     self._send((effect.to,), effect.message)
-                    if isinstance(effect.message, Batch | Header):
-                        at_s = self._clock.now().mono_ms / 1000
-                        self._served_to(effect.to).take(_cost_bytes(effect.message), at_s)
                 case Broadcast():
                     self.seen.said(effect.message)
                     self._send(None, effect.message)

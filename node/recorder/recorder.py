@@ -220,6 +220,7 @@ class RecordedReplica(Replica):
 
     on_connected = _recorded("on_connected")
     on_message = _recorded("on_message")
+    answer = _recorded("answer")
     on_batch = _recorded("on_batch")
     on_invalid_batch = _recorded("on_invalid_batch")
     submit = _recorded("submit")

@@ -200,11 +200,12 @@ def test_a_bad_copy_does_not_keep_a_good_one_out(tmp_path: Path) -> None:
     trio.run(run)
 
 
+@pytest.mark.parametrize("at_once", [False, True], ids=["turn_by_turn", "at_once"])
 @pytest.mark.parametrize("wanted", ["header", "batch"])
 def test_who_pulled_more_than_its_share_waits_for_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, at_once: bool
 ) -> None:
-    """And nobody else does."""
+    """However many questions come in one turn; and nobody else does."""
     share = 3
     monkeypatch.setattr(driver_module, "SERVED_BYTES_BURST", share * driver_module.SERVED_ITEM_BYTES)
     monkeypatch.setattr(driver_module, "SERVED_BYTES_PER_S", driver_module.SERVED_ITEM_BYTES)
@@ -242,7 +243,9 @@ def test_who_pulled_more_than_its_share_waits_for_the_next(
                 before = served[member]
                 for _ in range(4 * share):
                     driver.put_message(member, get)
-                    await turn()
+                    if not at_once:
+                        await turn()
+                await turn()
                 await turn()
                 return served[member] - before
 
