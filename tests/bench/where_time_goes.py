@@ -1,8 +1,16 @@
-"""Sums up a py-spy recording (`--format raw`) of a node: which part of the house the time went to."""
+"""Sums up a py-spy recording (`--format raw`) of a node: which part of the house its processor time went to.
+
+The recorder counts a thread that waits for its turn as one that works. So its samples only divide what a
+thread took of the processor, as the system counted it.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 WAITING = (
@@ -30,16 +38,36 @@ PARTS = (
 """What marks a stack as a part's, the first match counting from the innermost frame's point of view."""
 
 
-def summarise(recording: Path) -> list[tuple[str, float]]:
-    """(part, share of all samples in which something worked), largest first."""
-    counted: Counter[str] = Counter()
+UNSEEN = "threads that were never seen at work"
+_THREAD = re.compile(r"thread \(([0-9]+)\)")
+
+
+def processor_s(pid: int) -> dict[int, float]:
+    """What each thread of a process has taken of the processor so far, in seconds."""
+    taken: dict[int, float] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # a thread that has just ended
+            ticks = (task / "stat").read_text().rpartition(")")[2].split()[11:13]
+            taken[int(task.name)] = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return taken
+
+
+def summarise(recording: Path, taken_s: Mapping[int, float]) -> list[tuple[str, float]]:
+    """(part, share of the processor time that the threads took while they were recorded), largest first."""
+    sampled: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for line in recording.read_text().splitlines():
         stack, _, samples = line.rpartition(" ")
         frames = stack.split(";")
-        if not frames[-1].startswith(WAITING):
-            counted[_part_of(frames)] += int(samples)
-    total = sum(counted.values()) or 1
-    return [(part, samples / total) for part, samples in counted.most_common()]
+        thread = _THREAD.match(frames[0])
+        if thread is not None and not frames[-1].startswith(WAITING):
+            sampled[int(thread[1])][_part_of(frames)] += int(samples)
+    parts: defaultdict[str, float] = defaultdict(float)
+    for thread_id, seconds in taken_s.items():
+        counted = sampled.get(thread_id) or Counter([UNSEEN])
+        for part, count in counted.items():
+            parts[part] += seconds * count / counted.total()
+    total = sum(parts.values()) or 1
+    return sorted(((part, seconds / total) for part, seconds in parts.items()), key=lambda each: -each[1])
 
 
 def _part_of(frames: list[str]) -> str:
