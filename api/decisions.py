@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from api import schemas
+from api import member_schemas
 from api.http import Json, Node
 from api.openapi import problems
 from consensus.transactions import INTEGER_MAX
@@ -18,7 +18,7 @@ router = APIRouter(tags=["decisions"])
 
 @router.get(
     "/v1/proposals",
-    response_model=schemas.Proposals,
+    response_model=member_schemas.Proposals,
     summary="Open proposals",
     responses=problems(),
 )
@@ -29,7 +29,7 @@ async def proposals(node: Node) -> Response:
 
 @router.get(
     "/v1/proposals/{proposal}",
-    response_model=schemas.Proposal,
+    response_model=member_schemas.Proposal,
     summary="One proposal, open or closed",
     responses=problems("unknown_proposal", "invalid_parameter"),
 )

@@ -110,7 +110,7 @@ class Gateway(Protocol):
 
     async def why(self) -> JsonObject:
         """{sentence, phase, missing: [{member, unreachable_ms, behind_blocks, ...}], next_ms, ...}, see
-        `api.schemas.Why`."""
+        `api.node_schemas.Why`."""
 
     async def members(self) -> JsonObject:
         """{epoch, height, items: [{id, number, title, role, since_height, height | null, reachable,

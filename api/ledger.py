@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Response
 
-from api import schemas
+from api import member_schemas, node_schemas, schemas
 from api.errors import ApiError
 from api.http import ITEMS_DEFAULT, Cursor, Height, Json, Limit, Name, Node, Timeout, decode_cursor, page
 from api.openapi import problems
@@ -120,7 +120,7 @@ async def proof(
 @router.get(
     "/v1/members",
     tags=["network"],
-    response_model=schemas.Members,
+    response_model=member_schemas.Members,
     summary="The members",
     responses=problems(),
 )
@@ -132,7 +132,7 @@ async def members(node: Node) -> Response:
 @router.get(
     "/v1/epochs",
     tags=["network"],
-    response_model=schemas.Epochs,
+    response_model=member_schemas.Epochs,
     summary="Who validated when",
     responses=problems(),
 )
@@ -144,7 +144,7 @@ async def epochs(node: Node) -> Response:
 @router.get(
     "/v1/evidence",
     tags=["network"],
-    response_model=schemas.EvidenceList,
+    response_model=member_schemas.EvidenceList,
     summary="Proven misbehaviour",
     responses=problems(),
 )
@@ -154,7 +154,11 @@ async def evidence(node: Node) -> Response:
 
 
 @router.get(
-    "/v1/genesis", tags=["network"], response_model=schemas.Genesis, summary="Genesis", responses=problems()
+    "/v1/genesis",
+    tags=["network"],
+    response_model=member_schemas.Genesis,
+    summary="Genesis",
+    responses=problems(),
 )
 async def genesis(node: Node) -> Response:
     """What all members signed before the first block."""
@@ -164,7 +168,7 @@ async def genesis(node: Node) -> Response:
 @router.get(
     "/v1/status",
     tags=["network"],
-    response_model=schemas.NodeStatus,
+    response_model=node_schemas.NodeStatus,
     summary="This node",
     responses=problems(),
 )
@@ -176,7 +180,7 @@ async def status(node: Node) -> Response:
 @router.get(
     "/v1/consensus/why",
     tags=["network"],
-    response_model=schemas.Why,
+    response_model=node_schemas.Why,
     summary="Why no new block?",
     responses=problems(),
 )

@@ -14,7 +14,7 @@ import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from api import bodies, schemas
+from api import bodies, node_schemas
 from api.access import Access, read_json
 from api.errors import ApiError, problem
 from api.gateway import Gateway, JsonObject, Refused
@@ -43,7 +43,7 @@ async def live() -> Response:
 
 @router.get(
     "/readyz",
-    response_model=schemas.Readiness,
+    response_model=node_schemas.Readiness,
     summary="Can this node serve?",
     responses={**problems("unavailable")},
 )
@@ -56,7 +56,7 @@ async def ready(request: Request, node: Node) -> Response:
     return Json({"ready": True, "checks": checks})
 
 
-@router.get("/version", response_model=schemas.Version, summary="What runs here", responses=problems())
+@router.get("/version", response_model=node_schemas.Version, summary="What runs here", responses=problems())
 async def version(node: Node) -> Response:
     """The software's version, the chain and the member."""
     return Json(await _version(node))
@@ -64,7 +64,7 @@ async def version(node: Node) -> Response:
 
 @router.post(
     "/v1/dev/clock",
-    response_model=schemas.Clock,
+    response_model=node_schemas.Clock,
     summary="Move a development node's clock",
     openapi_extra=body_of(bodies.ClockBody),
     responses=problems(
