@@ -181,12 +181,13 @@ def _block_rows(commit: BlockCommit, places: dict[bytes, Place]) -> Iterator[tup
         yield layout.EPOCH + U64.pack(commit.next_committee.epoch), encode(EPOCH_ROW, epoch)
     for digest, batch in commit.batches:
         yield layout.BATCH + digest, encode(BATCH_FIELD, batch)
-    for _, place in commit.transactions:
-        yield layout.LISTED + POSITION.pack(place.height, place.index), encode(PLACE_ROW, place)
+    for identifier, place in commit.transactions:
+        row = encode(PLACE_ROW, place)
+        yield layout.LISTED + POSITION.pack(place.height, place.index), row
+        if places.get(identifier) is place:
+            yield layout.TRANSACTION + identifier, row
     for subject, index in commit.mentions:
         yield layout.MENTION + mention_prefix(subject) + inverted(link.height, index), b""
-    for identifier, place in places.items():
-        yield layout.TRANSACTION + identifier, encode(PLACE_ROW, place)
     for space, rows in ((layout.RECEIPT, commit.receipts), (layout.EVENT, commit.events)):
         for index, row in enumerate(rows):
             yield space + POSITION.pack(link.height, index), row
