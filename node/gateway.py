@@ -41,6 +41,10 @@ from node.why import tell
 
 log = structlog.get_logger("gateway")
 
+WAITING_MAX = 8_000
+"""Transactions that this node knows to wait in all lanes for their execution, beyond which it admits no more:
+some seconds of work, and longer than that nobody should be kept in a queue. What other members hand over is
+not counted out, they have admitted it."""
 INLINE_ADMISSIONS_MAX = 4
 """So many envelopes are checked in the loop itself; more go to a thread, so that other requests go on."""
 
@@ -189,6 +193,12 @@ class NodeGateway(Reader):
         if transaction.gas_limit > self._parameters.batch_gas_max:
             return _rejected(
                 identifier, "gas_limit", f"gas_limit is at most {self._parameters.batch_gas_max} here"
+            )
+        if handed_over_by is None and len(self._pending) >= WAITING_MAX:
+            return _rejected(
+                identifier,
+                "overloaded",
+                f"{WAITING_MAX} transactions wait to be executed already; post it again soon",
             )
         if not verify(transaction, verify_ed25519):
             return _rejected(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from api.client import Call
+from consensus.transactions import CALLS_MAX
 from node.commands.contracts import deploy_gas
 from node.demo.partner import Partner
 from node.demo.processes import stop_all
@@ -45,7 +46,9 @@ def _open_currency(stage: Stage, partners: list[Partner]) -> None:
     receipt = issuer.act("contracts", "deploy", {"source": source}, deploy_gas(source)).receipt or {}
     create = {"code": receipt["results"][0], "name": CURRENCY, "terms": {"issuer": issuer.name}, "sign": True}
     mints = [Call(CURRENCY, "mint", {"to": partner.name, "amount": str(MINTED)}) for partner in partners]
-    minted_at = issuer.act_all([Call("contracts", "create", create), *mints]).height or 0
+    calls = [Call("contracts", "create", create), *mints]
+    for first in range(0, len(calls), CALLS_MAX):
+        minted_at = issuer.act_all(calls[first : first + CALLS_MAX]).height or 0
     for partner in partners:
         if not partner.await_height(minted_at, START_S):
             raise CommandFailed(f"{partner.called} does not follow; see {partner.process.log_path}")
