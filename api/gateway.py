@@ -83,6 +83,10 @@ class Gateway(Protocol):
     def height(self) -> int:
         """Height of the newest executed block, at once and without a crossing of threads."""
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that nothing new is taken now; at once."""
+
     async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
         """Admit envelopes, each on its own; returns once the admitted ones are durable here.
 

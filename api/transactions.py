@@ -133,12 +133,15 @@ async def submit_batch(request: Request, node: Node) -> Response:
     """Each transaction stands for itself: `items` gives one result for each, in the order given.
 
     This is how to post at volume. Where the node can take none at all because it is overloaded, the answer is
-    429; where it can take some, the others come back with code `overloaded`: post those again.
+    429, and nothing of the body was looked at; where it can take some, the others come back with code
+    `overloaded`: post those again.
     """
     body = take_object(await read_json(request, BATCH_BYTES_MAX), {"transactions"})
     submissions = body["transactions"]
     if type(submissions) is not list or not 1 <= len(submissions) <= BATCH_COUNT_MAX:
         raise ApiError("invalid_body", f"transactions: must be an array of 1 to {BATCH_COUNT_MAX} items")
+    if node.is_full:  # who is refused must cost little
+        raise ApiError("overloaded", f"none of the {len(submissions)} transactions was taken")
     items: list[JsonObject] = []
     envelopes: list[bytes] = []
     places: list[int] = []

@@ -43,8 +43,8 @@ log = structlog.get_logger("gateway")
 
 WAITING_MAX = 8_000
 """Transactions that this node knows to wait in all lanes for their execution, beyond which it admits no more:
-some seconds of work, and longer than that nobody should be kept in a queue. What other members hand over is
-not counted out, they have admitted it."""
+some seconds of work, and nobody should be kept in a queue for longer. What other members hand over was
+admitted by them, and is taken in any case."""
 INLINE_ADMISSIONS_MAX = 4
 """So many envelopes are checked in the loop itself; more go to a thread, so that other requests go on."""
 
@@ -120,6 +120,11 @@ class NodeGateway(Reader):
         self._bridge.post_to_api(self._on_block, block)
 
     # -- submission ---------------------------------------------------------------------------------
+    @property
+    def is_full(self) -> bool:
+        """In any thread."""
+        return len(self._pending) >= WAITING_MAX
+
     async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
         """Admit envelopes; returns once the admitted ones are durable here."""
         if len(envelopes) <= INLINE_ADMISSIONS_MAX:
@@ -194,7 +199,7 @@ class NodeGateway(Reader):
             return _rejected(
                 identifier, "gas_limit", f"gas_limit is at most {self._parameters.batch_gas_max} here"
             )
-        if handed_over_by is None and len(self._pending) >= WAITING_MAX:
+        if handed_over_by is None and self.is_full:
             return _rejected(
                 identifier,
                 "overloaded",

@@ -47,6 +47,7 @@ def _open_currency(stage: Stage, partners: list[Partner]) -> None:
     create = {"code": receipt["results"][0], "name": CURRENCY, "terms": {"issuer": issuer.name}, "sign": True}
     mints = [Call(CURRENCY, "mint", {"to": partner.name, "amount": str(MINTED)}) for partner in partners]
     calls = [Call("contracts", "create", create), *mints]
+    minted_at = 0
     for first in range(0, len(calls), CALLS_MAX):
         minted_at = issuer.act_all(calls[first : first + CALLS_MAX]).height or 0
     for partner in partners:

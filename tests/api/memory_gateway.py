@@ -95,6 +95,10 @@ class MemoryGateway:
 
     # ------------------------------------------------------------ writing
 
+    @property
+    def is_full(self) -> bool:
+        return len(self.pending) >= self.capacity
+
     async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
         self._ensure_up()
         statuses = [self._admit(envelope) for envelope in envelopes]
