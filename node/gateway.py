@@ -37,14 +37,11 @@ from node.pending import PendingTransactions
 from node.reader import Authority, Reader, node_version
 from node.store import Store
 from node.sync import CatchUp
+from node.waiting_room import WaitingRoom
 from node.why import tell
 
 log = structlog.get_logger("gateway")
 
-WAITING_MAX = 8_000
-"""Transactions that this node knows to wait in all lanes for their execution, beyond which it admits no more:
-some seconds of work, and nobody should be kept in a queue for longer. What other members hand over was
-admitted by them, and is taken in any case."""
 INLINE_ADMISSIONS_MAX = 4
 """So many envelopes are checked in the loop itself; more go to a thread, so that other requests go on."""
 
@@ -84,6 +81,9 @@ class NodeGateway(Reader):
         self._parameters = signed_genesis.genesis.parameters
         self._events = EventLog(self.read_events)
         self._waiting: dict[bytes, list[asyncio.Future[None]]] = {}
+        self._room = WaitingRoom()
+        self._admitting = 0
+        """Transactions that were posted and are not yet held or refused."""
         self._driver: Driver
         self._network: Network
         self._catch_up: CatchUp
@@ -117,20 +117,30 @@ class NodeGateway(Reader):
         self.refresh()
         self._pending.forget(block.batches)
         self._pending.settle(block.transactions, block.time_ms)
+        self._room.executed(len(block.transactions))
         self._bridge.post_to_api(self._on_block, block)
 
     # -- submission ---------------------------------------------------------------------------------
     @property
     def is_full(self) -> bool:
-        """In any thread."""
-        return len(self._pending) >= WAITING_MAX
+        """By what waits in all lanes. What other members hand over they admitted, and it is always taken."""
+        waiting, validators = len(self._pending) + self._admitting, len(self._driver.committee.numbers)
+        return self._room.is_full(waiting, validators, self._pending.spreading_since_s)
 
     async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
         """Admit envelopes; returns once the admitted ones are durable here."""
+        full = self.is_full
+        self._admitting += len(envelopes)
+        try:
+            return await self._submit(envelopes, full=full)
+        finally:
+            self._admitting -= len(envelopes)
+
+    async def _submit(self, envelopes: Sequence[bytes], *, full: bool) -> Sequence[TransactionStatus]:
         if len(envelopes) <= INLINE_ADMISSIONS_MAX:
-            judged = self.judge(envelopes)
+            judged = self.judge(envelopes, full=full)
         else:
-            judged = await asyncio.to_thread(self.judge, envelopes)
+            judged = await asyncio.to_thread(self.judge, envelopes, full=full)
         admitted = {item.id: item for item in judged if isinstance(item, Transaction)}
         for envelope, item in zip(envelopes, judged, strict=True):
             refused = isinstance(item, TransactionStatus) and item.state is TransactionState.REJECTED
@@ -159,19 +169,19 @@ class NodeGateway(Reader):
         self._driver.submit(transactions, Submission({item.id for item in transactions}, durable))
 
     def judge(
-        self, envelopes: Sequence[bytes], *, handed_over_by: MemberNumber | None = None
+        self, envelopes: Sequence[bytes], *, handed_over_by: MemberNumber | None = None, full: bool = False
     ) -> list[Transaction | TransactionStatus]:
         """Of each the transaction, or why it is refused, or what became of it where it was admitted before.
 
-        A copy in the lane of a member that hands it over does not count: no block will order it. May be
-        called in any thread.
+        A copy in the lane of a member that hands it over does not count: no block will order it. `full`:
+        nothing new is taken. May be called in any thread.
         """
         with self.authority() as unauthorised:
             against = _nothing_against if self._is_left_to_others else unauthorised
-            return [self._judge(envelope, against, handed_over_by) for envelope in envelopes]
+            return [self._judge(envelope, against, handed_over_by, full=full) for envelope in envelopes]
 
     def _judge(
-        self, envelope: bytes, against: Authority, handed_over_by: MemberNumber | None
+        self, envelope: bytes, against: Authority, handed_over_by: MemberNumber | None, *, full: bool
     ) -> Transaction | TransactionStatus:
         try:
             transaction = parse_transaction(envelope, self.chain)
@@ -199,11 +209,11 @@ class NodeGateway(Reader):
             return _rejected(
                 identifier, "gas_limit", f"gas_limit is at most {self._parameters.batch_gas_max} here"
             )
-        if handed_over_by is None and self.is_full:
+        if full:
             return _rejected(
                 identifier,
                 "overloaded",
-                f"{WAITING_MAX} transactions wait to be executed already; post it again soon",
+                f"{len(self._pending)} transactions wait to be executed already; post it again soon",
             )
         if not verify(transaction, verify_ed25519):
             return _rejected(

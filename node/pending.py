@@ -7,6 +7,7 @@ execution can never execute any more, so its poster is told `expired`, never lef
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,13 @@ class PendingTransactions:
         self._entrusted: dict[bytes, int] = {}
         """Expiry times by id; each is tracked as if it were a batch of its own, named by the id."""
         self._refused: dict[bytes, tuple[str, str]] = {}
+        self._spreading: dict[bytes, float] = {}
+        """Batches of the own lane that no quorum holds, oldest first, and since when they are here."""
+
+    @property
+    def spreading_since_s(self) -> float | None:
+        """Since when (monotonic) a batch of the own lane is held by no quorum; any thread may ask."""
+        return next(iter(tuple(self._spreading.values())), None)
 
     def __len__(self) -> int:
         return len(self._copies)
@@ -64,6 +72,8 @@ class PendingTransactions:
         if batch in self._by_batch:
             return
         self._by_batch[batch] = tuple(transaction.id for transaction in transactions)
+        if lane == self._me:
+            self._spreading[batch] = time.monotonic()
         for transaction in transactions:
             copies = self._copies.get(transaction.id, ())
             self._copies[transaction.id] = (*copies, _Copy(transaction, batch, lane))
@@ -94,6 +104,7 @@ class PendingTransactions:
     def mark_available(self, batch: bytes) -> tuple[bytes, ...]:
         """A quorum holds the batch; the ids of what it carries, where that is news."""
         changed = []
+        self._spreading.pop(batch, None)
         for identifier in self._by_batch.get(batch, ()):
             for copy in self._copies[identifier]:
                 if copy.batch == batch and not copy.available:
@@ -104,6 +115,7 @@ class PendingTransactions:
     def forget(self, batches: Iterable[bytes]) -> None:
         """The batches are executed: the store knows their transactions now."""
         for batch in batches:
+            self._spreading.pop(batch, None)
             for identifier in self._by_batch.pop(batch, ()):
                 rest = tuple(copy for copy in self._copies.get(identifier, ()) if copy.batch != batch)
                 if rest:

@@ -31,7 +31,7 @@ SAMPLES_PER_S = 25.0
 """Of how many transactions a second it is noted when they were committed."""
 SAMPLES_MAX = 20_000
 COMMIT_WAIT_S = 30.0
-PAUSE_S = 0.25
+PAUSE_S = 0.5
 """Before a transaction that found its node overloaded is posted again."""
 ANSWER_BYTES_MAX = 1 << 24
 HTTP_ERROR = 400

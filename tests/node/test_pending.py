@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from api.gateway import TransactionState
 from consensus.keys import Ed25519Signer
 from consensus.transactions import (
@@ -103,3 +105,22 @@ def test_what_was_entrusted_is_pending_until_it_is_executed_or_too_late() -> Non
     assert len(pending) == 1, "its poster may still ask"
     pending.settle([], EXPIRES_MS + EXPIRED_KEPT_MS + 1)
     assert len(pending) == 0
+
+
+def test_it_is_known_since_when_the_own_lane_waits_for_others() -> None:
+    pending = PendingTransactions(ME)
+
+    def seen() -> float | None:
+        return pending.spreading_since_s
+
+    pending.track(b"other", [transaction("a")], OTHER)
+    assert seen() is None
+    began_s = time.monotonic()
+    pending.track(b"first", [transaction("b")], ME)
+    then_s = time.monotonic()
+    pending.track(b"second", [transaction("c")], ME)
+    assert began_s <= (seen() or 0) <= then_s
+    pending.mark_available(b"first")
+    assert (seen() or 0) >= then_s
+    pending.forget([b"second"])  # a block orders it before this node hears that a quorum holds it
+    assert seen() is None

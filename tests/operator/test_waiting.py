@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 COMMITTED_S = 60.0
 FEW = """
-from node import gateway
-gateway.WAITING_MAX = 6
+from node import waiting_room
+waiting_room.WAITING_MAX = waiting_room.SPREADING_MIN = 6
 from node.cli import main
 main()
 """
