@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import ApiError, problem
+from api.catalogue import ApiError
+from api.errors import problem
 from api.gateway import Gateway
+from api.submissions import read_json_text
 
 PROBES = frozenset({"/livez", "/readyz", "/version"})
 """Asked by machines that know the node by an address only; never filtered by host."""
@@ -176,9 +177,14 @@ class Guard:
 
 
 async def read_json(request: Request, bytes_max: int) -> Any:
-    """The request's body as a JSON value.
+    """The request's body as a JSON value. Raises: ApiError, as `read_body`, and where it is not JSON."""
+    return read_json_text(await read_body(request, bytes_max))
 
-    Raises: ApiError where it is not declared as JSON, longer than `bytes_max`, not JSON, or too slow.
+
+async def read_body(request: Request, bytes_max: int) -> bytes:
+    """The request's body, which should be JSON.
+
+    Raises: ApiError where it is not declared as JSON, longer than `bytes_max`, or too slow.
     """
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "application/json":
@@ -188,11 +194,9 @@ async def read_json(request: Request, bytes_max: int) -> Any:
         raise ApiError("too_large", f"the body is longer than {bytes_max} bytes")
     under_way: Bodies = request.app.state.bodies
     try:
-        return orjson.loads(await under_way.read(request, bytes_max))
+        return await under_way.read(request, bytes_max)
     except ClientDisconnect:
         raise ApiError("malformed_json", "the connection ended within the body") from None
-    except orjson.JSONDecodeError as error:
-        raise ApiError("malformed_json", str(error), line=error.lineno, column=error.colno) from None
 
 
 def _length(text: str | None) -> int:

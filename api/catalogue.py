@@ -8,6 +8,7 @@ the same catalogue.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,16 @@ class Problem:
     title: str
     meaning: str
     remedy: str
+
+
+class ApiError(Exception):
+    """Ends a request with the problem `code` of the catalogue; `fields` are added to the answer."""
+
+    def __init__(self, code: str, detail: str, **fields: Any) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.fields = fields
 
 
 _REQUESTS = (

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api import bodies, schemas
 from api.access import read_json
-from api.errors import ApiError
+from api.catalogue import ApiError
 from api.gateway import JsonObject
-from api.http import ITEMS_DEFAULT, Cursor, Json, Limit, Name, Node, decode_cursor, page, take_object
+from api.http import ITEMS_DEFAULT, Cursor, Json, Limit, Name, Node, decode_cursor, page
 from api.openapi import body_of, problems
+from api.submissions import take_object
 from consensus.errors import InvalidTransaction
 from consensus.transactions import INTEGER_MAX, check_value
 

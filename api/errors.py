@@ -15,22 +15,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from api.catalogue import CATALOGUE
+from api.catalogue import CATALOGUE, ApiError
 from api.gateway import Refused
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
 """What a client that is told to come back is told where the node gives no time of its own."""
-
-
-class ApiError(Exception):
-    """Ends a request with the problem `code` of the catalogue; `fields` are added to the answer."""
-
-    def __init__(self, code: str, detail: str, **fields: Any) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-        self.fields = fields
 
 
 def problem_body(code: str, detail: str, status: int | None = None) -> dict[str, Any]:

@@ -94,6 +94,11 @@ class Gateway(Protocol):
         `overloaded`; one that was posted before with the status it has.
         """
 
+    async def submit_batch(self, body: bytes) -> Sequence[TransactionStatus]:
+        """The same for a posted batch as it came, which `api.submissions` reads; the id of an item in which
+        there is none to be found is empty. Raises: ApiError where the whole of it is refused.
+        """
+
     async def wait(
         self, transaction: str, until: Literal["available", "committed"], timeout_s: float
     ) -> TransactionStatus:

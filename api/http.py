@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Coroutine, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, cast
 
 import orjson
 from fastapi import Depends, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 
-from api.errors import ApiError
+from api.catalogue import ApiError
 from api.gateway import Gateway, JsonObject
 
 ITEMS_DEFAULT = 20
@@ -107,19 +106,3 @@ def page(kind: str, items: Sequence[JsonObject], limit: int, position: Callable[
         last = position(items[limit - 1])
         body["next"] = urlsafe_b64encode(f"{kind}:{last}".encode()).decode().rstrip("=")
     return Json(body)
-
-
-def take_object(
-    value: Any, required: AbstractSet[str], optional: AbstractSet[str] = frozenset(), *, where: str = "body"
-) -> JsonObject:
-    """`value` as an object with these fields and no others. Raises: ApiError invalid_body."""
-    if type(value) is not dict:
-        raise ApiError("invalid_body", f"{where}: must be an object")
-    if value.keys() == required:
-        return value
-    missing, unknown = required - value.keys(), value.keys() - required - optional
-    if missing:
-        raise ApiError("invalid_body", f"{where}: lacks {', '.join(sorted(missing))}")
-    if unknown:
-        raise ApiError("invalid_body", f"{where}: has unknown fields {', '.join(sorted(unknown))[:200]}")
-    return value

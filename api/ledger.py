@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Response
 
 from api import member_schemas, node_schemas, schemas
-from api.errors import ApiError
+from api.catalogue import ApiError
 from api.http import ITEMS_DEFAULT, Cursor, Height, Json, Limit, Name, Node, Timeout, decode_cursor, page
 from api.openapi import problems
 

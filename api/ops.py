@@ -16,11 +16,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from api import bodies, node_schemas
 from api.access import Access, read_json
-from api.errors import ApiError, problem
+from api.catalogue import ApiError
+from api.errors import problem
 from api.gateway import Gateway, JsonObject, Refused
-from api.http import Json, Node, take_object
+from api.http import Json, Node
 from api.openapi import body_of, problems
 from api.probes import ANSWER_S_MAX, missing, readiness
+from api.submissions import take_object
 
 CLOCK_MS_MAX = 10 * 366 * 86_400_000
 """A development node's clock moves at most this far at once: ten years."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
 from api import bodies, schemas
-from api.access import Slots, read_json
-from api.catalogue import CATALOGUE
-from api.errors import RETRY_AFTER_S, ApiError, name_transaction
+from api.access import Slots, read_body, read_json
+from api.catalogue import CATALOGUE, ApiError
+from api.errors import RETRY_AFTER_S, name_transaction
 from api.gateway import Gateway, JsonObject, TransactionState, TransactionStatus
 from api.http import (
     ITEMS_DEFAULT,
@@ -27,29 +26,22 @@ from api.http import (
     format_position,
     page,
     parse_position,
-    take_object,
 )
 from api.openapi import body_of, problems
+from api.submissions import read_submission, take_object
 from consensus.errors import InvalidTransaction
 from consensus.transactions import (
     ENVELOPE_BYTES_MAX,
-    body_from_json,
     envelope_from_json,
-    make_envelope,
     parse_transaction,
-    transaction_id,
 )
 
 SUBMIT_BYTES_MAX = 2 * ENVELOPE_BYTES_MAX
 """Body of one transaction, in bytes: room for spaces, escapes and hex."""
-BATCH_COUNT_MAX = 1_000
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 WAIT_S_DEFAULT = 10.0
 
-_SUBMISSION = frozenset({"transaction", "signatures"})
 _DRAFT = frozenset({"transaction"})
-_SIGNATURE = frozenset({"key", "signature"})
-_HEX = re.compile(r"[0-9A-Fa-f]*\Z")
 _NO_SIGNATURE = [(bytes(32), bytes(64))]
 """Stands where a draft has no signature yet, so that the one parser can judge its form."""
 
@@ -101,7 +93,7 @@ async def submit(
     Posting the same transaction again is safe and gives its present status with 200. With `wait` the answer
     is 200 once it is that far; when time is up first, 202 with the status it has, and the id.
     """
-    envelope, identifier = _read_submission(await read_json(request, SUBMIT_BYTES_MAX), "body")
+    envelope, identifier = read_submission(await read_json(request, SUBMIT_BYTES_MAX), "body")
     name_transaction(request, identifier)
     # A place to wait is taken before anything is accepted, so that a refusal means what it says.
     with _place_to_wait(request, wait):
@@ -136,27 +128,10 @@ async def submit_batch(request: Request, node: Node) -> Response:
     429, and nothing of the body was looked at; where it can take some, the others come back with code
     `overloaded`: post those again.
     """
-    body = take_object(await read_json(request, BATCH_BYTES_MAX), {"transactions"})
-    submissions = body["transactions"]
-    if type(submissions) is not list or not 1 <= len(submissions) <= BATCH_COUNT_MAX:
-        raise ApiError("invalid_body", f"transactions: must be an array of 1 to {BATCH_COUNT_MAX} items")
+    body = await read_body(request, BATCH_BYTES_MAX)
     if node.is_full:  # who is refused must cost little
-        raise ApiError("overloaded", f"none of the {len(submissions)} transactions was taken")
-    items: list[JsonObject] = []
-    envelopes: list[bytes] = []
-    places: list[int] = []
-    for place, submission in enumerate(submissions):
-        try:
-            envelope, identifier = _read_submission(submission, f"transactions[{place}]")
-        except ApiError as error:
-            rejected = {"state": TransactionState.REJECTED, "code": error.code, "detail": error.detail}
-            items.append(_with_hint(rejected, error.code))
-        else:
-            items.append({"id": identifier})
-            envelopes.append(envelope)
-            places.append(place)
-    for place, status in zip(places, await node.submit(envelopes) if envelopes else (), strict=True):
-        items[place] = status_body(status) | items[place]
+        raise ApiError("overloaded", "none of the transactions was taken")
+    items = [status_body(status) for status in await node.submit_batch(body)]
     codes = [item.get("code") for item in items if item["state"] == TransactionState.REJECTED]
     if codes and codes.count("overloaded") == len(items):
         raise ApiError("overloaded", f"none of the {len(items)} transactions was taken")
@@ -241,7 +216,7 @@ async def transaction_status(
 
 def status_body(status: TransactionStatus) -> JsonObject:
     """A status as its JSON object, without what does not apply."""
-    body: JsonObject = {"id": status.id, "state": status.state}
+    body: JsonObject = {"id": status.id, "state": status.state} if status.id else {"state": status.state}
     for name in ("height", "index", "outcome", "code", "detail", "hint", "receipt"):
         value = getattr(status, name)
         if value is not None:
@@ -288,31 +263,6 @@ def _is_reached(status: TransactionStatus, wanted: str) -> bool:
 def _with_hint(body: JsonObject, code: str) -> JsonObject:
     known = CATALOGUE.get(code)
     return body if known is None else {"type": f"/problems/{code}", "hint": known.remedy} | body
-
-
-def _read_submission(value: Any, where: str) -> tuple[bytes, str]:
-    """The envelope and the id (hex) of one submitted transaction. Raises: ApiError."""
-    submission = take_object(value, _SUBMISSION, where=where)
-    raw_signatures = submission["signatures"]
-    if type(raw_signatures) is not list:
-        raise ApiError("invalid_body", f"{where}.signatures: must be an array")
-    signatures = [_read_signature(item, f"{where}.signatures[{i}]") for i, item in enumerate(raw_signatures)]
-    try:
-        body = body_from_json(submission["transaction"])
-    except InvalidTransaction as error:
-        raise ApiError(error.code, error.detail) from None
-    return make_envelope(body, signatures), transaction_id(body).hex()
-
-
-def _read_signature(value: Any, where: str) -> tuple[bytes, bytes]:
-    pair = take_object(value, _SIGNATURE, where=where)
-    return _read_hex(pair["key"], 32, f"{where}.key"), _read_hex(pair["signature"], 64, f"{where}.signature")
-
-
-def _read_hex(value: Any, length: int, where: str) -> bytes:
-    if type(value) is str and _HEX.match(value) and len(value) == 2 * length:
-        return bytes.fromhex(value)
-    raise ApiError("invalid_body", f"{where}: must be {2 * length} hex digits ({length} bytes)")
 
 
 async def _read_draft(request: Request, chain: str) -> JsonObject:

@@ -7,14 +7,14 @@ runs it in worker threads and hands only the result to the replica.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from consensus.errors import InvalidMessage, InvalidTransaction
+from consensus.errors import InvalidMessage
 from consensus.keys import Signer, Verifier
 from consensus.merkle_list import list_root
 from consensus.messages import batch_digest, batch_payload
 from consensus.parameters import Parameters
-from consensus.transactions import Transaction, parse_transaction, verify
+from consensus.transactions import EnvelopeReader, Found, Transaction, read_envelopes
 from consensus.types import Batch, BatchHeader, Digest, LaneTip, MemberNumber
 
 
@@ -72,29 +72,17 @@ def make_batch(
     )
 
 
-def open_batch(batch: Batch, chain_id: bytes, chain: str) -> CheckedBatch:
+def open_batch(
+    batch: Batch, chain_id: bytes, chain: str, *, read: EnvelopeReader = read_envelopes
+) -> CheckedBatch:
     """Check that a batch's content is what its header says, and parse it; no signature is checked.
 
-    That is enough where a certificate names the batch's digest, or where it was checked before.
+    That is enough where a certificate names the batch's digest, or where it was checked before. `read` is
+    how envelopes are read.
     Raises: InvalidMessage.
     """
-    header = batch.header
-    if header.seq == 0 or not batch.envelopes:
-        raise InvalidMessage(
-            f"batch {header.seq} of lane {header.lane}: sequence and content must not be empty"
-        )
-    sizes = header.count, header.size_bytes
-    if sizes != (len(batch.envelopes), sum(map(len, batch.envelopes))) or header.root != list_root(
-        batch.envelopes
-    ):
-        raise InvalidMessage(f"batch {header.seq} of lane {header.lane}: content does not match its header")
-    try:
-        transactions = tuple(parse_transaction(envelope, chain) for envelope in batch.envelopes)
-    except InvalidTransaction as error:
-        raise InvalidBatch(f"batch {header.seq} of lane {header.lane}: {error}") from None
-    if header.gas != sum(transaction.gas_limit for transaction in transactions):
-        raise InvalidBatch(f"batch {header.seq} of lane {header.lane}: gas does not match its transactions")
-    return CheckedBatch(batch, batch_digest(chain_id, header), transactions)
+    transactions = tuple(transaction for transaction, _ in _read_content(batch, chain, read))
+    return CheckedBatch(batch, batch_digest(chain_id, batch.header), transactions)
 
 
 def check_batch(
@@ -105,14 +93,15 @@ def check_batch(
     key: bytes,
     verifier: Verifier,
     parameters: Parameters,
+    read: EnvelopeReader = read_envelopes,
 ) -> CheckedBatch:
     """Check all of a batch that arrived: limits, its author's signature, and every transaction in itself.
 
-    `key` is the validator key (32 bytes) of the lane's owner.
+    `key` is the validator key (32 bytes) of the lane's owner; `read` is how envelopes are read, which may
+    check their signatures too.
     Raises: UnknownSigner, InvalidBatch (the author's fault: it signed this), InvalidMessage (the sender's).
     """
-    header = batch.header
-    place = f"batch {header.seq} of lane {header.lane}"
+    header, place = batch.header, _place(batch)
     payload = batch_payload(chain_id, header)
     if not verifier(key, payload, batch.signature):
         raise UnknownSigner(f"{place}: not signed by its author")
@@ -122,8 +111,33 @@ def check_batch(
         or header.gas > parameters.batch_gas_max
     ):
         raise InvalidBatch(f"{place}: beyond the limits of a batch")
-    checked = open_batch(batch, chain_id, chain)
-    for index, transaction in enumerate(checked.transactions):
-        if not verify(transaction, verifier):
+    content = _read_content(batch, chain, read)
+    for index, (_, found) in enumerate(content):
+        if not found.is_signed(verifier):
             raise InvalidBatch(f"{place}: transaction {index} has an invalid signature")
-    return replace(checked, key=key)
+    transactions = tuple(transaction for transaction, _ in content)
+    return CheckedBatch(batch, batch_digest(chain_id, header), transactions, key)
+
+
+def _read_content(batch: Batch, chain: str, read: EnvelopeReader) -> list[tuple[Transaction, Found]]:
+    """The transactions of a batch, each with how it was found. Raises: InvalidMessage."""
+    header, place = batch.header, _place(batch)
+    if header.seq == 0 or not batch.envelopes:
+        raise InvalidMessage(f"{place}: sequence and content must not be empty")
+    sizes = header.count, header.size_bytes
+    if sizes != (len(batch.envelopes), sum(map(len, batch.envelopes))) or header.root != list_root(
+        batch.envelopes
+    ):
+        raise InvalidMessage(f"{place}: content does not match its header")
+    content = []
+    for found in read(batch.envelopes, chain):
+        if not isinstance(found.content, Transaction):
+            raise InvalidBatch(f"{place}: {found.content}")
+        content.append((found.content, found))
+    if header.gas != sum(transaction.gas_limit for transaction, _ in content):
+        raise InvalidBatch(f"{place}: gas does not match its transactions")
+    return content
+
+
+def _place(batch: Batch) -> str:
+    return f"batch {batch.header.seq} of lane {batch.header.lane}"

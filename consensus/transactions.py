@@ -15,7 +15,7 @@ Source: RFC 8785; RFC 8032.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from operator import ge
@@ -93,6 +93,26 @@ class Transaction(NamedTuple):
     signatures: tuple[tuple[bytes, bytes], ...]
 
 
+class Found(NamedTuple):
+    """What an envelope holds: a transaction, or why it is none.
+
+    `signed`: whether its signatures are valid; None where that was not looked at.
+    """
+
+    content: Transaction | InvalidTransaction
+    signed: bool | None = None
+
+    def is_signed(self, verifier: Verifier) -> bool:
+        """Of a transaction: whether every signature is valid; looks only where nobody has."""
+        if self.signed is None:
+            return isinstance(self.content, Transaction) and verify(self.content, verifier)
+        return self.signed
+
+
+EnvelopeReader = Callable[[Sequence[bytes], str], Iterable[Found]]
+"""Reads envelopes for a chain, wherever it does that: one Found for each."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Envelope:
     body: bytes
@@ -159,6 +179,15 @@ def parse_transaction(envelope: bytes, chain: str) -> Transaction:
             "the transaction is not in RFC 8785 form: sort keys, no spaces, no duplicate keys",
         )
     return _build(envelope, parts, value, chain)
+
+
+def read_envelopes(envelopes: Sequence[bytes], chain: str) -> Iterator[Found]:
+    """An EnvelopeReader: here and now, each when it is wanted; no signature is looked at."""
+    for envelope in envelopes:
+        try:
+            yield Found(parse_transaction(envelope, chain))
+        except InvalidTransaction as error:
+            yield Found(error)
 
 
 def verify(transaction: Transaction, verifier: Verifier) -> bool:

@@ -16,6 +16,7 @@ from consensus.keys import Verifier
 from consensus.messages import Message, batch_digest, decode_message
 from consensus.parameters import Parameters
 from consensus.replica import Replica
+from consensus.transactions import EnvelopeReader
 from consensus.types import Batch, Digest, Get, Have, MemberNumber
 
 UNCHECKED_BYTES_MAX = 32 * 1024 * 1024
@@ -59,6 +60,7 @@ class BatchChecks:
         chain: str,
         parameters: Parameters,
         verifier: Verifier,
+        read: EnvelopeReader,
     ) -> None:
         self.dropped = 0
         """Batches that came when too many waited."""
@@ -69,6 +71,7 @@ class BatchChecks:
         self._chain = chain
         self._parameters = parameters
         self._verifier = verifier
+        self._read = read
         self._inbound: dict[MemberNumber, _Inbound] = {}
         self._under_way: dict[Digest, trio.Event] = {}
         self._threads = trio.CapacityLimiter(CHECK_THREADS)
@@ -164,4 +167,5 @@ class BatchChecks:
             key=key,
             verifier=self._verifier,
             parameters=self._parameters,
+            read=self._read,
         )

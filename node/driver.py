@@ -39,7 +39,7 @@ from consensus.keys import Verifier
 from consensus.messages import Message, decode_message, encode_message
 from consensus.parameters import Parameters
 from consensus.replica import Now, Replica
-from consensus.transactions import Transaction
+from consensus.transactions import EnvelopeReader, Transaction, read_envelopes
 from consensus.types import Batch, FinalBlock, Get, Have, Header, MemberNumber
 from node.batch_checks import BatchChecks
 from node.clock import Clock
@@ -118,6 +118,7 @@ class Driver:
         chain: str,
         parameters: Parameters,
         verifier: Verifier,
+        read: EnvelopeReader = read_envelopes,
         pending: PendingTransactions,
         finalised: trio.MemorySendChannel[Finalise],
         on_sync_needed: Callable[[SyncNeeded], None],
@@ -127,7 +128,9 @@ class Driver:
         on_heard: Callable[[MemberNumber, Message], None] = lambda member, message: None,
         on_diverged: Callable[[Report], Awaitable[str]] = _as_reported,
     ) -> None:
-        """`on_epoch` is told the committee that orders from now on, and the height of the block before it;
+        """`read` is how the envelopes of others' batches are read.
+
+        `on_epoch` is told the committee that orders from now on, and the height of the block before it;
         `on_hand_over` gets what this node promised to order and can not any more; `on_heard` hears each
         message of a validator that comes on its stream for votes; `on_diverged` says in one line for what
         divergence the node stops, once it is awaited.
@@ -153,7 +156,7 @@ class Driver:
         """Ids of what is on its way to a validator, because this node can not order it any more."""
         self._unsynced: list[bytes] = []
         self.checks = BatchChecks(
-            self, replica, chain_id=chain_id, chain=chain, parameters=parameters, verifier=verifier
+            self, replica, chain_id=chain_id, chain=chain, parameters=parameters, verifier=verifier, read=read
         )
         self._journal_bytes_max = JOURNAL_BYTES_MAX
         self._served: dict[MemberNumber, TokenBucket] = {}

@@ -8,19 +8,23 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import structlog
 
 from api.gateway import EventFilter, JsonObject, Refused, TransactionState, TransactionStatus
-from consensus.errors import InvalidTransaction
+from api.submissions import BATCH_COUNT_MAX
 from consensus.keys import verify_ed25519
-from consensus.transactions import Transaction, parse_transaction, verify
+from consensus.transactions import Found, Transaction
 from consensus.types import MemberNumber
 from contracts.engine import Engine
 from node.bridge import Bridge
+from node.checking.messages import Posted
+from node.checking.pool import Checks
 from node.clock import Clock
 from node.directory import NO_NUMBER
 from node.driver import Driver, Submission
@@ -40,10 +44,13 @@ from node.sync import CatchUp
 from node.waiting_room import WaitingRoom
 from node.why import tell
 
+R = TypeVar("R")
+
 log = structlog.get_logger("gateway")
 
-INLINE_ADMISSIONS_MAX = 4
-"""So many envelopes are checked in the loop itself; more go to a thread, so that other requests go on."""
+INLINE_BYTES_MAX = 4 * 1024
+"""So much, some 8 transactions, is checked in the loop itself; more goes to a thread, so that other requests
+go on."""
 
 _REACHED = {
     "available": {TransactionState.AVAILABLE, TransactionState.COMMITTED},
@@ -68,6 +75,7 @@ class NodeGateway(Reader):
         bridge: Bridge,
         data_dir: Path,
         wall: str,
+        checks: Checks,
     ) -> None:
         """`engine` is for reading only, another one than execution uses; `wall` says where that is done."""
         super().__init__(engine, store, clock, signed_genesis.genesis)
@@ -78,6 +86,7 @@ class NodeGateway(Reader):
         self._bridge = bridge
         self._data_dir = data_dir
         self._wall = wall
+        self._checks = checks
         self._parameters = signed_genesis.genesis.parameters
         self._events = EventLog(self.read_events)
         self._waiting: dict[bytes, list[asyncio.Future[None]]] = {}
@@ -129,22 +138,34 @@ class NodeGateway(Reader):
 
     async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
         """Admit envelopes; returns once the admitted ones are durable here."""
-        full = self.is_full
-        self._admitting += len(envelopes)
-        try:
-            return await self._submit(envelopes, full=full)
-        finally:
-            self._admitting -= len(envelopes)
+        judge = partial(self.judge, envelopes, full=self.is_full)
+        with self._admits(len(envelopes)):
+            judged = await _run(judge, sum(map(len, envelopes)))
+            return await self._have_ordered(judged, map(len, envelopes))
 
-    async def _submit(self, envelopes: Sequence[bytes], *, full: bool) -> Sequence[TransactionStatus]:
-        if len(envelopes) <= INLINE_ADMISSIONS_MAX:
-            judged = self.judge(envelopes, full=full)
-        else:
-            judged = await asyncio.to_thread(self.judge, envelopes, full=full)
+    async def submit_batch(self, body: bytes) -> Sequence[TransactionStatus]:
+        """The same for a posted batch. Raises: ApiError."""
+        judge = partial(self._judge_posted, body, full=self.is_full)
+        with self._admits(min(BATCH_COUNT_MAX, body.count(b'"signatures"'))):  # it is read only later
+            posted, judged = await _run(judge, len(body))
+            return await self._have_ordered(judged, (item.size_bytes for item in posted))
+
+    @contextmanager
+    def _admits(self, count: int) -> Iterator[None]:
+        self._admitting += count
+        try:
+            yield
+        finally:
+            self._admitting -= count
+
+    async def _have_ordered(
+        self, judged: Sequence[Transaction | TransactionStatus], sizes_bytes: Iterable[int]
+    ) -> Sequence[TransactionStatus]:
         admitted = {item.id: item for item in judged if isinstance(item, Transaction)}
-        for envelope, item in zip(envelopes, judged, strict=True):
+        for size_bytes, item in zip(sizes_bytes, judged, strict=True):
             refused = isinstance(item, TransactionStatus) and item.state is TransactionState.REJECTED
-            self._driver.seen.submitted(len(envelope), refused=refused)
+            if size_bytes:
+                self._driver.seen.submitted(size_bytes, refused=refused)
             if isinstance(item, TransactionStatus) and refused:
                 log.debug("transaction refused", tx=item.id, reason=item.code)
         ordered: Sequence[TransactionStatus] = ()
@@ -176,17 +197,29 @@ class NodeGateway(Reader):
         A copy in the lane of a member that hands it over does not count: no block will order it. `full`:
         nothing new is taken. May be called in any thread.
         """
+        found = self._checks.check(envelopes, self.chain)
+        with self._against() as against:
+            return [self._judge(each, "", against, handed_over_by, full=full) for each in found]
+
+    def _judge_posted(
+        self, body: bytes, *, full: bool
+    ) -> tuple[list[Posted], list[Transaction | TransactionStatus]]:
+        posted = self._checks.posted(body, self.chain)
+        with self._against() as against:
+            return posted, [self._judge(each.found, each.id, against, None, full=full) for each in posted]
+
+    @contextmanager
+    def _against(self) -> Iterator[Authority]:
         with self.authority() as unauthorised:
-            against = _nothing_against if self._is_left_to_others else unauthorised
-            return [self._judge(envelope, against, handed_over_by, full=full) for envelope in envelopes]
+            yield _nothing_against if self._is_left_to_others else unauthorised
 
     def _judge(
-        self, envelope: bytes, against: Authority, handed_over_by: MemberNumber | None, *, full: bool
+        self, found: Found, named: str, against: Authority, handed_over_by: MemberNumber | None, *, full: bool
     ) -> Transaction | TransactionStatus:
-        try:
-            transaction = parse_transaction(envelope, self.chain)
-        except InvalidTransaction as error:
-            return _rejected("", error.code, error.detail)
+        """`named` is the id of what is no transaction, if it has one."""
+        transaction = found.content
+        if not isinstance(transaction, Transaction):
+            return _rejected(named, transaction.code, transaction.detail)
         identifier = transaction.id.hex()
         known = self._done(transaction.id)
         # Another envelope that is on its way may lack a valid key: only this very one counts as posted.
@@ -215,7 +248,7 @@ class NodeGateway(Reader):
                 "overloaded",
                 f"{len(self._pending)} transactions wait to be executed already; post it again soon",
             )
-        if not verify(transaction, verify_ed25519):
+        if not found.is_signed(verify_ed25519):
             return _rejected(
                 identifier, "bad_signature", "a signature is not valid for the bytes of this transaction"
             )
@@ -376,6 +409,10 @@ class NodeGateway(Reader):
     # -- events -------------------------------------------------------------------------------------
     def events(self, after: tuple[int, int], wanted: EventFilter) -> AsyncIterator[JsonObject]:
         return self._events.follow(after, wanted)
+
+
+async def _run(judge: Callable[[], R], size_bytes: int) -> R:
+    return judge() if size_bytes <= INLINE_BYTES_MAX else await asyncio.to_thread(judge)
 
 
 def _nothing_against(_: Transaction) -> str | None:

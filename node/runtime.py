@@ -24,6 +24,7 @@ from contracts.engine import Engine
 from contracts.errors import StateCorruption, UnsupportedVersion
 from node.announcement import announced, note_end
 from node.bridge import Bridge, HttpServer
+from node.checking.pool import Checks
 from node.clock import Clock
 from node.code_cache import CodeCache
 from node.config import NodeConfig
@@ -204,6 +205,8 @@ class _Node:
         bridge, pending = Bridge(), PendingTransactions(membership.number)
         for batch in replica.held_batches():
             pending.track(batch.digest, batch.transactions, batch.header.lane)
+        checks = Checks()
+        stack.callback(checks.close)
         gateway = NodeGateway(
             signed_genesis=self.signed_genesis,
             membership=membership,
@@ -215,6 +218,7 @@ class _Node:
             bridge=bridge,
             data_dir=config.data_dir,
             wall=wall,
+            checks=checks,
         )
         stack.callback(gateway.end_rehearsals)
         api = _api_server(bridge, config)
@@ -230,6 +234,7 @@ class _Node:
             chain=genesis.chain,
             parameters=genesis.parameters,
             verifier=verify_ed25519,
+            read=checks.check_ordered,
             pending=pending,
             finalised=finalised,
             on_sync_needed=lambda wanted: catch_up.ask(wanted),  # noqa: PLW0108 - made below
@@ -268,6 +273,7 @@ class _Node:
             network=network,
             chain_id=genesis.hash,
             chain=genesis.chain,
+            read=checks.parse_ordered,
             executed_height=store.height,
             executed=lambda: executor.executed,
         )

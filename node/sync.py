@@ -20,6 +20,7 @@ import trio
 from consensus.batches import CheckedBatch, open_batch
 from consensus.effects import SyncNeeded
 from consensus.errors import InvalidMessage
+from consensus.transactions import EnvelopeReader
 from consensus.types import Digest, FinalBlock, MemberNumber
 from node.driver import Driver, RefusedBlock
 from node.network import Network, RequestFailed
@@ -88,6 +89,7 @@ class CatchUp:
         network: Network,
         chain_id: Digest,
         chain: str,
+        read: EnvelopeReader,
         executed_height: Callable[[], int],
         executed: Callable[[], trio.Event],
     ) -> None:
@@ -95,6 +97,7 @@ class CatchUp:
         self._network = network
         self._chain_id = chain_id
         self._chain = chain
+        self._read = read
         self._executed_height = executed_height
         self._executed = executed
         self._plan: Plan | None = None
@@ -219,7 +222,10 @@ class CatchUp:
         opened = []
         for one in received:
             try:
-                batches = [open_batch(batch, self._chain_id, self._chain) for batch in one.item.batches]
+                batches = [
+                    open_batch(batch, self._chain_id, self._chain, read=self._read)
+                    for batch in one.item.batches
+                ]
             except InvalidMessage as error:
                 raise RefusedBlock(one.height, str(error)) from None
             opened.append((one.item.block, batches))

@@ -18,8 +18,8 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.catalogue import CATALOGUE
-from api.errors import ApiError, problem_body
+from api.catalogue import CATALOGUE, ApiError
+from api.errors import problem_body
 from api.gateway import Gateway, JsonObject, Refused, TransactionState
 from api.http import Node
 from api.pages.words import in_words

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,10 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one process took: processor time, the most memory it held at once, and the bytes of its folder."""
+    """What one process and those that it started took.
+
+    Processor time, the most memory that each held at once, and the bytes of its folder.
+    """
 
     cpu_s: float
     memory_mib_max: float
@@ -44,16 +48,34 @@ def signature_limit(nodes: int) -> float:
     return cores * CALIBRATION_CHECKS / (time.perf_counter() - began_s) / nodes
 
 
+def family(pid: int) -> list[int]:
+    """A process and those that it started, and so on, as far as they run."""
+    found = [pid]
+    for each in found:
+        with suppress(FileNotFoundError):
+            for task in Path(f"/proc/{each}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+    return found
+
+
 def cpu_s(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    """User and system time of a family so far, with what those took that have ended."""
+    ticks = 0
+    for each in family(pid):
+        with suppress(FileNotFoundError):
+            fields = Path(f"/proc/{each}/stat").read_text().rsplit(") ", 1)[1].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / _TICKS_PER_S
 
 
 def memory_mib_max(pid: int) -> float:
-    """The most resident memory that a process had at once."""
-    status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024 / _MIB
+    """The most resident memory that each of a family had at once, together."""
+    kib = 0
+    for each in family(pid):
+        with suppress(FileNotFoundError):
+            status = Path(f"/proc/{each}/status").read_text().splitlines()
+            kib += sum(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+    return kib * 1024 / _MIB
 
 
 def disk_bytes(folder: Path) -> int:

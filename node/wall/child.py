@@ -23,9 +23,10 @@ from contracts.merkle import Write
 from contracts.receipts import ExecLink
 from contracts.rehearsal import rehearse
 from contracts.replay import executed_row
+from node.pipes import Pipe
 from node.recent_rows import RecentRows
 from node.wall.confinement import confine
-from node.wall.messages import ANSWER_BYTES_MAX, EXIT_MEMORY, KEYS_MAX, Pipe, pack, plain, unpack
+from node.wall.messages import ANSWER_BYTES_MAX, EXIT_MEMORY, KEYS_MAX, pack, plain, unpack
 
 STATE_BYTES_MAX = 32 * 1024 * 1024
 """Rows of the state kept at hand, keys and values, in bytes."""

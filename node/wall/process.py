@@ -18,7 +18,8 @@ from consensus.errors import InvariantError
 from consensus.parameters import Parameters
 from contracts.errors import StateCorruption, UnsupportedVersion
 from contracts.state import LedgerReader, StateReader
-from node.wall.messages import EXIT_MEMORY, KEYS_MAX, Malformed, Pipe, pack, unpack
+from node.pipes import Malformed, Pipe
+from node.wall.messages import EXIT_MEMORY, KEYS_MAX, pack, unpack
 
 COMMAND = (sys.executable, "-P", "-m", "node.wall.child")
 SCAN_ROWS_MAX = 1_000

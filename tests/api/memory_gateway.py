@@ -15,7 +15,9 @@ from typing import Any, Literal
 
 import orjson
 
+from api.catalogue import ApiError
 from api.gateway import EventFilter, JsonObject, Refused, TransactionState, TransactionStatus
+from api.submissions import read_batch
 from consensus.errors import InvalidTransaction
 from consensus.keys import Ed25519Signer, verify_ed25519
 from consensus.transactions import (
@@ -102,6 +104,20 @@ class MemoryGateway:
     async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
         self._ensure_up()
         statuses = [self._admit(envelope) for envelope in envelopes]
+        if self.instant and self.pending:
+            self.seal()
+        return statuses
+
+    async def submit_batch(self, body: bytes) -> Sequence[TransactionStatus]:
+        self._ensure_up()
+        statuses = []
+        for item in read_batch(body):
+            if isinstance(item, ApiError):
+                statuses.append(
+                    TransactionStatus("", TransactionState.REJECTED, code=item.code, detail=item.detail)
+                )
+            else:
+                statuses.append(replace(self._admit(item.envelope), id=item.id))
         if self.instant and self.pending:
             self.seal()
         return statuses

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api import access, probes, stream, transactions
+from api import access, probes, stream, submissions, transactions
 from api.catalogue import CATALOGUE
 from api.schemas import Problem
 from consensus.transactions import CALLS_MAX, GAS_LIMIT_DEFAULT, canonical_json
@@ -39,7 +39,7 @@ def test_every_path_that_the_page_names_exists() -> None:
 
 def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
     for told in (
-        f"up to {transactions.BATCH_COUNT_MAX:,} at once",
+        f"up to {submissions.BATCH_COUNT_MAX:,} at once",
         f"({access.STREAMS_MAX} and {access.WAITS_MAX:,})",
         f"(a transaction {transactions.SUBMIT_BYTES_MAX >> 10} KiB",
         f"batch {transactions.BATCH_BYTES_MAX >> 20} MiB",

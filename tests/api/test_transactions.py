@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from api import transactions
+from api import submissions, transactions
 from api.gateway import JsonObject
 from api.http import WAIT_S_MAX
 from api.signing import id_of
@@ -216,7 +216,7 @@ async def test_a_batch_says_which_items_to_post_again(
 
 @pytest.mark.parametrize(("count", "status"), [(0, 422), (1, 200), (1_000, 200), (1_001, 422)])
 async def test_the_size_of_a_batch_is_bounded(client: httpx.AsyncClient, count: int, status: int) -> None:
-    assert transactions.BATCH_COUNT_MAX == 1_000
+    assert submissions.BATCH_COUNT_MAX == 1_000
     answer = await client.post("/v1/transactions:batch", json={"transactions": [7] * count})
     assert answer.status_code == status
 

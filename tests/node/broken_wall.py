@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from contracts.engine import Engine
+from node.pipes import Pipe
 from node.wall import child
-from node.wall.messages import EXIT_MEMORY, Pipe, pack
+from node.wall.messages import EXIT_MEMORY, pack
 
 PARENT = os.getppid()
 LIBC = ctypes.CDLL(None, use_errno=True)

@@ -17,10 +17,11 @@ from consensus.errors import InvariantError
 from contracts.engine import Engine, Outcome
 from contracts.errors import StateCorruption
 from contracts.memory import Rows
+from node.pipes import MESSAGE_BYTES_MAX, Malformed, Pipe
 from node.wall import confinement, process
 from node.wall import engine as wall
 from node.wall.engine import WalledEngine, WallFailed
-from node.wall.messages import KEYS_MAX, MESSAGE_BYTES_MAX, Malformed, Pipe, outcome_of, pack, plain, unpack
+from node.wall.messages import KEYS_MAX, outcome_of, pack, plain, unpack
 from node.wall.process import SCAN_ROWS_MAX, EngineFault
 from tests.engine.chain import Chain
 from tests.engine.test_determinism import STORY

@@ -21,8 +21,9 @@ from contracts.errors import ContractError, Revert
 from contracts.language.compiled import CompiledContract
 from contracts.values import DAY
 from node.demo.partner import wait_until
+from node.pipes import Malformed
 from node.wall import messages, process, reading
-from node.wall.messages import Malformed, json_of, simulated_of
+from node.wall.messages import json_of, simulated_of
 from node.wall.process import EngineFault
 from node.wall.reading import NotAnswered, ReadingEngine
 from tests.engine.chain import Chain

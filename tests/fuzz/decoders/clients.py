@@ -16,12 +16,13 @@ from fastapi import Request
 
 from api.access import Access, read_json
 from api.app import create_app
-from api.errors import ApiError
+from api.catalogue import ApiError
 from api.gateway import TransactionStatus
 from api.http import decode_cursor, page, parse_position
 from api.ops import read_level
 from api.plans import ApiProblem, Ask, EventReader, problem_of, submit
-from api.transactions import BATCH_BYTES_MAX, _read_draft, _read_submission
+from api.submissions import read_submission
+from api.transactions import BATCH_BYTES_MAX, _read_draft
 from consensus.errors import InvalidTransaction
 from consensus.transactions import canonical_json, parse_transaction
 from node.announcement import announced_url
@@ -67,7 +68,7 @@ def request_of(body: bytes) -> Request:
 
 
 def _submitted(data: bytes) -> tuple[bytes, str]:
-    return _read_submission(asyncio.run(read_json(request_of(data), BATCH_BYTES_MAX)), "body")
+    return read_submission(asyncio.run(read_json(request_of(data), BATCH_BYTES_MAX)), "body")
 
 
 def _admissible(_data: bytes, submitted: tuple[bytes, str]) -> None:

@@ -11,7 +11,8 @@ from contracts.block import Outcome
 from contracts.epochs import NextEpoch
 from contracts.errors import ContractError, Revert
 from contracts.receipts import Event, ExecLink, Receipt
-from node.wall.messages import Malformed, json_of, outcome_of, pack, plain, simulated_of, unpack
+from node.pipes import Malformed
+from node.wall.messages import json_of, outcome_of, pack, plain, simulated_of, unpack
 from tests.fuzz.decoders.contracts import events, receipts
 from tests.fuzz.harness import JSON_MEMORY_PER_BYTE, Bounds, Decoder
 from tests.fuzz.mutations import inside
