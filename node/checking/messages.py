@@ -94,4 +94,4 @@ def _found(envelope: bytes, plain: tuple[Any, ...]) -> Found:
     if len(plain) == 2:
         return Found(InvalidTransaction(*plain))
     calls = tuple([Call(*call) for call in plain[6]])
-    return Found(Transaction(envelope, *plain[1:6], calls, *plain[7:]), plain[0])
+    return Found(Transaction._make((envelope, *plain[1:6], calls, *plain[7:])), plain[0])

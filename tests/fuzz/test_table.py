@@ -16,10 +16,9 @@ APART = re.compile(
 """Functions and methods that take bytes or text apart."""
 
 READ_BY = {
-    "api.access": "api.transactions.submit",
     "api.http": "api.http.decode_cursor",
     "api.plans": "api.plans.EventReader",
-    "api.transactions": "api.transactions.submit",
+    "api.submissions": "api.transactions.submit",
     "consensus.codec": "consensus.messages.decode_message",
     "consensus.transactions": "consensus.transactions.parse_transaction",
     "contracts.arguments": "contracts.arguments.arguments_from_json",
@@ -44,6 +43,7 @@ READ_BY = {
     "node.recorder.incident": "node.recorder.read_incident",
     "node.store.view": "node.store.height",
     "api.ops": "api.ops.read_level",
+    "node.pipes": "node.wall.messages.outcome_of",
     "node.wall.messages": "node.wall.messages.outcome_of",
     "node.wall.process": "node.wall.messages.outcome_of",
     "node.wire": "node.wire.FrameParser",
@@ -65,6 +65,7 @@ TRUSTED = {
     "node.peer_clocks": "eight bytes, or else no answer",
     "node.demo.story": "an answer of a node that the demo has started",
     "node.fingerprint": "a hash",
+    "node.checking.messages": "what the node and its own checking process tell each other",
     "node.gateway": "an id that the route's pattern has checked",
     "node.wall.child": "what the node that started it sends",
     "node.reader": "an id or key that the route's pattern has checked, and transactions from blocks",
