@@ -23,8 +23,8 @@ from structlog.typing import EventDict, Processor
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 LOGGERS = (
-    "driver", "executor", "forwarding", "gateway", "key", "membership", "network", "node", "recorder", "sync",
-    "wall",
+    "checking", "driver", "executor", "forwarding", "gateway", "key", "membership", "network", "node",
+    "recorder", "sync", "wall",
 )  # fmt: skip
 """The parts of a node that log."""
 REPEATS_MAX = 10
