@@ -95,16 +95,31 @@ def run_node(config: NodeConfig, *, dev: bool = False) -> int:
     except BaseExceptionGroup as group:
         expected, unexpected = group.split(REASONS_TO_STOP)
         if expected is None or unexpected is not None:
-            raise  # a fault of ours: the traceback is what helps
+            _note_fault(config, unexpected or group)
+            raise  # the traceback is what helps
         return _stop_with(config, expected)
+    except Exception as error:
+        _note_fault(config, error)
+        raise
     note_end(config.data_dir, EXIT_OK)
     return EXIT_OK
 
 
-def _stop_with(config: NodeConfig, error: BaseException) -> int:
-    """Say in one line why the node cannot go on; the exit code."""
+def _note_fault(config: NodeConfig, error: BaseException) -> None:
+    """The node ends through a fault of ours."""
+    error = _first_of(error)
+    note_end(config.data_dir, EXIT_FAILED, f"a fault of quorate itself, {error!r}; its log has the traceback")
+
+
+def _first_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+def _stop_with(config: NodeConfig, error: BaseException) -> int:
+    """Say in one line why the node cannot go on; the exit code."""
+    error = _first_of(error)
     StandardError().write(f"quorate: the node stopped: {error}\n")
     by_operator = isinstance(error, ConfigurationError | UnsupportedVersion | ListenFailed)
     code = EXIT_CONFIGURATION if by_operator else EXIT_FAILED

@@ -195,6 +195,29 @@ def test_a_stopped_disk_is_told_by_what_the_node_left(consortium: Consortium, sh
         assert "MiB are free for the data folder" in done.out
 
 
+FAULTY = """
+from node.executor import Executor
+def execute(self, block, batches):
+    raise RuntimeError("a planted fault")
+Executor.execute = execute
+from node.cli import main
+main()
+"""
+
+
+def test_a_fault_of_ours_is_told_by_what_the_node_left(consortium: Consortium, shell: Shell) -> None:
+    node = consortium.partners[3]
+    log_bytes = node.process.log_path.stat().st_size
+    with faults.patched(consortium, node, FAULTY) as process:
+        consortium.transfer(consortium.partners[1], node.name, 1)
+        assert wait_until(lambda: process.poll() is not None, SAID_S)
+        assert process.poll() == 1
+        done = shell("why", "--data", node.seat.home)
+        assert done.code == 1
+        assert "with exit code 1: a fault of quorate itself, RuntimeError('a planted fault')" in done.out
+        assert b"Traceback" in node.process.log_path.read_bytes()[log_bytes:]
+
+
 def test_killed_hanging_and_asked_to_stop_are_told_apart(consortium: Consortium, shell: Shell) -> None:
     node = consortium.partners[3]
     with faults.killed(consortium, node):
