@@ -23,13 +23,16 @@ OWN_BYTES_MAX = 16 * 1024
 """Content of so many bytes, some 30 transactions, is checked in the node itself: more goes to a process."""
 PROCESSES_MAX = 4
 """At most so many, and one for every two processors."""
+ORDERED_PROCESSORS_MIN = 4
+"""What validators have ordered goes to a process where there are so many processors. With fewer none is spare,
+and handing it over takes more than it saves."""
 RESTART_PAUSE_S = 10.0
 """After a process has died the node checks all itself for so long."""
 
 
-def processes_max() -> int:
-    """What a node may start where it runs."""
-    return min(PROCESSES_MAX, max(1, len(os.sched_getaffinity(0)) // 2))
+def processes_max(processors: int) -> int:
+    """What a node may start where it has so many."""
+    return min(PROCESSES_MAX, max(1, processors // 2))
 
 
 class Checks:
@@ -37,7 +40,9 @@ class Checks:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._places = processes_max()
+        processors = len(os.sched_getaffinity(0))
+        self._places = processes_max(processors)
+        self._takes_ordered = processors >= ORDERED_PROCESSORS_MIN
         self._lines = Condition(self._lock), Condition(self._lock)
         """Who waits for a place: clients' business, and what validators have ordered, which goes first."""
         self._waiting = [0, 0]
@@ -79,7 +84,8 @@ class Checks:
     def _envelopes(
         self, verb: str, envelopes: Sequence[bytes], chain: str, *, urgent: bool
     ) -> Iterable[Found]:
-        if sum(map(len, envelopes)) > OWN_BYTES_MAX:
+        wanted = self._takes_ordered or not urgent
+        if wanted and sum(map(len, envelopes)) > OWN_BYTES_MAX:
             answer = self._ask(request_of(verb, chain, envelopes), urgent=urgent)
             if answer is not None:
                 return found_of(answer, envelopes)

@@ -31,10 +31,9 @@ from consensus.transactions import (
     signed_bytes,
 )
 from consensus.types import NO_DIGEST, LaneTip
-from node.checking import pool
 from node.checking.child import NICENESS
 from node.checking.messages import answer, found_of, posted_of, read_posted, request_of
-from node.checking.pool import OWN_BYTES_MAX, PROCESSES_MAX, Checks
+from node.checking.pool import ORDERED_PROCESSORS_MIN, OWN_BYTES_MAX, PROCESSES_MAX, Checks, processes_max
 from node.demo.partner import wait_until
 
 CHAIN, CHAIN_ID = "checking", bytes(32)
@@ -80,7 +79,8 @@ def outcome_of_post(read: Any, body: bytes) -> object:
 
 
 @pytest.fixture
-def checks() -> Iterator[Checks]:
+def checks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Checks]:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(ORDERED_PROCESSORS_MIN)))
     made = Checks()
     yield made
     pids = [process.pid for process in made._running]
@@ -220,9 +220,24 @@ def test_little_starts_no_process(checks: Checks) -> None:
 
 
 @pytest.mark.parametrize(("processors", "processes"), [(1, 1), (2, 1), (3, 1), (4, 2), (8, 4), (64, 4)])
-def test_processes_for_processors(monkeypatch: pytest.MonkeyPatch, processors: int, processes: int) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
-    assert pool.processes_max() == processes <= PROCESSES_MAX
+def test_processes_for_processors(processors: int, processes: int) -> None:
+    assert processes_max(processors) == processes <= PROCESSES_MAX
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_what_validators_order_needs_a_spare_processor(monkeypatch: pytest.MonkeyPatch, spare: int) -> None:
+    """Guards many nodes on few processors, where handing over costs more than it saves."""
+    processors = range(ORDERED_PROCESSORS_MIN - 1 + spare)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(processors))
+    checks = Checks()
+    try:
+        for read in (checks.check_ordered, checks.parse_ordered):
+            assert list(map(told, read(MANY, CHAIN))) == list(map(told, read_envelopes(MANY, CHAIN)))
+        assert len(checks._running) == spare
+        list(checks.check(MANY, CHAIN))
+        assert len(checks._running) == 1
+    finally:
+        checks.close()
 
 
 def test_a_process_has_nothing_of_the_nodes_own(checks: Checks) -> None:
