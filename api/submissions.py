@@ -21,10 +21,19 @@ _HEX = re.compile(r"[0-9A-Fa-f]*\Z")
 
 
 class Submission(NamedTuple):
-    """The envelope and the id (hex) of one submitted transaction."""
+    """One submitted transaction: its canonical body, and (public key, signature) pairs."""
 
-    envelope: bytes
-    id: str
+    body: bytes
+    signatures: list[tuple[bytes, bytes]]
+
+    @property
+    def envelope(self) -> bytes:
+        return make_envelope(self.body, self.signatures)
+
+    @property
+    def id(self) -> str:
+        """Hex."""
+        return transaction_id(self.body).hex()
 
 
 def read_json_text(text: bytes) -> Any:
@@ -57,10 +66,9 @@ def read_submission(value: Any, where: str) -> Submission:
         raise ApiError("invalid_body", f"{where}.signatures: must be an array")
     signatures = [_read_signature(item, f"{where}.signatures[{i}]") for i, item in enumerate(raw_signatures)]
     try:
-        body = body_from_json(submission["transaction"])
+        return Submission(body_from_json(submission["transaction"]), signatures)
     except InvalidTransaction as error:
         raise ApiError(error.code, error.detail) from None
-    return Submission(make_envelope(body, signatures), transaction_id(body).hex())
 
 
 def take_object(

@@ -93,11 +93,12 @@ async def submit(
     Posting the same transaction again is safe and gives its present status with 200. With `wait` the answer
     is 200 once it is that far; when time is up first, 202 with the status it has, and the id.
     """
-    envelope, identifier = read_submission(await read_json(request, SUBMIT_BYTES_MAX), "body")
+    submission = read_submission(await read_json(request, SUBMIT_BYTES_MAX), "body")
+    identifier = submission.id
     name_transaction(request, identifier)
     # A place to wait is taken before anything is accepted, so that a refusal means what it says.
     with _place_to_wait(request, wait):
-        status = (await node.submit([envelope]))[0]
+        status = (await node.submit([submission.envelope]))[0]
         known = status.known
         if status.state is TransactionState.REJECTED:
             raise _rejection(status)

@@ -181,6 +181,17 @@ def parse_transaction(envelope: bytes, chain: str) -> Transaction:
     return _build(envelope, parts, value, chain)
 
 
+def transaction_of(body: bytes, signatures: Sequence[tuple[bytes, bytes]], chain: str) -> Transaction:
+    """What `parse_transaction` finds in the envelope of a body from `body_from_json`, in half its time.
+
+    Raises: InvalidTransaction.
+    """
+    envelope = make_envelope(body, signatures)
+    if len(body) > BODY_BYTES_MAX or len(signatures) > SIGNATURES_MAX:
+        return parse_transaction(envelope, chain)  # which says so
+    return _build(envelope, _Envelope(body, tuple(sorted(signatures))), orjson.loads(body), chain)
+
+
 def read_envelopes(envelopes: Sequence[bytes], chain: str) -> Iterator[Found]:
     """An EnvelopeReader: here and now, each when it is wanted; no signature is looked at."""
     for envelope in envelopes:

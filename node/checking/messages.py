@@ -13,7 +13,7 @@ from api.catalogue import ApiError
 from api.submissions import Submission, read_batch
 from consensus.errors import InvalidTransaction
 from consensus.keys import verify_ed25519
-from consensus.transactions import Call, Found, Transaction, read_envelopes, verify
+from consensus.transactions import Call, Found, Transaction, read_envelopes, transaction_of, verify
 
 
 class Posted(NamedTuple):
@@ -32,8 +32,11 @@ def read_posted(body: bytes, chain: str) -> list[Posted]:
 def _posted(item: Submission | ApiError, chain: str) -> Posted:
     if isinstance(item, ApiError):
         return Posted("", 0, Found(InvalidTransaction(item.code, item.detail)))
-    [found] = read_envelopes([item.envelope], chain)
-    return Posted(item.id, len(item.envelope), found)
+    try:
+        transaction = transaction_of(item.body, item.signatures, chain)
+    except InvalidTransaction as error:
+        return Posted(item.id, len(item.envelope), Found(error))
+    return Posted(transaction.id.hex(), len(transaction.envelope), Found(transaction))
 
 
 # -- in the checking process ----------------------------------------------------------------------------

@@ -24,8 +24,8 @@ OWN_BYTES_MAX = 16 * 1024
 PROCESSES_MAX = 4
 """At most so many, and one for every two processors."""
 ORDERED_PROCESSORS_MIN = 4
-"""What validators have ordered goes to a process where there are so many processors. With fewer none is spare,
-and handing it over takes more than it saves."""
+"""What validators have ordered goes to a process where there are so many processors. With fewer there is none
+to spare, and handing it over takes more than it saves."""
 RESTART_PAUSE_S = 10.0
 """After a process has died the node checks all itself for so long."""
 

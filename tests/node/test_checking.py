@@ -17,11 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.catalogue import ApiError
+from api.submissions import Submission, read_batch
 from consensus.batches import InvalidBatch, check_batch, make_batch
 from consensus.errors import InvalidMessage, InvalidTransaction
 from consensus.keys import Ed25519Signer, verify_ed25519
 from consensus.parameters import Parameters
 from consensus.transactions import (
+    BODY_BYTES_MAX,
+    SIGNATURES_MAX,
     Found,
     body_from_json,
     canonical_json,
@@ -154,6 +157,42 @@ def test_of_what_is_posted_the_same_is_said_either_way(body: bytes) -> None:
         return posted_of(answer(request_of("posted", chain, posted)))
 
     assert outcome_of_post(by_messages, body) == outcome_of_post(read_posted, body)
+
+
+@given(st.lists(good | spoilt_submissions(), max_size=4))
+@settings(deadline=None)
+def test_of_what_is_posted_the_same_is_said_as_of_its_envelope(items: list[Any]) -> None:
+    """Guards the shorter way from JSON: what others find in the envelope is what this node found."""
+    try:
+        posted = read_posted(body_of(items), CHAIN)
+    except ApiError:
+        return
+    for item, each in zip(read_batch(body_of(items)), posted, strict=True):
+        if isinstance(item, ApiError):
+            assert told(each.found) == (item.code, item.detail)
+            assert (each.id, each.size_bytes) == ("", 0)
+        else:
+            assert [told(each.found)] == list(map(told, read_envelopes([item.envelope], CHAIN)))
+            assert (each.id, each.size_bytes) == (item.id, len(item.envelope))
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_limits_of_an_envelope_are_told_for_what_is_posted(over: int) -> None:
+    """Tests BODY_BYTES_MAX and SIGNATURES_MAX at their edges, on the shorter way."""
+    item = submission(gas_limit=100_000)
+    call = item["transaction"]["calls"][0]
+    call["args"]["to"] = "x" * (BODY_BYTES_MAX + over - len(canonical_json(item["transaction"])) + 4)
+    assert len(canonical_json(item["transaction"])) == BODY_BYTES_MAX + over
+    many = submission(gas_limit=100_000)
+    many["signatures"] = [
+        {"key": f"{number:064x}", "signature": "00" * 64} for number in range(SIGNATURES_MAX + over)
+    ]
+    for each in (item, many):
+        [posted] = read_posted(body_of([each]), CHAIN)
+        [read] = read_batch(body_of([each]))
+        assert isinstance(read, Submission)
+        assert [told(posted.found)] == list(map(told, read_envelopes([read.envelope], CHAIN)))
+        assert isinstance(posted.found.content, InvalidTransaction) == bool(over)
 
 
 def test_a_process_says_it(checks: Checks) -> None:

@@ -68,7 +68,8 @@ def request_of(body: bytes) -> Request:
 
 
 def _submitted(data: bytes) -> tuple[bytes, str]:
-    return read_submission(asyncio.run(read_json(request_of(data), BATCH_BYTES_MAX)), "body")
+    submission = read_submission(asyncio.run(read_json(request_of(data), BATCH_BYTES_MAX)), "body")
+    return submission.envelope, submission.id
 
 
 def _admissible(_data: bytes, submitted: tuple[bytes, str]) -> None:
