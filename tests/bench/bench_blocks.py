@@ -9,6 +9,7 @@ Starting is that of real nodes, from the command to the answer, with the time on
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import random
 import statistics
@@ -20,7 +21,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import orjson
+
+from contracts.engine import Engine
 from node.bench.usage import cpu_s, memory_mib_max
+from node.clock import Clock
+from node.reader import Reader
 from node.store import Store
 from tests.bench.big_ledger import BigLedger, hollow_heights, obtain
 from tests.bench.hollow_blocks import Drawn
@@ -54,8 +60,23 @@ class Side:
             spent_ns += time.process_time_ns() - began_ns
         return spent_ns / count / 1000
 
+    def answer_us(self, count: int) -> float:
+        """Processor time to look a transaction up by its id, as the node of who asks does, in JSON."""
+        genesis, heights = self.ledger._genesis, hollow_heights(self.blocks)
+        engine = Engine(chain=genesis.chain, parameters=genesis.parameters)
+        reader = Reader(engine, self.store, Clock(), genesis)
+        wanted = [Drawn.transaction(self.draw.choice(heights)).hex() for _ in range(count)]
+
+        async def answer_all() -> int:
+            began_ns = time.process_time_ns()
+            for identifier in wanted:
+                orjson.dumps(await reader.transaction(identifier))
+            return time.process_time_ns() - began_ns
+
+        return asyncio.run(answer_all()) / count / 1000
+
     def look_up_us(self, count: int) -> float:
-        """Processor time to find a transaction by its id, with its receipt and its signed bytes."""
+        """Processor time of the store's part: place, receipt, and the batch with the signed bytes."""
         heights = hollow_heights(self.blocks)
         wanted = [Drawn.transaction(self.draw.choice(heights)) for _ in range(count)]
         began_ns = time.process_time_ns()
@@ -135,7 +156,8 @@ def report(folder: Path, few: int, many: int, turns: int, starts: int) -> dict[s
             side.look_up_us(WARM_UP)
         for name, measure, count in (
             ("append a block, us", Side.append_us, APPENDS),
-            ("look up an id, us", Side.look_up_us, LOOK_UPS),
+            ("look up an id and answer, us", Side.answer_us, LOOK_UPS),
+            ("the store's part of it, us", Side.look_up_us, LOOK_UPS),
             ("look up an id that is new, us", Side.miss_us, LOOK_UPS),
         ):
             pairs = in_turns(turns, partial(measure, small, count), partial(measure, large, count))
