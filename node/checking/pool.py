@@ -6,6 +6,7 @@ Called in any thread that may wait.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,11 @@ RESTART_PAUSE_S = 10.0
 """After a process has died the node checks all itself for so long."""
 
 
+def usable_processors() -> int:
+    """How many this process may use; where that is not to be found out, how many there are."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def processes_max(processors: int) -> int:
     """What a node may start where it has so many."""
     return min(PROCESSES_MAX, max(1, processors // 2))
@@ -40,7 +46,7 @@ class Checks:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        processors = len(os.sched_getaffinity(0))
+        processors = usable_processors()
         self._places = processes_max(processors)
         self._takes_ordered = processors >= ORDERED_PROCESSORS_MIN
         self._lines = Condition(self._lock), Condition(self._lock)

@@ -43,9 +43,10 @@ class Process:
         )
         streams = self._popen.stdin, self._popen.stdout
         to, back = (stream.fileno() for stream in streams if stream is not None)
-        for descriptor in (to, back):
-            with suppress(OSError):
-                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        if sys.platform == "linux":
+            for descriptor in (to, back):
+                with suppress(OSError):
+                    fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         os.set_blocking(to, False)
         self._pipe = Pipe(back, to, _wait)
 
