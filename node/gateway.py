@@ -246,7 +246,8 @@ class NodeGateway(Reader):
             return _rejected(
                 identifier,
                 "overloaded",
-                f"{len(self._pending)} transactions wait to be executed already; post it again soon",
+                f"{len(self._pending)} transactions wait here already, for other nodes or to be executed; "
+                "post it again soon",
             )
         if not found.is_signed(verify_ed25519):
             return _rejected(
