@@ -17,6 +17,8 @@ MESSAGE_BYTES = 300
 """About what is signed of a transfer."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _MIB = 1024 * 1024
+_ENDED = FileNotFoundError, ProcessLookupError
+"""What the system says of a process that has ended, at first or while it is read about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def family(pid: int) -> list[int]:
     """A process and those that it started, and so on, as far as they run."""
     found = [pid]
     for each in found:
-        with suppress(FileNotFoundError):
+        with suppress(*_ENDED):
             for task in Path(f"/proc/{each}/task").iterdir():
                 found += map(int, (task / "children").read_text().split())
     return found
@@ -62,7 +64,7 @@ def cpu_s(pid: int) -> float:
     """User and system time of a family so far, with what those took that have ended."""
     ticks = 0
     for each in family(pid):
-        with suppress(FileNotFoundError):
+        with suppress(*_ENDED):
             fields = Path(f"/proc/{each}/stat").read_text().rsplit(") ", 1)[1].split()
             ticks += sum(map(int, fields[11:15]))
     return ticks / _TICKS_PER_S
@@ -72,7 +74,7 @@ def memory_mib_max(pid: int) -> float:
     """The most resident memory that each of a family had at once, together."""
     kib = 0
     for each in family(pid):
-        with suppress(FileNotFoundError):
+        with suppress(*_ENDED):
             status = Path(f"/proc/{each}/status").read_text().splitlines()
             kib += sum(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
     return kib * 1024 / _MIB
@@ -81,11 +83,10 @@ def memory_mib_max(pid: int) -> float:
 def disk_bytes(folder: Path) -> int:
     """Of all files in a folder, whatever appears or goes meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:
-            continue
+    for parent, _, names in os.walk(folder):  # which passes over a folder that goes
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(parent, name).stat().st_size
     return total
 
 
