@@ -161,20 +161,20 @@ def require(condition, what):
 
 
 def state_root(key, value, state):
-    """The root that the path from the key's bucket leads to."""
+    """The root from which the forks lead to the key's bucket."""
     path = sha256(key).digest()
+    forks = [unhex(fork, 512) for fork in array(state["forks"])]
     bucket = [unhex(entry, 64) for entry in array(state["bucket"])]
-    siblings = [digest(sibling) for sibling in array(state["siblings"])]
-    require(len(siblings) <= 256 and len(siblings) % 4 == 0, "the state proof does not end at a bucket")
+    require(len(forks) <= 64, "the state proof does not end at a bucket")
     require(len(bucket) <= 32, "the bucket holds more than a bucket may")
     found = [entry for entry in bucket if entry[:32] == path]
     expected = [] if value is None else [path + sha256(value).digest()]
     require(found == expected, "key and value are not in the state")
     current = sha256(b"\x00" + b"".join(bucket)).digest() if bucket else bytes(32)
-    bits = f"{int.from_bytes(path, 'big'):0256b}"
-    for height, sibling in enumerate(siblings, 1):
-        pair = current + sibling if bits[len(siblings) - height] == "0" else sibling + current
-        current = sha256(b"\x01" + pair).digest()
+    for depth, fork in reversed(list(enumerate(forks))):
+        at = 32 * int(path.hex()[depth], 16)
+        require(fork[at : at + 32] == current, "a fork does not lead to the next, or to the bucket")
+        current = sha256(b"\x01" + fork).digest()
     return current
 
 

@@ -1,6 +1,6 @@
 """Proofs that the chain's state has an entry or lacks it: made of what is stored, checked with genesis alone.
 
-    key, value, siblings -> state root -> execution hash -> header -> descendants -> a quorum's signatures
+    key, value, bucket, forks -> state root -> execution hash -> header -> descendants -> quorum's signatures
     genesis -> boundaries of earlier epochs -> the committee of which it is a quorum
 
 A header names the execution of an earlier block, so a proof joins the two with the execution links from the
@@ -126,8 +126,8 @@ def build_proof(
         "key_hex": entry.key.hex(),
         "value_hex": None if entry.value is None else entry.value.hex(),
         "state": {
+            "forks": [fork.hex() for fork in entry.proof.forks],
             "bucket": [held.hex() for held in entry.proof.bucket],
-            "siblings": [sibling.hex() for sibling in entry.proof.siblings],
         },
         "exec": {
             "height": links[1].height,
@@ -193,10 +193,14 @@ def _read_roots(value: Any, where: str) -> tuple[Digest, Digest, Digest]:
 
 
 def _read_state_proof(value: Any, where: str) -> StateProof:
-    entry = fields(value, {"bucket", "siblings"}, where)
+    entry = fields(value, {"forks", "bucket"}, where)
+    forks = read_list(entry["forks"], f"{where}.forks", _read_fork)
     bucket = read_list(entry["bucket"], f"{where}.bucket", _read_bucket_entry)
-    siblings = read_list(entry["siblings"], f"{where}.siblings", read_digest)
-    return StateProof(tuple(bucket), tuple(siblings))
+    return StateProof(tuple(forks), tuple(bucket))
+
+
+def _read_fork(value: Any, where: str) -> bytes:
+    return hex_bytes(value, 16 * DIGEST_BYTES, where)
 
 
 def _read_bucket_entry(value: Any, where: str) -> bytes:

@@ -21,7 +21,7 @@ LOAD = 20_000
 
 
 def main(sizes: list[int]) -> None:
-    print("     keys   update µs/key   pages/key   bytes/key   siblings   prove µs   check µs")
+    print("     keys   update µs/key   pages/key   bytes/key      forks   prove µs   check µs")
     for size in sizes:
         measure(size)
 
@@ -51,12 +51,12 @@ def measure(size: int) -> None:
     )
     checked = time.process_time()
     page_count, size_bytes = (statistics.median(column) / WRITES for column in zip(*written, strict=True))
-    siblings = statistics.mean(len(proof.siblings) for proof in proofs)
+    forks = statistics.mean(len(proof.forks) for proof in proofs)
     update, prove, check = (
         seconds / WRITES * 1e6 for seconds in (statistics.median(updates), proved - began, checked - proved)
     )
     print(
-        f"{size:>9} {update:>15.1f} {page_count:>11.2f} {size_bytes:>11.0f} {siblings:>10.1f}"
+        f"{size:>9} {update:>15.1f} {page_count:>11.2f} {size_bytes:>11.0f} {forks:>10.1f}"
         f" {prove:>10.1f} {check:>10.1f}"
     )
 

@@ -46,7 +46,7 @@ from tests.faults.long_chain import LongChain
 ACCOUNTS_A_BLOCK = 20_000
 HOLDING = 1_000_000
 """Minor units that each account holds."""
-PAGES_AT_HAND = 200_000
+PAGES_AT_HAND_BYTES = 2**30
 """Of the state's tree while accounts are written: all of a million accounts."""
 NEWEST_BLOCKS = 2 * START_BLOCKS_MAX
 """Blocks that are not hollow: more than a starting node checks."""
@@ -85,7 +85,7 @@ class BigLedger(LongChain):
     def add_accounts(self, count: int) -> None:
         """Holders 0 to `count` - 1, who have nothing yet, each with a key and HOLDING."""
         progress = Progress("accounts", count)
-        cache = PageCache(PAGES_AT_HAND)
+        cache = PageCache(PAGES_AT_HAND_BYTES)
         with closing(UnsyncedStore.open(self.ledger_dir)) as store:
             supply = VALUE.decode(store.state.get(supply_key(CURRENCY)) or b"")
             for first in range(0, count, ACCOUNTS_A_BLOCK):

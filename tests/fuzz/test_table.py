@@ -25,7 +25,6 @@ READ_BY = {
     "contracts.cards": "node.members.parse_card",
     "contracts.encoding": "contracts.encoding.decode_value",
     "contracts.layout": "contracts.layout.due_of",
-    "contracts.merkle": "contracts.merkle.Tree",
     "contracts.system.accounts": "contracts.engine.execute",
     "contracts.system.changes": "contracts.engine.execute",
     "node.commands.arguments": "node.commands.arguments.parse_arguments",

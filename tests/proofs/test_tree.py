@@ -15,11 +15,12 @@ from contracts.merkle import (
     BUCKET_ENTRIES_MAX,
     EMPTY,
     NIBBLES_MAX,
+    PAGE_KEPT_BYTES,
     PageCache,
     StateProof,
     Tree,
-    bucket_hash,
     check_proof,
+    page_hash,
 )
 from tests.proofs.minichain import Pages
 from tests.proofs.reference import reference_root
@@ -50,12 +51,12 @@ def apply(
     return pages, root, state
 
 
-@given(blocks, st.sampled_from([0, 2, 1000]))
+@given(blocks, st.sampled_from([0, 2_000, 1_000_000]))
 def test_the_root_is_that_of_the_map_whatever_its_history(
-    tree_blocks: list[list[tuple[bytes, bytes | None]]], cached_pages: int
+    tree_blocks: list[list[tuple[bytes, bytes | None]]], cached_bytes: int
 ) -> None:
     """Roots and even the stored pages equal those of a tree that was made of the final map at once."""
-    pages, root, state = apply(tree_blocks, PageCache(cached_pages))
+    pages, root, state = apply(tree_blocks, PageCache(cached_bytes))
     assert root == reference_root(state)
     assert Tree(pages).root == root, "the stored page knows it too"
     fresh_root, fresh_pages = Tree(Pages()).update(state.items())
@@ -87,9 +88,9 @@ def test_every_key_is_proven_present_or_absent_and_nothing_else(
 def changed(proof: StateProof) -> list[StateProof]:
     """Every way to change one part of a proof."""
     variants: list[StateProof] = []
-    for part in ("bucket", "siblings"):
+    for part, size_bytes in (("bucket", 64), ("forks", 512)):
         items: tuple[bytes, ...] = getattr(proof, part)
-        filler = bytes(64 if part == "bucket" else 32)
+        filler = bytes(size_bytes)
         versions = [items[:i] + items[i + 1 :] for i in range(len(items))]
         versions += [(*items, filler), (filler, *items)]
         for place, item in enumerate(items):
@@ -100,13 +101,12 @@ def changed(proof: StateProof) -> list[StateProof]:
             joined = items[0] + items[1]
             versions += [(joined[:31], joined[31:], *items[2:]), (joined, *items[2:]), items[::-1]]
         variants += [replace(proof, **{part: version}) for version in versions]
-    variants += [replace(proof, siblings=proof.siblings + (EMPTY,) * 4)]
     return variants
 
 
 def by_stranger(root: bytes, key: bytes, value: bytes | None, proof: StateProof) -> bool:
     """The standalone verifier, which must agree."""
-    state = {part: [item.hex() for item in getattr(proof, part)] for part in ("bucket", "siblings")}
+    state = {part: [item.hex() for item in getattr(proof, part)] for part in ("forks", "bucket")}
     try:
         return bool(standalone.state_root(key, value, state) == root)
     except standalone.Invalid:
@@ -134,12 +134,12 @@ def test_a_changed_proof_proves_nothing(check: Callable[..., bool]) -> None:
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_bucket_proves_absence_only_on_the_way_to_the_key(check: Callable[..., bool]) -> None:
-    """Neither the key's own bucket nor one from elsewhere, with siblings that lead to the root, will do."""
+    """Neither the key's own bucket nor one from elsewhere, with forks that lead from the root, will do."""
     pages = Pages()
     root, page_writes = Tree(pages).update((key, b"1") for key in KEYS)
     pages.write(page_writes)
     own = Tree(pages, root).prove(KEYS[1])
-    depth = len(own.siblings)
+    depth = 4 * len(own.forks)
     assert depth == 4
     assert check(root, KEYS[1], b"1", own)
     assert not check(root, KEYS[1], None, own)
@@ -171,12 +171,18 @@ def test_a_value_that_looks_like_an_entry_proves_nothing(check: Callable[..., bo
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_proof_is_at_most_as_long_as_a_path_and_a_bucket_as_a_bucket(check: Callable[..., bool]) -> None:
-    for siblings in (4 * NIBBLES_MAX + 4, 3):
-        assert not check(EMPTY, b"key", None, StateProof((), (EMPTY,) * siblings))
+    way = [int(digit, 16) for digit in sha256(b"key").hexdigest()]
+    for count, fits in ((NIBBLES_MAX, True), (NIBBLES_MAX + 1, False)):
+        forks, below = list[bytes](), EMPTY
+        for nibble in reversed([*way, 0][:count]):
+            forks.insert(0, bytes(32 * nibble) + below + bytes(32 * (15 - nibble)))
+            below = page_hash(b"\x01" + forks[0])
+        assert check(below, b"key", None, StateProof(tuple(forks), ())) is fits
     entries = sorted(sha256(key).digest() + sha256(b"").digest() for key in KEYS)
     for count, fits in ((BUCKET_ENTRIES_MAX, True), (BUCKET_ENTRIES_MAX + 1, False)):
         bucket = tuple(entries[:count])
-        assert check(bucket_hash(b"".join(bucket)), b"a", None, StateProof(bucket, ())) is fits
+        root = page_hash(b"\x00" + b"".join(bucket))
+        assert check(root, b"a", None, StateProof((), bucket)) is fits
 
 
 def test_the_empty_state() -> None:
@@ -200,11 +206,13 @@ def test_an_update_changes_neither_tree_nor_store() -> None:
 
 def test_the_cache_stays_within_its_bound() -> None:
     """The forks near the root come on top; of them there are never more than their places."""
-    for pages_max in (3, 4):
-        cache = PageCache(pages_max)
-        pages, _, _ = apply([[(key, b"x") for key in KEYS]], cache)
-        forks = [page for page in pages.values() if page[0] == 1]
-        assert len(cache) == pages_max + len(forks)
+    pages, _, _ = apply([[(key, b"x") for key in KEYS]], PageCache())
+    buckets = [PAGE_KEPT_BYTES + len(page) for page in pages.values() if page[0] == 0]
+    forks = len(pages) - len(buckets)
+    for bytes_max, kept in ((sum(buckets), len(buckets)), (sum(buckets) - 1, len(buckets) - 1), (0, 0)):
+        cache = PageCache(bytes_max)
+        apply([[(key, b"x") for key in KEYS]], cache)
+        assert len(cache) == kept + forks
 
 
 def test_a_changed_or_missing_page_is_never_believed() -> None:

@@ -37,17 +37,17 @@ def test_a_tree_case_is_true_by_the_specification(case: dict[str, Any]) -> None:
         key, value = bytes.fromhex(proof["key_hex"]), unhex(proof["value_hex"])
         assert entries.get(key) == value
         assert standalone.state_root(key, value, proof) == root
-        bucket, siblings = (tuple(map(bytes.fromhex, proof[part])) for part in ("bucket", "siblings"))
-        assert check_proof(root, key, value, StateProof(bucket, siblings))
+        forks, bucket = (tuple(map(bytes.fromhex, proof[part])) for part in ("forks", "bucket"))
+        assert check_proof(root, key, value, StateProof(forks, bucket))
 
 
 def test_the_cases_show_every_kind_of_end() -> None:
     proofs = [proof for case in CASES for proof in case["proofs"]]
     ends = {(proof["value_hex"] is None, proof["bucket"] == []) for proof in proofs}
     assert ends == {(False, False), (True, True), (True, False)}
-    assert {len(proof["siblings"]) for proof in proofs} == {0, 4, 16}
+    assert {len(proof["forks"]) for proof in proofs} == {0, 1, 4}
     assert max(len(proof["bucket"]) for proof in proofs) == 32
-    assert any("00" * 32 in proof["siblings"] for proof in proofs), "an empty sibling"
+    assert any("00" * 32 in fork for proof in proofs for fork in proof["forks"]), "an empty subtree"
 
 
 @pytest.mark.parametrize("name", ["proof_of_value.json", "proof_of_absence.json", "proof_with_lineage.json"])

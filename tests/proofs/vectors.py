@@ -63,7 +63,7 @@ def tree_vectors() -> dict[str, Any]:
             }
         )
     return {
-        "about": "docs/proofs.md, The state tree; siblings from the bucket up to the root",
+        "about": "docs/proofs.md, The state tree; forks from the root down to the bucket",
         "cases": cases,
     }
 
@@ -73,8 +73,8 @@ def _proof(tree: Tree, key: bytes, value: bytes | None) -> dict[str, Any]:
     return {
         "key_hex": key.hex(),
         "value_hex": None if value is None else value.hex(),
+        "forks": [fork.hex() for fork in proof.forks],
         "bucket": [entry.hex() for entry in proof.bucket],
-        "siblings": [sibling.hex() for sibling in proof.siblings],
     }
 
 
