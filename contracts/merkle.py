@@ -36,7 +36,7 @@ BUCKET_ENTRIES_MAX = 32
 """Entries of a bucket; a subtree with more is a fork."""
 UPPER_NIBBLES_MAX = 3
 """Forks reached by so few nibbles, 4,369 at most, all stay in the cache: every block needs most of them."""
-CACHED_BYTES_MAX = 64 * 1024 * 1024
+CACHED_BYTES_MAX = 32 * 1024 * 1024
 """Other pages kept in memory, in bytes with what keeping them takes, those put longest ago dropped first."""
 PAGE_KEPT_BYTES = 400
 """What keeping a page takes in memory besides its bytes: its place, its hash, its turn among the others."""
