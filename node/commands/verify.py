@@ -59,7 +59,7 @@ def verify(
 def _check_ledger(folder: Path, genesis_path: Path, *, replay: bool, as_json: bool) -> None:
     from consensus.errors import CorruptionError
     from contracts.engine import Engine
-    from contracts.errors import StateCorruption
+    from contracts.errors import StateCorruption, UnsupportedVersion
     from node import audit
     from node.announcement import running_pid
     from node.config import load_config
@@ -90,6 +90,8 @@ def _check_ledger(folder: Path, genesis_path: Path, *, replay: bool, as_json: bo
         raise CommandFailed(f"height {error.height} is the first that is wrong: {error}") from None
     except (CorruptionError, StateCorruption) as error:
         raise CommandFailed(f"the ledger is damaged: {error}") from None
+    except UnsupportedVersion as error:
+        raise ConfigurationError(str(error)) from None
     finally:
         if store is not None:
             store.close()

@@ -292,6 +292,14 @@ def test_what_cannot_be_checked_is_said(
     assert (done.code, words in done.err) == (code, True), done
 
 
+def test_a_chain_of_another_version_is_not_checked(
+    home: NodeConfig, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("contracts.versions.SUPPORTED", (99,))
+    done = shell("verify", "--data", home.data_dir)
+    assert (done.code, "this node has 99: install a release of quorate that has it" in done.err) == (2, True)
+
+
 def test_only_a_node_that_runs_is_in_the_way(home: NodeConfig, shell: Shell) -> None:
     with announced(home, "http://127.0.0.1:1", None, ""):
         left = (home.data_dir / "node.json").read_bytes()
