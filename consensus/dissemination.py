@@ -122,7 +122,7 @@ class Dissemination:
         if not self._state.is_validator or self._state.catching_up:
             return
         while len(lane.chain) < limit:
-            due_ms = self._outbox.due_ms(len(lane.chain))
+            due_ms = self._outbox.due_ms()
             if due_ms is None or due_ms > now.mono_ms:
                 self._out.wake(due_ms)
                 return

@@ -33,8 +33,7 @@ class _Draft:
 
 
 class Outbox:
-    """A queue in the shape of the batches to come, divided by size, count and gas, and cut by age, or at once
-    where nothing is under way.
+    """A queue in the shape of the batches to come, divided by size, count and gas, and cut by age.
 
     Invariant: for each draft there is a place in the lane, so whatever was taken is in a batch when its
     draft is due, also while nothing becomes final.
@@ -70,17 +69,13 @@ class Outbox:
             self._drafts[-1].add(transaction)
         return len(transactions)
 
-    def due_ms(self, ahead_batches: int) -> int | None:
-        """When the next batch is to be cut, None where nothing waits.
-
-        While no batch of the lane is past its final tip, there is nothing that more could be gathered behind.
-        """
+    def due_ms(self) -> int | None:
+        """When the next batch is to be cut, None where nothing waits."""
         if not self._drafts:
             return None
         first = self._drafts[0]
         full = len(self._drafts) > 1 or len(first.transactions) >= self._parameters.batch_count_max
-        waits = ahead_batches and not full
-        return first.since_ms + self._parameters.batch_interval_ms if waits else first.since_ms
+        return first.since_ms if full else first.since_ms + self._parameters.batch_interval_ms
 
     def take(self) -> tuple[Transaction, ...]:
         """The next batch's transactions, oldest first, within a batch's limits."""

@@ -29,8 +29,7 @@ class Parameters:
     block_interval_ms: int = 40
     """A leader waits this long after the view began, so that a block gathers work; 0: it does not."""
     batch_interval_ms: int = 20
-    """A lane cuts a batch so long after its first waiting transaction, if it is not full before; at once
-    where all its batches are final."""
+    """A lane cuts a batch this long after its first waiting transaction, if it is not full before."""
     batch_bytes_max: int = 512 * 1024
     batch_count_max: int = 1_000
     batch_gas_max: int = 50_000_000

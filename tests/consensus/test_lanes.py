@@ -262,16 +262,15 @@ class TestOutbox:
     def some(self, count: int) -> list[Transaction]:
         return [transaction(str(index)) for index in range(count)]
 
-    def test_a_batch_is_due_when_full_or_old_or_nothing_is_under_way(self) -> None:
+    def test_a_batch_is_due_when_full_or_old(self) -> None:
         outbox = Outbox(self.parameters)
-        assert outbox.due_ms(0) is None
+        assert outbox.due_ms() is None
         outbox.offer(self.some(1), 0, 0, 100)
-        assert outbox.due_ms(1) == 100 + self.parameters.batch_interval_ms
-        assert outbox.due_ms(0) == 100
+        assert outbox.due_ms() == 100 + self.parameters.batch_interval_ms
         outbox.offer(self.some(1), 0, 0, 105)
-        assert outbox.due_ms(1) == 100
+        assert outbox.due_ms() == 100
         assert len(outbox.take()) == 2
-        assert outbox.due_ms(1) is None
+        assert outbox.due_ms() is None
 
     def test_the_lane_s_room_limits_what_is_taken(self) -> None:
         outbox = Outbox(self.parameters)

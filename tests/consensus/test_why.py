@@ -36,7 +36,7 @@ def test_how_long_a_block_is_wanted_does_not_begin_anew_with_each_view() -> None
     cluster.run(40_000)
     found = why(cluster, 0)
     assert found.busy_ms is not None
-    assert 39_000 < found.busy_ms <= 40_100, "since it was submitted"
+    assert 39_000 < found.busy_ms <= 40_000
     assert f"no block for {found.busy_ms // 1000} s" in found.sentence(NAMES)
     assert [gone.member for gone in found.missing] == [2, 3]
     assert found.votes == 2
