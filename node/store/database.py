@@ -35,7 +35,7 @@ from node.store.view import View
 
 TABLE_CACHE_BYTES = 64 * 1024 * 1024
 """LevelDB's cache of what it can not read where it is mapped, in bytes: tables of earlier versions."""
-WRITE_BUFFER_BYTES = 32 * 1024 * 1024
+WRITE_BUFFER_BYTES = 64 * 1024 * 1024
 """What LevelDB gathers in memory and in its log before it writes a table, in bytes."""
 TABLE_BYTES = 8 * 1024 * 1024
 """Of a table, which is a file, in bytes."""
