@@ -32,6 +32,8 @@ SHUTDOWN_GRACE_S = 2
 """How long open requests may go on at shutdown; open event streams would otherwise hold it up for ever."""
 KEEP_ALIVE_S = 75
 BACKLOG_CONNECTIONS = 512
+DATE_S = 1.0
+"""How long answers bear the same date."""
 
 
 class Bridge:
@@ -95,6 +97,30 @@ class Bridge:
             answer.cancel()
 
 
+class _Server(uvicorn.Server):
+    """Uvicorn's, which wakes ten times a second to see whether it is to end; this one is told."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Until told to end; meanwhile answers need the date."""
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DATE_S):
+                    await self._told.wait()
+
+    def end(self) -> None:
+        """Take no more requests. In any thread, at any time."""
+        self.should_exit = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._told.set)
+
+
 class HttpServer:
     """Uvicorn in a thread of its own, on a socket that is bound before anything is promised."""
 
@@ -106,7 +132,7 @@ class HttpServer:
         self._bridge = bridge
         self._name = name
         self._socket = _bind(host, port)
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
         self._ended = trio.Event()
         self._failure: BaseException | None = None
         self._begin_shutdown: Callable[[], None] = lambda: None
@@ -129,7 +155,7 @@ class HttpServer:
             timeout_keep_alive=KEEP_ALIVE_S,
             server_header=False,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         if self._bridge is not None:
             self._begin_shutdown = partial(self._bridge.post_to_api, begin_shutdown, app)
         token = trio.lowlevel.current_trio_token()
@@ -159,7 +185,7 @@ class HttpServer:
         self._stopping = True
         self._begin_shutdown()
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.end()
 
     def _run(self, token: trio.lowlevel.TrioToken) -> None:
         async def main() -> None:

@@ -16,8 +16,10 @@ import struct
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from importlib import import_module
+from operator import attrgetter
 from types import FunctionType, MethodType
 from typing import Any, ClassVar
 from zlib import crc32
@@ -50,16 +52,41 @@ def parse_again(envelope: Any) -> Any:
     raise Unreadable("only a reader of recordings opens them")
 
 
-def _enums() -> dict[type, Reduce]:
-    """How each Python writes an Enum differs; here it is by value."""
-    found = [
+def _classes() -> list[type]:
+    """Those of `consensus`."""
+    return [
         thing
         for name, module in sorted(sys.modules.items())
         if name.startswith("consensus.")
         for thing in vars(module).values()
-        if isinstance(thing, type) and issubclass(thing, Enum)
+        if isinstance(thing, type) and thing.__module__ == name
     ]
+
+
+def _enums() -> dict[type, Reduce]:
+    """How each Python writes an Enum differs; here it is by value."""
+    found = [thing for thing in _classes() if issubclass(thing, Enum)]
     return dict.fromkeys(found, lambda member: (type(member), (member.value,)))
+
+
+def _frozen() -> dict[type, Reduce]:
+    """Values that are made with all their fields: dataclasses' own way looks at each field in Python."""
+    return {
+        thing: _by_fields(thing)
+        for thing in _classes()
+        if is_dataclass(thing)
+        and thing.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        and all(field.init and not field.kw_only for field in fields(thing))
+    }
+
+
+def _by_fields(thing: type) -> Reduce:
+    names = [field.name for field in fields(thing)]
+    if len(names) == 1:
+        get_one = attrgetter(*names)
+        return lambda value: (thing, (get_one(value),))
+    get_all = attrgetter(*names)
+    return lambda value: (thing, get_all(value))
 
 
 class Writer:
@@ -68,6 +95,7 @@ class Writer:
     def __init__(self, reduces: Mapping[type, Reduce]) -> None:
         self._table: dict[type, Reduce] = {
             **_enums(),
+            **_frozen(),
             CheckedBatch: lambda checked: (open_again, (checked.batch,)),
             Transaction: lambda transaction: (parse_again, (transaction.envelope,)),
             **reduces,

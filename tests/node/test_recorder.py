@@ -18,7 +18,7 @@ import pytest
 
 from consensus.keys import verify_ed25519
 from consensus.replica import Replica
-from consensus.types import VoteKind
+from consensus.types import BatchRange, Get, Have, LaneTip, Proposal, VoteKind
 from node.errors import CommandFailed, ConfigurationError
 from node.recorder import RecordedReplica, Recorder, export, read_incident, replay
 from node.recorder import recorder as recorder_module
@@ -28,6 +28,7 @@ from node.simulator import machine
 from node.simulator.genesis import CHAIN, CHAIN_ID
 from node.simulator.swarm import Swarm
 from node.simulator.world import World
+from tests.consensus.support import GENESIS, certificate, vote
 
 ABOUT = {"chain": CHAIN, "chain_id": CHAIN_ID.hex(), "member": "n0", "quorate": "0"}
 HARD = Swarm(
@@ -142,6 +143,25 @@ def test_a_recording_names_nothing_but_values(thing: object) -> None:
     (payload,) = payloads(Writer({}).frame(("call", thing)))
     with pytest.raises(Unreadable, match="which no recording does"):
         load(payload, {})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        vote(VoteKind.SKIP, 7, None, 2),
+        Have((LaneTip(1, 4, bytes(32)), LaneTip(2, 5, bytes(32)))),
+        Get((bytes(32),), (BatchRange(bytes(32), 3),)),
+        certificate(VoteKind.NOTARISE, 3, bytes(32), (0, 1, 2)),
+        Proposal(GENESIS, vote(VoteKind.NOTARISE, 1, bytes(32), 1), ()),
+    ],
+)
+def test_a_value_is_written_by_its_fields_and_read_as_it_was(value: object) -> None:
+    (payload,) = payloads(Writer({}).frame(("call", value, value)))
+    _, first, second = load(payload, {})
+    assert first == value
+    assert first is second, "what is the same is written once"
+    assert b"__setstate__" not in payload
+    assert b"voter" not in payload, "no names of fields"
 
 
 READERS = {
