@@ -24,12 +24,15 @@ from consensus.lanes import Lane
 from consensus.messages import batch_digest
 from consensus.outbox import Outbox
 from consensus.records import encode_record
+from consensus.rules import crowd
 from consensus.state import Now, State
 from consensus.transactions import Transaction
 from consensus.types import Batch, BatchHeader, Digest, Evidence, Have, LaneTip, MemberNumber
 
 HAVE_INTERVAL_MS = 10
-"""New tips are announced at most this often."""
+"""New tips are announced at most this often; among many validators less often, for all announce to all."""
+HAVE_INTERVAL_DIVISOR = 4
+"""But at least every T0 over this."""
 
 
 class Dissemination:
@@ -144,7 +147,8 @@ class Dissemination:
             interval_ms = parameters.base_timeout_ms // 2
             new = tips
         elif new:
-            interval_ms = HAVE_INTERVAL_MS
+            often_ms = HAVE_INTERVAL_MS * crowd(len(self._state.committee.numbers)) ** 2
+            interval_ms = min(often_ms, parameters.base_timeout_ms // HAVE_INTERVAL_DIVISOR)
         else:
             interval_ms = 0
         if new:

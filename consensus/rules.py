@@ -20,6 +20,9 @@ from dataclasses import dataclass, replace
 from consensus.parameters import Parameters
 from consensus.types import Cut, Digest, Header, LaneTip, MemberNumber, Vote, VoteKind
 
+QUIET_VALIDATORS = 8
+"""Fewer than these need not be sparing with what each tells all others."""
+
 FILLER_TIME_MS = 0
 """Stands in a filler for the time that it has not."""
 
@@ -48,6 +51,14 @@ def may_vote(cast: ViewVotes, kind: VoteKind) -> bool:
     if kind is VoteKind.NOTARISE:
         return cast.notarise is None and cast.skip is None
     return cast.skip is None and cast.finalise is None
+
+
+def crowd(validators: int) -> int:
+    """So many times less often each of these says to all what need not be said at once.
+
+    1 below QUIET_VALIDATORS, then a quarter of their number: each hears about as much as one of a few.
+    """
+    return validators // (QUIET_VALIDATORS // 2) if validators >= QUIET_VALIDATORS else 1
 
 
 def timeout_ms(view: int, final_view: int, faults_max: int, parameters: Parameters) -> int:

@@ -8,6 +8,7 @@ from consensus.effects import Broadcast, Outgoing, Send, SyncNeeded
 from consensus.errors import InvalidMessage
 from consensus.keys import Signer
 from consensus.messages import executed_payload
+from consensus.rules import crowd
 from consensus.state import Now, Peer, State
 from consensus.types import ExecutedTip, MemberNumber, Status
 
@@ -86,7 +87,8 @@ class Standing:
 
     def tell_all(self, now: Now, stuck: bool) -> None:
         """To everybody: when stuck, to be helped; else now and then, so that others know how far we are."""
-        due_ms = self._told_ms + self._state.parameters.base_timeout_ms
+        state = self._state
+        due_ms = self._told_ms + crowd(len(state.committee.numbers)) * state.parameters.base_timeout_ms
         news = self._told_height != self._state.execution.height
         if stuck or (news and now.mono_ms >= due_ms):
             self._told_ms, self._told_height = now.mono_ms, self._state.execution.height

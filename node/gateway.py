@@ -124,9 +124,10 @@ class NodeGateway(Reader):
     def block_executed(self, block: ExecutedBlock) -> None:
         """A block is stored: its batches need no tracking any more, and waiters get their answer."""
         self.refresh()
+        own = self._pending.own
         self._pending.forget(block.batches)
         self._pending.settle(block.transactions, block.time_ms)
-        self._room.executed(len(block.transactions))
+        self._room.executed(len(block.transactions), own - self._pending.own)
         self._bridge.post_to_api(self._on_block, block)
 
     # -- submission ---------------------------------------------------------------------------------
@@ -134,7 +135,8 @@ class NodeGateway(Reader):
     def is_full(self) -> bool:
         """By what waits in all lanes. What other members hand over they admitted, and it is always taken."""
         waiting, validators = len(self._pending) + self._admitting, len(self._driver.committee.numbers)
-        return self._room.is_full(waiting, validators, self._pending.spreading_since_s)
+        own = self._pending.own + self._admitting
+        return self._room.is_full(waiting, own, validators, self._pending.spreading_since_s)
 
     async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
         """Admit envelopes; returns once the admitted ones are durable here."""

@@ -48,6 +48,8 @@ class PendingTransactions:
         self._entrusted: dict[bytes, int] = {}
         """Expiry times by id; each is tracked as if it were a batch of its own, named by the id."""
         self._refused: dict[bytes, tuple[str, str]] = {}
+        self.own = 0
+        """Transactions of the own lane's batches, each as often as it is there; any thread may ask."""
         self._spreading: dict[bytes, float] = {}
         """Batches of the own lane that no quorum holds, oldest first, and since when they are here."""
 
@@ -74,6 +76,7 @@ class PendingTransactions:
         self._by_batch[batch] = tuple(transaction.id for transaction in transactions)
         if lane == self._me:
             self._spreading[batch] = time.monotonic()
+            self.own += len(transactions)
         for transaction in transactions:
             copies = self._copies.get(transaction.id, ())
             self._copies[transaction.id] = (*copies, _Copy(transaction, batch, lane))
@@ -116,7 +119,12 @@ class PendingTransactions:
         """The batches are executed: the store knows their transactions now."""
         for batch in batches:
             self._spreading.pop(batch, None)
-            for identifier in self._by_batch.pop(batch, ()):
+            carried = self._by_batch.pop(batch, ())
+            if carried and any(
+                copy.batch == batch and copy.lane == self._me for copy in self._copies[carried[0]]
+            ):
+                self.own -= len(carried)
+            for identifier in carried:
                 rest = tuple(copy for copy in self._copies.get(identifier, ()) if copy.batch != batch)
                 if rest:
                     self._copies[identifier] = rest

@@ -22,7 +22,9 @@ from consensus.messages import (
 from consensus.parameters import Parameters
 from consensus.records import Succession, decode_record, encode_record
 from consensus.rules import (
+    QUIET_VALIDATORS,
     age_max_ms,
+    crowd,
     execution_order,
     filler,
     header_fault,
@@ -249,3 +251,11 @@ class TestBallot:
 def test_parameters_that_would_trap_an_honest_node_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"must|at most"):
         Parameters(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("validators", "times"),
+    [(1, 1), (4, 1), (QUIET_VALIDATORS - 1, 1), (QUIET_VALIDATORS, 2), (16, 4), (50, 12)],
+)
+def test_many_validators_say_less_often_what_all_hear(validators: int, times: int) -> None:
+    assert crowd(validators) == times

@@ -1,5 +1,6 @@
 """What a few validators do together when something particular happens."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -13,12 +14,14 @@ from consensus.messages import (
     DESCENDANTS_MAX,
     FINAL_BLOCK,
     MESSAGE_BYTES_MAX,
+    Message,
     executed_payload,
     header_digest,
     vote_payload,
 )
-from consensus.rules import execution_order, lag_allows_content
+from consensus.rules import crowd, execution_order, lag_allows_content
 from consensus.types import Certificate, ExecutedTip, FinalBlock, Header, Proposal, Status, Vote, VoteKind
+from node.simulator.machine import Machine
 from tests.consensus.cluster import Cluster
 from tests.consensus.support import (
     CHAIN,
@@ -119,6 +122,27 @@ class TestLiveness:
         cluster = Cluster(loss=0.25)
         for number in range(4):
             cluster.commit(number, within_ms=120_000)
+
+
+class TestCrowd:
+    @pytest.mark.parametrize("size", [7, 8])
+    def test_so_many_tell_less_often_how_far_they_are(self, size: int) -> None:
+        cluster = Cluster(size)
+        said: Counter[type] = Counter()
+        carry = cluster.world.send
+
+        def send(source: Machine, to: int, message: Message | bytes) -> None:
+            if (source.number, to) == (0, 1):
+                said[type(message)] += 1
+            carry(source, to, message)
+
+        cluster.world.send = send  # type: ignore[method-assign]
+        for _ in range(100):
+            cluster.submit(2)
+            cluster.run(100)
+        seconds = 100 * 100 // BASE_MS
+        times = crowd(size)
+        assert seconds // times - 1 <= said[Status] <= seconds // times + 1
 
 
 class TestBackPressure:

@@ -124,3 +124,18 @@ def test_it_is_known_since_when_the_own_lane_waits_for_others() -> None:
     assert (seen() or 0) >= then_s
     pending.forget([b"second"])  # a block orders it before this node hears that a quorum holds it
     assert seen() is None
+
+
+def test_what_waits_in_the_own_lane_is_counted_until_it_is_executed() -> None:
+    pending = PendingTransactions(ME)
+    posted = [transaction(salt) for salt in "abc"]
+    pending.track(b"own", posted[:2], ME)
+    pending.track(b"own", posted[:2], ME)
+    pending.track(b"other", posted, OTHER)
+    pending.entrust(posted[2])
+    assert pending.own == 2
+    pending.forget([b"other", b"unknown"])
+    assert pending.own == 2
+    pending.forget([b"own"])
+    pending.forget([b"own"])
+    assert pending.own == 0

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from node.waiting_room import SPREAD_S_MAX, SPREADING_MIN, WAIT_S_MAX, WAITING_MAX, WaitingRoom
+from node.waiting_room import (
+    BURST_MAX,
+    SPREAD_S_MAX,
+    SPREADING_MIN,
+    WAIT_S_MAX,
+    WAITING_MAX,
+    WaitingRoom,
+)
 
 NODES = 16
-FIRST = WAITING_MAX // NODES
+FIRST = BURST_MAX // NODES
 
 
 class Clock:
@@ -28,8 +35,8 @@ def room(clock: Clock) -> WaitingRoom:
 
 
 def most(room: WaitingRoom, validators: int = NODES) -> int:
-    """How many may wait."""
-    bounds = [count for count in range(1, WAITING_MAX + 2) if room.is_full(count, validators, None)]
+    """How many may wait in all lanes."""
+    bounds = [count for count in range(1, WAITING_MAX + 2) if room.is_full(count, 0, validators, None)]
     assert bounds == list(range(bounds[0], WAITING_MAX + 2)), "who finds no room finds none with more"
     return bounds[0]
 
@@ -38,16 +45,16 @@ def execute(room: WaitingRoom, clock: Clock, per_s: int, seconds: float = 2 * WA
     """Ten blocks a second."""
     for _ in range(int(seconds * 10)):
         clock.now_s += 0.1
-        room.executed(per_s // 10)
+        room.executed(per_s // 10, 0)
 
 
 @pytest.mark.parametrize("validators", [1, 4, 16])
 def test_a_first_burst_is_taken_and_bounded_for_all_nodes_together(
     room: WaitingRoom, clock: Clock, validators: int
 ) -> None:
-    assert most(room, validators) == WAITING_MAX // validators
+    assert most(room, validators) == BURST_MAX // validators
     execute(room, clock, 20)
-    assert most(room, validators) == WAITING_MAX // validators, "what little it executed says little"
+    assert most(room, validators) == BURST_MAX // validators, "what little it executed says little"
 
 
 @pytest.mark.parametrize("per_s", [200, 1_000, 1_900])
@@ -64,7 +71,7 @@ def test_no_node_is_so_fast_that_it_takes_all(room: WaitingRoom, clock: Clock) -
 
 
 def test_what_was_executed_long_ago_does_not_count(room: WaitingRoom, clock: Clock) -> None:
-    room.executed(FIRST + 1)
+    room.executed(FIRST + 1, 0)
     clock.now_s += WAIT_S_MAX - 0.001
     assert most(room) == FIRST + 1
     clock.now_s += 0.001
@@ -76,8 +83,25 @@ def test_what_others_do_not_come_to_check_keeps_more_from_being_taken(
 ) -> None:
     since_s = clock.now_s
     clock.now_s += SPREAD_S_MAX - 0.001
-    assert not room.is_full(SPREADING_MIN, NODES, since_s)
+    assert not room.is_full(SPREADING_MIN, 0, NODES, since_s)
     clock.now_s += 0.001
-    assert room.is_full(SPREADING_MIN, NODES, since_s)
-    assert not room.is_full(SPREADING_MIN - 1, NODES, since_s), "some is taken in any case"
-    assert not room.is_full(SPREADING_MIN, NODES, None)
+    assert room.is_full(SPREADING_MIN, 0, NODES, since_s)
+    assert not room.is_full(SPREADING_MIN - 1, 0, NODES, since_s), "some is taken in any case"
+    assert not room.is_full(SPREADING_MIN, 0, NODES, None)
+
+
+def test_what_others_took_unheard_is_left_room_for(room: WaitingRoom) -> None:
+    """All nodes take a burst at the same time; each knows of its own alone."""
+    room.executed(WAITING_MAX, 0)
+    assert not room.is_full(FIRST, FIRST - 1, NODES, None)
+    assert room.is_full(FIRST, FIRST, NODES, None)
+
+
+def test_of_the_own_as_many_may_wait_as_were_executed_in_the_last_seconds(
+    room: WaitingRoom, clock: Clock
+) -> None:
+    room.executed(4 * FIRST, 2 * FIRST)
+    assert not room.is_full(FIRST, 2 * FIRST - 1, NODES, None)
+    assert room.is_full(FIRST, 2 * FIRST, NODES, None)
+    clock.now_s += WAIT_S_MAX
+    assert room.is_full(FIRST - 1, FIRST, NODES, None), "that was long ago"
