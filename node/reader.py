@@ -104,8 +104,8 @@ class Reader:
     # -- transactions -------------------------------------------------------------------------------
     def settled(self, identifier: bytes) -> TransactionStatus | None:
         """What became of a transaction (id of 32 bytes) that is in an executed block."""
-        place = self._store.place(identifier)
-        if place is None:  # as nearly always: one row needs no snapshot
+        place = self._store.place(identifier) if self._store.has_place(identifier) else None
+        if place is None:
             return None
         with self._store.snapshot() as view:
             receipt = Receipt.decode(view.receipt(place.height, place.index))

@@ -18,7 +18,7 @@ from node.demo.control import Say
 from node.demo.partner import Partner, execution_of_all, wait_until
 from node.demo.story import CURRENCY, money
 from node.errors import CommandFailed, NodeError
-from node.store import Store
+from node.store import Store, sealed
 
 PROGRESS_S = 60.0
 """Longest wait for a transaction while nodes are down."""
@@ -128,7 +128,7 @@ class Faults:
             before = 0 if data is None else int(decode_value(data))
             after = max(before, 1) * 100
             # A store has no way to change a committed state, on purpose: this is what an attacker would do.
-            store._source.put(b"S" + key, encode_value(after), sync=True)  # noqa: SLF001
+            store._source.put(b"S" + key, sealed(key, encode_value(after)), sync=True)  # noqa: SLF001
             ensure(store.state.get(key) is not None, "the falsified balance is there")
         finally:
             store.close()

@@ -14,7 +14,7 @@ from node.store.layout import (
     account_subject,
     contract_subject,
 )
-from node.store.rows import REMEDY, HotRows, Rows
+from node.store.rows import REMEDY, HotRows, Rows, sealed
 from node.store.view import View
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "View",
     "account_subject",
     "contract_subject",
+    "sealed",
 ]

@@ -30,7 +30,7 @@ from node.store.layout import (
     inverted,
     mention_prefix,
 )
-from node.store.rows import HotRows, Rows, damaged, each_row, reason_of
+from node.store.rows import HotRows, Rows, damaged, each_row, reason_of, sealed
 from node.store.view import View
 
 TABLE_CACHE_BYTES = 64 * 1024 * 1024
@@ -59,7 +59,7 @@ class Store(View):
     def __init__(self, database: Any) -> None:
         """For `open` only."""
         super().__init__(database)
-        self.state: HotRows = HotRows(database, layout.STATE, HOT_STATE_BYTES)
+        self.state: HotRows = HotRows(database, layout.STATE, self.finder, HOT_STATE_BYTES)
         self._failure: str | None = None
 
     @classmethod
@@ -97,15 +97,18 @@ class Store(View):
 
     def close(self) -> None:
         """Snapshots and iterators that are still open can not be read any more."""
+        self.finder.reset()
         self._source.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[View]:
         """What is committed now, to be read in any thread, whatever is committed meanwhile."""
         source = self._source.snapshot()
+        view = View(source)
         try:
-            yield View(source)
+            yield view
         finally:
+            view.finder.reset()
             source.close()
 
     def everything(self) -> Iterator[tuple[bytes, bytes]]:
@@ -127,6 +130,7 @@ class Store(View):
             f"a block of another height can not be stored at {height}",
         )
         places = self._places(commit)
+        self.finder.reset()
         try:
             self._write(_rows_of(commit, places))
         except plyvel.Error as error:
@@ -158,13 +162,11 @@ class Store(View):
 
 def _rows_of(commit: BlockCommit, places: dict[bytes, Place]) -> Iterator[Write]:
     yield from _block_rows(commit, places)
-    for space, writes in (
-        (layout.STATE, commit.state_writes),
-        (layout.AUX, commit.aux_writes),
-        (layout.PAGE, commit.tree_writes),
-    ):
+    for space, writes in ((layout.STATE, commit.state_writes), (layout.AUX, commit.aux_writes)):
         for key, value in writes:
-            yield space + key, value
+            yield space + key, None if value is None else sealed(key, value)
+    for place, page in commit.tree_writes:
+        yield layout.PAGE + place, page
 
 
 def _block_rows(commit: BlockCommit, places: dict[bytes, Place]) -> Iterator[tuple[bytes, bytes]]:

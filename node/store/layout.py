@@ -14,12 +14,12 @@ A key is a space, one byte, and what orders the space:
     M ‖ subject ‖ 0 ‖ ~height ‖ ~index      nothing: newest first, what concerns an account or instance
     R ‖ height ‖ index        Receipt
     E ‖ height ‖ index        Event
-    S ‖ key                   authenticated state
-    A ‖ key                   rows beside it
+    S ‖ key                   authenticated state, sealed
+    A ‖ key                   rows beside it, sealed
     P ‖ path                  pages of the state's tree
 
 Heights are u64 and indexes u32, big-endian; values are canonical encodings. Genesis is height 0 and has
-neither block nor batches.
+neither block nor batches. What is sealed ends in the CRC-32 of key and value, 4 bytes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from consensus.types import Batch, Digest, FinalBlock
 from contracts.merkle import Write
 from contracts.receipts import ExecLink
 
-STORE_FORMAT = b"\x01"
+STORE_FORMAT = b"\x02"
 FORMAT, HEIGHT = b"V", b"H"
 BLOCK, ORDER, LINK, RECEIPT, EVENT, EPOCH = b"B", b"O", b"X", b"R", b"E", b"C"
 BATCH, TRANSACTION, LISTED, MENTION = b"b", b"t", b"L", b"M"

@@ -1,9 +1,11 @@
-"""Rows of the database: read with their checksums, damage told as what it is."""
+"""Rows of the database: whatever is read is checked, damage told as what it is."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
+from zlib import crc32
 
 import plyvel
 
@@ -14,6 +16,7 @@ from node.recent_rows import RecentRows
 
 REMEDY = "remove the folder ledger and start again: this node fetches every block from the others"
 """What an operator can do about a store that was damaged or falsified."""
+_CHECKSUM = struct.Struct(">I")
 
 
 class Rows:
@@ -61,22 +64,102 @@ class Rows:
             yield key[1:], value
 
 
+class Finder:
+    """Finds rows through one iterator, which sees what was committed when it was first asked, until `reset`.
+
+    Whenever the database's own `get` has to go on to a second table, it counts a seek against the first, and
+    merges a table away that has used up as many as a disk could have done meanwhile. To read a large store
+    here and there had all of it rewritten again and again; what iterators read is not counted. Nor does this
+    one check blocks of rows, one in each table, against their checksums: what is found checks itself.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._at: Any = None
+
+    def find(self, key: bytes) -> bytes | None:
+        """What is stored under a whole key, its space included, or None. Raises: CorruptionError."""
+        try:
+            if self._at is None:
+                self._at = self._source.raw_iterator()
+            self._at.seek(key)
+            if self._at.valid():
+                found: tuple[bytes, bytes] = self._at.item()
+                return found[1] if found[0] == key else None
+        except plyvel.Error as error:
+            raise damaged(error) from None
+        return None
+
+    def reset(self) -> None:
+        """See what is committed from now on, and keep no table of before from being removed."""
+        if self._at is not None:
+            self._at.close()
+            self._at = None
+
+
 class PageRows(Rows):
-    """The pages of the state's tree."""
+    """The pages of the state's tree, which are known by their hashes."""
+
+    def __init__(self, source: Any, space: bytes, finder: Finder) -> None:
+        super().__init__(source, space)
+        self._finder = finder
 
     def get_page(self, key: bytes) -> bytes | None:
-        """The page at a path, or None."""
-        return self.get(key)
+        """The page at a path, or None; not checked."""
+        return self._finder.find(self._space + key)
 
 
-class HotRows(Rows):
+class SealedRows(Rows):
+    """Rows that end in a checksum of their own, which no caller sees."""
+
+    def __init__(self, source: Any, space: bytes, finder: Finder) -> None:
+        super().__init__(source, space)
+        self._finder = finder
+
+    def get(self, key: bytes) -> bytes | None:
+        stored = self._finder.find(self._space + key)
+        return None if stored is None else unsealed(key, stored)
+
+    def each(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        for key, stored in super().each(start):
+            yield key, unsealed(key, stored)
+
+    def each_reversed(self, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        for key, stored in super().each_reversed(stop):
+            yield key, unsealed(key, stored)
+
+
+class StateRows(SealedRows):
+    """Rows that seldom are asked for where there is none, which may be for a damaged key."""
+
+    def get(self, key: bytes) -> bytes | None:
+        value = super().get(key)
+        if value is None and (stored := Rows.get(self, key)) is not None:
+            value = unsealed(key, stored)
+        return value
+
+
+def sealed(key: bytes, value: bytes) -> bytes:
+    """A value as SealedRows read it: with the CRC-32 of key and value, 4 bytes, at its end."""
+    return value + _CHECKSUM.pack(crc32(value, crc32(key)))
+
+
+def unsealed(key: bytes, stored: bytes) -> bytes:
+    """The value. Raises: CorruptionError."""
+    value = stored[: -_CHECKSUM.size]
+    if sealed(key, value) != stored:
+        raise CorruptionError(f"store: the row of {key!r} does not have its checksum: {REMEDY}")
+    return value
+
+
+class HotRows(StateRows):
     """Rows with the most recently used ones at hand, for the one thread that also commits.
 
     Another thread could put back, after a commit, what it had read before; so others read snapshots.
     """
 
-    def __init__(self, source: Any, space: bytes, bytes_max: int) -> None:
-        super().__init__(source, space)
+    def __init__(self, source: Any, space: bytes, finder: Finder, bytes_max: int) -> None:
+        super().__init__(source, space, finder)
         self._recent = RecentRows(bytes_max)
 
     def get(self, key: bytes) -> bytes | None:

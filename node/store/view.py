@@ -14,20 +14,31 @@ from contracts.receipts import ExecLink
 from node.lineage import Boundary
 from node.store import layout
 from node.store.layout import EPOCH_ROW, PLACE_ROW, POSITION, U64, Epoch, Place, inverted, mention_prefix
-from node.store.rows import REMEDY, PageRows, Rows, decode_row, of_size
+from node.store.rows import (
+    REMEDY,
+    Finder,
+    PageRows,
+    Rows,
+    SealedRows,
+    StateRows,
+    decode_row,
+    of_size,
+)
 
 
 class View:
     """What can be read of one version of the store. Raises: CorruptionError where the database is damaged.
 
-    Where a height is asked for it must be one that is committed.
+    Where a height is asked for it must be one that is committed. One thread at a time reads `state`, `aux`
+    and `tree`, which share `finder`.
     """
 
     def __init__(self, source: Any) -> None:
         self._source = source
-        self.state = Rows(source, layout.STATE)
-        self.aux = Rows(source, layout.AUX)
-        self.tree = PageRows(source, layout.PAGE)
+        self.finder = Finder(source)
+        self.state: StateRows = StateRows(source, layout.STATE, self.finder)
+        self.aux = SealedRows(source, layout.AUX, self.finder)
+        self.tree = PageRows(source, layout.PAGE, self.finder)
 
     def height(self) -> int:
         """The last committed block, -1 where there is none."""
@@ -97,6 +108,14 @@ class View:
         """Where the transaction with this id (32 bytes) is, or None where it is in no committed block."""
         data = Rows(self._source, layout.TRANSACTION).get(transaction)
         return None if data is None else decode_row(PLACE_ROW, data, "place")
+
+    def has_place(self, transaction: bytes) -> bool:
+        """Whether it has one, asked where nearly always it has none; in any thread."""
+        finder = Finder(self._source)
+        try:
+            return finder.find(layout.TRANSACTION + transaction) is not None
+        finally:
+            finder.reset()
 
     def places_of(self, height: int) -> list[Place]:
         """Of a block's transactions that have a receipt, in order."""

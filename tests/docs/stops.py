@@ -27,7 +27,7 @@ from node.disk import Disk, FolderLock
 from node.keystore import Keystore, Role
 from node.ports import free_ports
 from node.runtime import run_node
-from node.store import Store
+from node.store import Store, sealed
 
 
 class FullDisk(Disk):
@@ -84,9 +84,10 @@ def damage_ledger(config: NodeConfig) -> None:
 
 def change_ledger(config: NodeConfig) -> None:
     store = Store.open(config.ledger_dir)
-    key = b"Saccount/solo"
-    value = store._source.get(key)
-    store._source.put(key, value[:-1] + bytes([value[-1] ^ 1]), sync=True)
+    key = b"account/solo"
+    value = store.state.get(key)
+    assert value is not None
+    store._source.put(b"S" + key, sealed(key, value[:-1] + bytes([value[-1] ^ 1])), sync=True)
     store.close()
 
 

@@ -23,7 +23,7 @@ from contracts.errors import StateCorruption
 from node.errors import ConfigurationError
 from node.integrity import Checked, verify_integrity
 from node.proof_json import check_final
-from node.store import BlockCommit, HotRows, Place, Store
+from node.store import BlockCommit, HotRows, Place, Store, sealed
 from node.store import database as store_module
 from tests.proofs.minichain import MiniChain
 
@@ -249,7 +249,7 @@ def test_snapshots_in_other_threads_never_see_half_a_block(opened: Opened) -> No
 @pytest.mark.parametrize("bytes_max", [0, 50, 100, 10_000])
 def test_hot_state_is_what_is_stored_and_stays_within_its_bound(opened: Opened, bytes_max: int) -> None:
     chain, _, store = opened
-    store.state = hot = HotRows(store._source, b"S", bytes_max)
+    store.state = hot = HotRows(store._source, b"S", store.finder, bytes_max)
     recent, hits = hot._recent, 0
     for number in range(10):
         for key in [b"account/%d" % (n % 7) for n in range(12)] + [b"account/%d" % n for n in range(20)]:
@@ -277,7 +277,7 @@ def test_a_folder_that_can_not_be_written_is_the_operators_matter(tmp_path: Path
 
 def test_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(tmp_path, blocks=0)
-    monkeypatch.setattr(store_module, "STORE_FORMAT", b"\x02")
+    monkeypatch.setattr(store_module, "STORE_FORMAT", b"\x03")
     with pytest.raises(ConfigurationError, match="format"):
         Store.open(tmp_path)
 
@@ -440,9 +440,10 @@ def test_a_sound_store_is_found_sound(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "error", "text"),
     [
-        (b"Saccount/19", b"1000000", StateCorruption, r"state b'account/19' at height 6"),
+        (b"Saccount/19", b"1000000", CorruptionError, r"account/19' does not have its checksum"),
+        (b"Saccount/19", sealed(b"account/19", b"1000000"), StateCorruption, "account/19' at height 6"),
         (b"Saccount/19", None, StateCorruption, "the entry whose key has SHA-256 [0-9a-f]{64} is missing"),
-        (b"Saccount/99", b"1", StateCorruption, r"state b'account/99'"),
+        (b"Saccount/99", sealed(b"account/99", b"1"), StateCorruption, r"state b'account/99'"),
         (b"R" + bytes(7) + b"\x02" + bytes(4), b"receipt", CorruptionError, "block 2: its receipts"),
         (b"R" + bytes(7) + b"\x02" + bytes(4), None, CorruptionError, "block 2: its receipts"),
         (b"E" + bytes(7) + b"\x02" + bytes(4), b"event", CorruptionError, "block 2: its events"),
@@ -485,7 +486,8 @@ def test_a_whole_falsified_state_with_its_tree_is_found(tmp_path: Path) -> None:
     database = plyvel.DB(str(tmp_path))
     for space, writes in ((b"S", forged.state_writes), (b"P", forged.tree_writes)):
         for key, value in writes:
-            database.put(space + key, value)
+            assert value is not None
+            database.put(space + key, sealed(key, value) if space == b"S" else value)
     link = honest.exec_hash + forged.link.state_root + honest.receipts_root + honest.events_root
     database.put(b"X" + BLOCKS.to_bytes(8, "big"), link)
     database.close()

@@ -20,12 +20,15 @@ EXIT_S = 20.0
 OTHERWISE = """
 import sys
 from node.executor import Executor
+from node.store import sealed
 execute = Executor.execute
 def wrong(self, block, batches):
-    key = b"Sbalance/swiftship/euro"
-    row = self._store._source.get(key)
+    key = b"balance/swiftship/euro"
+    row = self._store.state.get(key)
     if row is not None and batches:
-        self._store._source.put(key, row[:-1] + bytes([row[-1] ^ 1]), sync=True)
+        wrong = sealed(key, row[:-1] + bytes([row[-1] ^ 1]))
+        self._store._source.put(b"S" + key, wrong, sync=True)
+        self._store.finder.reset()
         self._store.state._recent.clear()
     return execute(self, block, batches)
 Executor.execute = wrong
