@@ -23,6 +23,7 @@ from consensus.transactions import Transaction
 from consensus.types import Batch, Digest
 from contracts.engine import BlockInput, Engine, Outcome
 from contracts.epochs import READY_LAG_MAX, Accused
+from contracts.likely import likely_aux, likely_state
 from contracts.receipts import Event, ExecLink, Receipt
 from contracts.register import committee_of
 from node.directory import concerns_members, read_evidence
@@ -158,6 +159,8 @@ class Executor:
             tuple(self._exec_hashes),
             tuple(Accused(a.member, a.epoch, a.kind, a.view, a.seq) for a in block.accusations),
         )
+        self._store.state.prefetch(likely_state(transactions))
+        self._store.aux.prefetch(likely_aux(transactions))
         outcome = self._engine.execute(self._store, given, self._link)
         commit = _commit(outcome, block, batches)
         if header.next_set is not None:

@@ -45,6 +45,8 @@ BLOOM_BITS = 10
 """For each key, so that looking up what is not there rarely touches the disk."""
 HOT_STATE_BYTES = 32 * 1024 * 1024
 """State that execution keeps at hand, keys and values, in bytes."""
+HOT_AUX_BYTES = 1024 * 1024
+"""Rows beside the state that a block asks for, in bytes."""
 DISK_FAULTS = tuple(map(os.strerror, (ENOSPC, EDQUOT, EIO, EFBIG, EROFS)))
 """What the system says of a disk that is full or does not work."""
 
@@ -60,6 +62,7 @@ class Store(View):
         """For `open` only."""
         super().__init__(database)
         self.state: HotRows = HotRows(database, layout.STATE, self.finder, HOT_STATE_BYTES)
+        self.aux: HotRows = HotRows(database, layout.AUX, self.finder, HOT_AUX_BYTES, seldom_there=True)
         self._failure: str | None = None
 
     @classmethod
@@ -137,6 +140,7 @@ class Store(View):
             self._failure = f"block {height} could not be written: {reason_of(error)}"
             raise StoreFailed(f"store: {self._failure}; check the disk, then start the node again") from error
         self.state.committed(commit.state_writes)
+        self.aux.committed(commit.aux_writes)
 
     def _write(self, rows: Iterable[Write]) -> None:
         """All of a block or nothing; on disk when it returns."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from time import perf_counter
 from typing import Any
 from zlib import crc32
 
@@ -16,6 +17,8 @@ from node.recent_rows import RecentRows
 
 REMEDY = "remove the folder ledger and start again: this node fetches every block from the others"
 """What an operator can do about a store that was damaged or falsified."""
+STUMBLE_S = 0.002
+"""A look for one row takes some microseconds, and more than this where much was deleted, in seconds."""
 _CHECKSUM = struct.Struct(">I")
 
 
@@ -71,18 +74,26 @@ class Finder:
     merges a table away that has used up as many as a disk could have done meanwhile. To read a large store
     here and there had all of it rewritten again and again; what iterators read is not counted. Nor does this
     one check blocks of rows, one in each table, against their checksums: what is found checks itself.
+
+    An iterator steps over whatever was deleted between a key that is not there and the next row. Who deleted
+    very much could have that done again and again; so after one look for so long, `get` is asked.
     """
 
     def __init__(self, source: Any) -> None:
         self._source = source
         self._at: Any = None
+        self._stumbled = False
 
     def find(self, key: bytes) -> bytes | None:
         """What is stored under a whole key, its space included, or None. Raises: CorruptionError."""
         try:
+            if self._stumbled:
+                return self._source.get(key, verify_checksums=True)  # type: ignore[no-any-return]
             if self._at is None:
                 self._at = self._source.raw_iterator()
+            began_s = perf_counter()
             self._at.seek(key)
+            self._stumbled = perf_counter() - began_s > STUMBLE_S
             if self._at.valid():
                 found: tuple[bytes, bytes] = self._at.item()
                 return found[1] if found[0] == key else None
@@ -95,6 +106,7 @@ class Finder:
         if self._at is not None:
             self._at.close()
             self._at = None
+        self._stumbled = False
 
 
 class PageRows(Rows):
@@ -112,12 +124,16 @@ class PageRows(Rows):
 class SealedRows(Rows):
     """Rows that end in a checksum of their own, which no caller sees."""
 
-    def __init__(self, source: Any, space: bytes, finder: Finder) -> None:
+    def __init__(self, source: Any, space: bytes, finder: Finder, *, seldom_there: bool = False) -> None:
+        """`seldom_there` where most rows that are asked for are not; else that is looked at twice."""
         super().__init__(source, space)
         self._finder = finder
+        self._seldom_there = seldom_there
 
     def get(self, key: bytes) -> bytes | None:
         stored = self._finder.find(self._space + key)
+        if stored is None and not self._seldom_there:  # its key may be damaged, which checksums tell
+            stored = super().get(key)
         return None if stored is None else unsealed(key, stored)
 
     def each(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
@@ -129,16 +145,6 @@ class SealedRows(Rows):
             yield key, unsealed(key, stored)
 
 
-class StateRows(SealedRows):
-    """Rows that seldom are asked for where there is none, which may be for a damaged key."""
-
-    def get(self, key: bytes) -> bytes | None:
-        value = super().get(key)
-        if value is None and (stored := Rows.get(self, key)) is not None:
-            value = unsealed(key, stored)
-        return value
-
-
 def sealed(key: bytes, value: bytes) -> bytes:
     """A value as SealedRows read it: with the CRC-32 of key and value, 4 bytes, at its end."""
     return value + _CHECKSUM.pack(crc32(value, crc32(key)))
@@ -147,20 +153,27 @@ def sealed(key: bytes, value: bytes) -> bytes:
 def unsealed(key: bytes, stored: bytes) -> bytes:
     """The value. Raises: CorruptionError."""
     value = stored[: -_CHECKSUM.size]
-    if sealed(key, value) != stored:
+    if stored[-_CHECKSUM.size :] != _CHECKSUM.pack(crc32(value, crc32(key))):
         raise CorruptionError(f"store: the row of {key!r} does not have its checksum: {REMEDY}")
     return value
 
 
-class HotRows(StateRows):
+class HotRows(SealedRows):
     """Rows with the most recently used ones at hand, for the one thread that also commits.
 
     Another thread could put back, after a commit, what it had read before; so others read snapshots.
     """
 
-    def __init__(self, source: Any, space: bytes, finder: Finder, bytes_max: int) -> None:
-        super().__init__(source, space, finder)
+    def __init__(
+        self, source: Any, space: bytes, finder: Finder, bytes_max: int, *, seldom_there: bool = False
+    ) -> None:
+        super().__init__(source, space, finder, seldom_there=seldom_there)
         self._recent = RecentRows(bytes_max)
+
+    def prefetch(self, keys: Iterable[bytes]) -> None:
+        """Have rows at hand, looked up in the order in which they are stored, which takes half as long."""
+        for key in sorted(set(keys)):
+            self.get(key)
 
     def get(self, key: bytes) -> bytes | None:
         try:

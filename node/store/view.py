@@ -20,7 +20,6 @@ from node.store.rows import (
     PageRows,
     Rows,
     SealedRows,
-    StateRows,
     decode_row,
     of_size,
 )
@@ -36,8 +35,8 @@ class View:
     def __init__(self, source: Any) -> None:
         self._source = source
         self.finder = Finder(source)
-        self.state: StateRows = StateRows(source, layout.STATE, self.finder)
-        self.aux = SealedRows(source, layout.AUX, self.finder)
+        self.state = SealedRows(source, layout.STATE, self.finder)
+        self.aux = SealedRows(source, layout.AUX, self.finder, seldom_there=True)
         self.tree = PageRows(source, layout.PAGE, self.finder)
 
     def height(self) -> int:

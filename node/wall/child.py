@@ -15,14 +15,12 @@ from typing import Any
 
 import orjson
 
-from consensus.transactions import Transaction, is_name
 from contracts.engine import BlockInput, Engine, Outcome
 from contracts.errors import ContractError, Revert
-from contracts.layout import account_key, balance_key, instance_key
+from contracts.likely import likely_aux, likely_state
 from contracts.merkle import Write
 from contracts.receipts import ExecLink
 from contracts.rehearsal import rehearse
-from contracts.replay import executed_row
 from node.pipes import Pipe
 from node.recent_rows import RecentRows
 from node.wall.confinement import confine
@@ -68,8 +66,8 @@ class AskedRows:
             return self.recent.find(key)
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
-        """Ask for many rows at once."""
-        missing = iter(dict.fromkeys(key for key in keys if key not in self.recent))
+        """Ask for many rows at once, in the order in which they are stored."""
+        missing = iter(sorted({key for key in keys if key not in self.recent}))
         while wanted := list(islice(missing, KEYS_MAX)):
             for key, value in zip(wanted, self._ask("get", wanted), strict=True):
                 self.recent.keep(key, value)
@@ -110,25 +108,12 @@ class AskedLedger:
             self.state.recent.committed(self._told[1])
         else:
             self.state.recent.clear()
-        self.aux.prefetch(executed_row(each.id, each.expires_ms) for each in block.transactions)
-        self.state.prefetch(key for each in block.transactions for key in _likely_keys(each))
+        self.aux.prefetch(likely_aux(block.transactions))
+        self.state.prefetch(likely_state(block.transactions))
 
     def end(self, outcome: Outcome) -> None:
         """What the block came to, which is committed if another one follows it."""
         self._told = outcome.link, outcome.writes
-
-
-def _likely_keys(transaction: Transaction) -> Iterator[bytes]:
-    """Whatever is not needed after all does no harm."""
-    for account in (transaction.sender, *transaction.cosigners):
-        yield account_key(account)
-    for call in transaction.calls:
-        yield instance_key(call.contract)
-        yield balance_key(transaction.sender, call.contract)
-        for value in call.args.values():
-            if isinstance(value, str) and is_name(value):
-                yield account_key(value)
-                yield balance_key(value, call.contract)
 
 
 def main() -> None:
