@@ -20,11 +20,13 @@ from consensus.keys import verify_ed25519
 from consensus.messages import BATCH, FINAL_BLOCK
 from consensus.types import FinalBlock
 from contracts.errors import StateCorruption
+from node.demo.partner import wait_until
 from node.errors import ConfigurationError
 from node.integrity import Checked, verify_integrity
 from node.proof_json import check_final
-from node.store import BlockCommit, HotRows, Place, Store, sealed
+from node.store import BlockCommit, HotRows, Place, Rows, Store, sealed
 from node.store import database as store_module
+from node.store import rows as rows_module
 from tests.proofs.minichain import MiniChain
 
 BLOCKS = 6
@@ -259,6 +261,88 @@ def test_hot_state_is_what_is_stored_and_stays_within_its_bound(opened: Opened, 
         store.commit(chain.grow([(b"account/%d" % n, b"%d" % number if n % 3 else None) for n in range(19)]))
     assert recent._size_bytes == sum(len(key) + len(value or b"") for key, value in recent._rows.items())
     assert hits >= {0: 0, 50: 0, 100: 40, 10_000: 250}[bytes_max]
+
+
+def test_rows_beside_the_state_are_seen_as_they_change(opened: Opened) -> None:
+    chain, _, store = opened
+    keys = [b"replay/%d" % number for number in range(6)]
+    store.aux.prefetch(keys[:4])
+    assert [store.aux.get(key) for key in keys] == [None] * 6
+    store.commit(replace(chain.grow(), aux_writes=tuple((key, key[-1:]) for key in keys[1:])))
+    assert [store.aux.get(key) for key in keys] == [None, b"1", b"2", b"3", b"4", b"5"]
+    assert store.aux.scan(b"replay/", None, 9) == [(key, key[-1:]) for key in keys[1:]]
+    store.commit(replace(chain.grow(), aux_writes=tuple((key, None) for key in keys[:3])))
+    assert [store.aux.get(key) for key in keys] == [None, None, None, b"3", b"4", b"5"]
+    with store.snapshot() as view:
+        assert [view.aux.get(key) for key in keys] == [None, None, None, b"3", b"4", b"5"]
+
+
+def test_a_place_is_known_to_be_there_or_not(opened: Opened) -> None:
+    _, commits, store = opened
+    (identifier, place), *_ = commits[2].transactions
+    assert store.has_place(identifier)
+    assert store.place(identifier) == place
+    assert not store.has_place(identifier[:-1] + b"\xff")
+
+
+# ---------------------------------------------------------------- looking up without a trace
+
+
+def looked_up(rows: Rows, accounts: range) -> list[bytes | None]:
+    return [rows.get(b"account/%04d" % number) for number in accounts]
+
+
+def test_looking_rows_up_has_no_table_written_again(tmp_path: Path) -> None:
+    """LevelDB merges a table away after some hundred reads that its own `get` had to take past it."""
+    chain = MiniChain()
+    commits = [
+        chain.grow([(b"account/%04d" % number, b"%d" % number) for number in range(1_000)]),
+        chain.grow([(b"account/0000", b"poor"), (b"account/0999", b"rich")]),
+    ]
+    for commit in commits:
+        store = Store.open(tmp_path)
+        store.commit(commit)
+        store.close()
+        store = Store.open(tmp_path)  # what is in LevelDB's log becomes a table
+        if commit is commits[0]:
+            store._source.compact_range()
+        store.close()
+    store = Store.open(tmp_path)
+
+    def tables() -> set[str]:
+        return {path.name for path in tmp_path.glob("*.ldb")}
+
+    try:
+        before, middle = tables(), range(1, 999)
+        assert len(before) == 2
+        with store.snapshot() as view:
+            assert looked_up(view.state, middle) == [b"%d" % number for number in middle]
+            assert looked_up(view.aux, middle) == [None] * 998
+            assert all(view.tree.get_page(key) == page for key, page in chain.pages.items())
+        store.state.prefetch(b"account/%04d" % number for number in middle)
+        assert not any(store.has_place(b"%032d" % number) for number in middle)
+        assert not wait_until(lambda: tables() != before, 1)
+        looked_up(Rows(store._source, b"S"), middle)
+        assert wait_until(lambda: tables() != before, 30)
+    finally:
+        store.close()
+
+
+def test_where_much_was_deleted_it_is_stepped_over_once(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain, _, store = opened
+    monkeypatch.setattr(rows_module, "STUMBLE_S", 0.0)  # any look takes longer
+    for number in range(3):
+        store.commit(chain.grow([(b"account/new", b"%d" % number), (b"account/19", None)]))
+        assert store.state.get(b"account/never/%d" % number) is None
+        assert store.finder._stumbled
+        for key in (b"account/18", b"account/19", b"account/new"):
+            assert store.state.get(key) == chain.state.get(key)
+        with store.snapshot() as view:
+            assert looked_up(view.state, range(2)) == [None, None]
+            assert dict(view.state.each()) == chain.state
+            assert {key: view.tree.get_page(key) for key in chain.pages} == chain.pages
 
 
 # ---------------------------------------------------------------- opening
