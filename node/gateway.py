@@ -134,9 +134,13 @@ class NodeGateway(Reader):
     @property
     def is_full(self) -> bool:
         """By what waits in all lanes. What other members hand over they admitted, and it is always taken."""
-        waiting, validators = len(self._pending) + self._admitting, len(self._driver.committee.numbers)
-        own = self._pending.own + self._admitting
-        return self._room.is_full(waiting, own, validators, self._pending.spreading_since_s)
+        pending, validators = self._pending, len(self._driver.committee.numbers)
+        waiting, own, spreading_since_s = len(pending), pending.own, pending.spreading_since_s
+        if not self._driver.is_validator:  # what a lane holds from before may never be ordered
+            waiting, own, spreading_since_s = waiting - own, 0, None
+        return self._room.is_full(
+            waiting + self._admitting, own + self._admitting, validators, spreading_since_s
+        )
 
     async def submit(self, envelopes: Sequence[bytes]) -> Sequence[TransactionStatus]:
         """Admit envelopes; returns once the admitted ones are durable here."""

@@ -30,7 +30,7 @@ from node.store.layout import (
     inverted,
     mention_prefix,
 )
-from node.store.rows import HotRows, Rows, damaged, each_row, reason_of, sealed
+from node.store.rows import REMEDY, HotRows, Rows, damaged, each_row, reason_of, sealed
 from node.store.view import View
 
 TABLE_CACHE_BYTES = 64 * 1024 * 1024
@@ -61,8 +61,8 @@ class Store(View):
     def __init__(self, database: Any) -> None:
         """For `open` only."""
         super().__init__(database)
-        self.state: HotRows = HotRows(database, layout.STATE, self.finder, HOT_STATE_BYTES)
-        self.aux: HotRows = HotRows(database, layout.AUX, self.finder, HOT_AUX_BYTES, seldom_there=True)
+        self.state: HotRows = HotRows(database, layout.STATE, HOT_STATE_BYTES)
+        self.aux: HotRows = HotRows(database, layout.AUX, HOT_AUX_BYTES, seldom_there=True)
         self._failure: str | None = None
 
     @classmethod
@@ -95,12 +95,12 @@ class Store(View):
         stored = Rows(database, layout.FORMAT).get(b"")
         if stored not in (None, STORE_FORMAT):
             store.close()
-            raise ConfigurationError(f"store {folder}: has a format that this quorate can not read")
+            raise ConfigurationError(f"store {folder}: has a format that this quorate can not read: {REMEDY}")
         return store
 
     def close(self) -> None:
         """Snapshots and iterators that are still open can not be read any more."""
-        self.finder.reset()
+        self.release()
         self._source.close()
 
     @contextmanager
@@ -111,7 +111,7 @@ class Store(View):
         try:
             yield view
         finally:
-            view.finder.reset()
+            view.release()
             source.close()
 
     def everything(self) -> Iterator[tuple[bytes, bytes]]:
@@ -133,7 +133,7 @@ class Store(View):
             f"a block of another height can not be stored at {height}",
         )
         places = self._places(commit)
-        self.finder.reset()
+        self.release()
         try:
             self._write(_rows_of(commit, places))
         except plyvel.Error as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 from zlib import crc32
 
@@ -72,16 +72,19 @@ class Finder:
 
     Whenever the database's own `get` has to go on to a second table, it counts a seek against the first, and
     merges a table away that has used up as many as a disk could have done meanwhile. To read a large store
-    here and there had all of it rewritten again and again; what iterators read is not counted. Nor does this
-    one check blocks of rows, one in each table, against their checksums: what is found checks itself.
+    here and there had all of it rewritten again and again; of what iterators read hardly anything is counted.
 
     An iterator steps over whatever was deleted between a key that is not there and the next row. Who deleted
     very much could have that done again and again; so after one look for so long, `get` is asked.
     """
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, *, checked: bool) -> None:
+        """`checked`: against the database's checksums, of a block of rows in each table; else whoever asks
+        must know by itself whether a row is sound."""
         self._source = source
+        self._checked = checked
         self._at: Any = None
+        self._clock = perf_counter
         self._stumbled = False
 
     def find(self, key: bytes) -> bytes | None:
@@ -90,10 +93,13 @@ class Finder:
             if self._stumbled:
                 return self._source.get(key, verify_checksums=True)  # type: ignore[no-any-return]
             if self._at is None:
-                self._at = self._source.raw_iterator()
-            began_s = perf_counter()
+                self._at = self._source.raw_iterator(verify_checksums=self._checked)
+            began_s = self._clock()
             self._at.seek(key)
-            self._stumbled = perf_counter() - began_s > STUMBLE_S
+            if self._clock() - began_s > STUMBLE_S:
+                # At first it may have waited for a processor; which one took costs more to ask.
+                self._stumbled = self._clock is thread_time
+                self._clock = thread_time
             if self._at.valid():
                 found: tuple[bytes, bytes] = self._at.item()
                 return found[1] if found[0] == key else None
@@ -106,32 +112,32 @@ class Finder:
         if self._at is not None:
             self._at.close()
             self._at = None
-        self._stumbled = False
+        self._clock, self._stumbled = perf_counter, False
 
 
 class PageRows(Rows):
     """The pages of the state's tree, which are known by their hashes."""
 
-    def __init__(self, source: Any, space: bytes, finder: Finder) -> None:
+    def __init__(self, source: Any, space: bytes) -> None:
         super().__init__(source, space)
-        self._finder = finder
+        self.finder = Finder(source, checked=False)
 
     def get_page(self, key: bytes) -> bytes | None:
         """The page at a path, or None; not checked."""
-        return self._finder.find(self._space + key)
+        return self.finder.find(self._space + key)
 
 
 class SealedRows(Rows):
     """Rows that end in a checksum of their own, which no caller sees."""
 
-    def __init__(self, source: Any, space: bytes, finder: Finder, *, seldom_there: bool = False) -> None:
+    def __init__(self, source: Any, space: bytes, *, seldom_there: bool = False) -> None:
         """`seldom_there` where most rows that are asked for are not; else that is looked at twice."""
         super().__init__(source, space)
-        self._finder = finder
+        self.finder = Finder(source, checked=seldom_there)
         self._seldom_there = seldom_there
 
     def get(self, key: bytes) -> bytes | None:
-        stored = self._finder.find(self._space + key)
+        stored = self.finder.find(self._space + key)
         if stored is None and not self._seldom_there:  # its key may be damaged, which checksums tell
             stored = super().get(key)
         return None if stored is None else unsealed(key, stored)
@@ -164,16 +170,22 @@ class HotRows(SealedRows):
     Another thread could put back, after a commit, what it had read before; so others read snapshots.
     """
 
-    def __init__(
-        self, source: Any, space: bytes, finder: Finder, bytes_max: int, *, seldom_there: bool = False
-    ) -> None:
-        super().__init__(source, space, finder, seldom_there=seldom_there)
+    def __init__(self, source: Any, space: bytes, bytes_max: int, *, seldom_there: bool = False) -> None:
+        super().__init__(source, space, seldom_there=seldom_there)
         self._recent = RecentRows(bytes_max)
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
-        """Have rows at hand, looked up in the order in which they are stored, which takes half as long."""
-        for key in sorted(set(keys)):
-            self.get(key)
+        """Have rows at hand, looked up in the order in which they are stored, which takes half as long.
+
+        Whether one is missing or damaged is left to `get`: it may not be needed. Raises: CorruptionError.
+        """
+        for key in sorted({key for key in keys if key not in self._recent}):
+            stored = self.finder.find(self._space + key)
+            if stored is None:
+                if self._seldom_there:
+                    self._recent.keep(key, None)
+            elif sealed(key, value := stored[: -_CHECKSUM.size]) == stored:
+                self._recent.keep(key, value)
 
     def get(self, key: bytes) -> bytes | None:
         try:

@@ -29,15 +29,19 @@ class View:
     """What can be read of one version of the store. Raises: CorruptionError where the database is damaged.
 
     Where a height is asked for it must be one that is committed. One thread at a time reads `state`, `aux`
-    and `tree`, which share `finder`.
+    and `tree`.
     """
 
     def __init__(self, source: Any) -> None:
         self._source = source
-        self.finder = Finder(source)
-        self.state = SealedRows(source, layout.STATE, self.finder)
-        self.aux = SealedRows(source, layout.AUX, self.finder, seldom_there=True)
-        self.tree = PageRows(source, layout.PAGE, self.finder)
+        self.state = SealedRows(source, layout.STATE)
+        self.aux = SealedRows(source, layout.AUX, seldom_there=True)
+        self.tree = PageRows(source, layout.PAGE)
+
+    def release(self) -> None:
+        """Let go of what the database keeps for the reading of rows; the next read sees what is newest."""
+        for rows in (self.state, self.aux, self.tree):
+            rows.finder.reset()
 
     def height(self) -> int:
         """The last committed block, -1 where there is none."""
@@ -110,7 +114,7 @@ class View:
 
     def has_place(self, transaction: bytes) -> bool:
         """Whether it has one, asked where nearly always it has none; in any thread."""
-        finder = Finder(self._source)
+        finder = Finder(self._source, checked=True)
         try:
             return finder.find(layout.TRANSACTION + transaction) is not None
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.likely import likely_aux, likely_state
+from contracts.likely import LIKELY_KEYS_MAX, likely_aux, likely_state
 from contracts.memory import Rows
 from tests.engine.chain import Chain
 
@@ -30,3 +30,10 @@ def test_what_a_transfer_reads_of_its_own_was_foreseen(monkeypatch: pytest.Monke
     own = [mine - other for mine, other in (read, reversed(read))]
     assert len(own[0]) == 5  # two accounts, two balances, whether it was executed before
     assert own == [mine - other for mine, other in (foreseen, reversed(foreseen))]
+
+
+@pytest.mark.parametrize(("names", "keys"), [(1, 5), (14, 31), (15, LIKELY_KEYS_MAX), (500, LIKELY_KEYS_MAX)])
+def test_who_names_very_many_has_few_looked_up(names: int, keys: int) -> None:
+    arguments = {f"a{number}": f"member.name-{number}" for number in range(names)}
+    given = Chain().transaction("bank", ("euro", "transfer", arguments))
+    assert len(list(likely_state([given]))) == keys

@@ -28,7 +28,7 @@ def wrong(self, block, batches):
     if row is not None and batches:
         wrong = sealed(key, row[:-1] + bytes([row[-1] ^ 1]))
         self._store._source.put(b"S" + key, wrong, sync=True)
-        self._store.finder.reset()
+        self._store.release()
         self._store.state._recent.clear()
     return execute(self, block, batches)
 Executor.execute = wrong
