@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from contracts.merkle import Write
 
+ROW_KEPT_BYTES = 192
+"""What keeping a row takes in memory besides its bytes: two objects, its place, its turn among the others."""
+
 
 class RecentRows:
     """The rows used most recently, and keys that were found to have none."""
 
     def __init__(self, bytes_max: int) -> None:
-        """`bytes_max` counts keys and values."""
+        """`bytes_max` counts keys, values, and what keeping them takes."""
         self._bytes_max = bytes_max
         self._size_bytes = 0
         self._rows: OrderedDict[bytes, bytes | None] = OrderedDict()
@@ -47,4 +50,4 @@ class RecentRows:
 
 
 def _row_bytes(key: bytes, value: bytes | None) -> int:
-    return len(key) + (0 if value is None else len(value))
+    return ROW_KEPT_BYTES + len(key) + (0 if value is None else len(value))

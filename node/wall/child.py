@@ -27,7 +27,7 @@ from node.wall.confinement import confine
 from node.wall.messages import ANSWER_BYTES_MAX, EXIT_MEMORY, KEYS_MAX, pack, plain, unpack
 
 STATE_BYTES_MAX = 32 * 1024 * 1024
-"""Rows of the state kept at hand, keys and values, in bytes."""
+"""Rows of the state kept at hand, in bytes of memory."""
 PROGRAMS_MAX = 1_024
 """Contracts kept compiled; the engine holds the running ones itself."""
 
