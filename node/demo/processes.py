@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,10 +96,10 @@ class NodeProcess:
         if self.is_running() and self._process is not None:
             self._process.terminate()
 
-    def stop(self) -> None:
-        """SIGTERM, and kill -9 for one that does not listen."""
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """SIGTERM, and kill -9 for one that has not ended after so long."""
         self.ask_to_stop()
-        if not self._reap(STOP_S):
+        if not self._reap(timeout_s):
             self.kill()
 
     def wait(self, timeout_s: float) -> int | None:
@@ -119,8 +120,9 @@ class NodeProcess:
 
 
 def stop_all(processes: Sequence[NodeProcess]) -> None:
-    """Ask all at once, then wait for each."""
+    """Ask all at once, then wait for all of them."""
     for process in processes:
         process.ask_to_stop()
+    end_s = time.monotonic() + STOP_S
     for process in processes:
-        process.stop()
+        process.stop(max(0.0, end_s - time.monotonic()))

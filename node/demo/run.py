@@ -23,7 +23,9 @@ START_S = 120.0
 """Longest wait for all nodes to answer."""
 WATCH_S = 0.5
 """How often the demo looks whether its nodes still run."""
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_S = 1.0
+"""An interruption that has not ended the story after so long is repeated."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
 
 class Interrupted(BaseException):
@@ -123,4 +125,6 @@ class _Demo:
 
 
 def _interrupt(*_: object) -> None:
+    # Python drops what is raised while it finalizes an object, so this one may be lost.
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
     raise Interrupted

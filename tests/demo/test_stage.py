@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gc
+import signal
 import socket
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from node.demo import run
 from node.demo.control import ControlServer, Say, ask, find_running, is_running
 from node.demo.partner import wait_until
 from node.demo.processes import NodeProcess, stop_all
@@ -131,3 +136,48 @@ def test_a_node_that_ended_by_itself_is_started_again_and_leaves_no_pipe_open(tm
         gc.collect()
     finally:
         stop_all([process])
+
+
+class Deaf(NodeProcess):
+    """Does not listen to SIGTERM."""
+
+    def command(self) -> list[str]:
+        deaf = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True)"
+        return [sys.executable, "-c", f"{deaf}; time.sleep(600)"]
+
+
+def test_nodes_that_do_not_listen_are_killed_after_one_wait_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    reap = NodeProcess._reap
+
+    def told(process: NodeProcess, timeout_s: float) -> bool:
+        waits.append(timeout_s)
+        return reap(process, timeout_s)
+
+    processes = [Deaf(tmp_path / str(number)) for number in range(3)]
+    for process in processes:
+        process.home.mkdir()
+        process.start()
+    assert wait_until(lambda: all(process.last_words() == "1" for process in processes), 60)
+    monkeypatch.setattr("node.demo.processes.STOP_S", 0.5)
+    monkeypatch.setattr(NodeProcess, "_reap", told)
+    stop_all(processes)
+    assert [process.exit_code for process in processes] == [-9, -9, -9]
+    assert 0 < waits[0] <= 0.5
+    assert waits[2::2] == [0.0, 0.0]  # after the wait for its end by SIGKILL
+
+
+def test_an_interruption_that_is_lost_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python drops what a signal's handler raises while an object is finalized."""
+    monkeypatch.setattr(run, "AGAIN_S", 0.05)
+    before = signal.signal(signal.SIGALRM, run._interrupt)
+    try:
+        with suppress(run.Interrupted):
+            run._interrupt()
+        with pytest.raises(run.Interrupted):
+            time.sleep(60)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
