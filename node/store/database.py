@@ -35,7 +35,7 @@ from node.store.view import View
 
 TABLE_CACHE_BYTES = 64 * 1024 * 1024
 """LevelDB's cache of what it can not read where it is mapped, in bytes: tables of earlier versions."""
-WRITE_BUFFER_BYTES = 32 * 1024 * 1024
+WRITE_BUFFER_BYTES = 16 * 1024 * 1024
 """What LevelDB gathers in memory and in its log before it writes a table, in bytes."""
 TABLE_BYTES = 8 * 1024 * 1024
 """Of a table, which is a file, in bytes."""
@@ -43,9 +43,9 @@ COMPRESSION = None
 """Tables are read where the system maps them, without a copy: docs/decisions/0026-tables-as-they-are.md."""
 BLOOM_BITS = 10
 """For each key, so that looking up what is not there rarely touches the disk."""
-HOT_STATE_BYTES = 32 * 1024 * 1024
+HOT_STATE_BYTES = 16 * 1024 * 1024
 """State that execution keeps at hand, in bytes of memory."""
-HOT_AUX_BYTES = 8 * 1024 * 1024
+HOT_AUX_BYTES = 4 * 1024 * 1024
 """Rows beside the state that a block asks for, in bytes of memory."""
 DISK_FAULTS = tuple(map(os.strerror, (ENOSPC, EDQUOT, EIO, EFBIG, EROFS)))
 """What the system says of a disk that is full or does not work."""
