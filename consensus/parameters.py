@@ -48,7 +48,7 @@ class Parameters:
     """Due timers run in one block; the rest waits for the next."""
     timer_gas_max: int = 1_000_000
     """Gas of one timer's firing, and of what one listener does on an event."""
-    execution_version: int = 2
+    execution_version: int = 3
     """Version of the contract language, its prices and the engine, until the members switch to another."""
 
     def __post_init__(self) -> None:

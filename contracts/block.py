@@ -6,6 +6,7 @@ paid by nobody, so each has a limit of its own, and all of a kind in a block sha
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ from contracts.execution import Run
 from contracts.gas import ROW, GasMeter, bytes_gas
 from contracts.layout import AUX_FIRING, VALUE
 from contracts.listening import Task, queue_events, tasks
-from contracts.merkle import Tree, Write
+from contracts.merkle import Write
 from contracts.program import Value
 from contracts.receipts import (
     TEXT_LENGTH_MAX,
@@ -49,6 +50,7 @@ from contracts.system.upgrading import (
     due_upgrades,
     fail_upgrade,
 )
+from contracts.tree_pages import Top
 from contracts.triggers import TIMER_REST_MS, due_timers, next_wakeup_ms, settle
 
 TRANSACTION_GAS = 2_000
@@ -76,14 +78,13 @@ class BlockInput:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a block came to, and what must be stored in one step with it.
+class Effects:
+    """What a block did.
 
     `receipt_rows` and `event_rows` are the canonical bytes of `receipts` and `events`. `writes` go to the
-    state, `aux_writes` to the rows beside it, `tree_writes` to the pages of its tree; each sorted by key.
-    `skipped` are ids of transactions that were executed before and have no receipt here, `expired` those that
-    came too late. `changed` says that a later header has something to vouch for, `next_epoch` what the state
-    after the block holds as decided for the epoch after its own.
+    state, `aux_writes` to the rows beside it; each sorted by key. `skipped` are ids of transactions that were
+    executed before and have no receipt here, `expired` those that came too late. `next_epoch` is what the
+    state after the block holds as decided for the epoch after its own.
     """
 
     receipts: tuple[Receipt, ...]
@@ -92,13 +93,35 @@ class Outcome:
     event_rows: tuple[bytes, ...]
     writes: tuple[Write, ...]
     aux_writes: tuple[Write, ...]
-    tree_writes: tuple[Write, ...]
-    link: ExecLink
-    changed: bool
     next_wakeup_ms: int | None
     skipped: tuple[bytes, ...]
     expired: tuple[bytes, ...]
     next_epoch: NextEpoch | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether a later header has something to vouch for."""
+        return bool(self.writes or self.receipts)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Effects):
+    """What a block did, what that made of the state's tree, and the link that stands for all of it.
+
+    `tree_writes` are pages of the tree to store, sorted by key; its `top` is only kept.
+    """
+
+    tree_writes: tuple[Write, ...]
+    top: Top
+    link: ExecLink
+
+    @classmethod
+    def of(cls, effects: Effects, tree_writes: tuple[Write, ...], top: Top, previous: ExecLink) -> Outcome:
+        """Of the block after `previous`."""
+        receipts_root, events_root = list_root(effects.receipt_rows), list_root(effects.event_rows)
+        link = previous.next(top.root, receipts_root, events_root)
+        done = {field.name: getattr(effects, field.name) for field in dataclasses.fields(Effects)}
+        return cls(**done, tree_writes=tree_writes, top=top, link=link)
 
 
 class BlockExecution:
@@ -282,24 +305,17 @@ class BlockExecution:
         self._firings += ((AUX_FIRING + key, firing) for key, firing in zip(hashes, run.firings, strict=True))
         return hashes
 
-    def finish(self, tree: Tree, previous: ExecLink) -> Outcome:
-        """What the block came to; nothing may be executed after."""
+    def finish(self) -> Effects:
+        """What the block did; nothing may be executed after."""
         executed = self._executed.finish(self.context.time_ms)
         self.context.overlay.commit()
-        writes = self.context.overlay.writes()
-        state_root, tree_writes = tree.update(writes) if writes else (tree.root, ())
-        receipt_rows = tuple([receipt.encode() for receipt in self.receipts])
-        event_rows = tuple([event.encode() for event in self.events])
-        return Outcome(
+        return Effects(
             receipts=tuple(self.receipts),
             events=tuple(self.events),
-            receipt_rows=receipt_rows,
-            event_rows=event_rows,
-            writes=writes,
+            receipt_rows=tuple([receipt.encode() for receipt in self.receipts]),
+            event_rows=tuple([event.encode() for event in self.events]),
+            writes=self.context.overlay.writes(),
             aux_writes=tuple(sorted((*executed, *self._firings))),
-            tree_writes=tree_writes,
-            link=previous.next(state_root, list_root(receipt_rows), list_root(event_rows)),
-            changed=bool(writes or self.receipts),
             next_wakeup_ms=next_wakeup_ms(self.context),
             skipped=tuple(self._skipped),
             expired=tuple(self._expired),

@@ -17,12 +17,12 @@ from consensus.errors import ensure
 from consensus.parameters import Parameters
 from consensus.transactions import Json, Transaction, canonical_json
 from contracts.arguments import to_json
-from contracts.block import BlockExecution, BlockInput, Outcome
+from contracts.block import BlockExecution, BlockInput, Effects, Outcome
 from contracts.epochs import NextEpoch, current_epoch, next_epoch
 from contracts.execution import Run
 from contracts.gas import GasMeter
 from contracts.genesis import write_genesis
-from contracts.merkle import EMPTY, PageCache, Tree
+from contracts.merkle import Tree
 from contracts.programs import CodeCache, Programs
 from contracts.receipts import (
     Event,
@@ -30,10 +30,11 @@ from contracts.receipts import (
     Receipt,
 )
 from contracts.replay import Executed
-from contracts.state import NO_ROWS, LedgerReader, StateReader
+from contracts.state import NO_LEDGER, NO_ROWS, LedgerReader, RowsReader, StateReader
 from contracts.system.upgrading import (
     Trial,
 )
+from contracts.tree_pages import EMPTY, PageCache
 from contracts.triggers import next_wakeup_ms
 from contracts.versions import check_version, version_at
 from contracts.views.reader import Views
@@ -69,7 +70,7 @@ class Engine(Views):
         block = self._block(NO_ROWS, NO_ROWS, 0, body["time_ms"])
         write_genesis(block.context.overlay, body, genesis_hash)
         start = ExecLink(-1, genesis_hash, EMPTY, EMPTY, EMPTY)
-        return block.finish(Tree(NO_ROWS, EMPTY, self._pages), start)
+        return self._outcome(block.finish(), NO_LEDGER, start)
 
     def execute(
         self, ledger: LedgerReader, block: BlockInput, previous: ExecLink, trial: Trial | None = None
@@ -80,7 +81,11 @@ class Engine(Views):
         node must stop.
         """
         ensure(block.height == previous.height + 1, f"block {block.height} can not follow {previous.height}")
-        execution = self._block(ledger.state, ledger.aux, block.height, block.time_ms)
+        return self._outcome(self.perform(ledger, block, trial), ledger, previous)
+
+    def perform(self, rows: RowsReader, block: BlockInput, trial: Trial | None = None) -> Effects:
+        """What a block does to the state that `rows` are of: its execution, but for the state's tree."""
+        execution = self._block(rows.state, rows.aux, block.height, block.time_ms)
         check_version(version_at(execution.context.overlay, block.height), f"height {block.height}")
         execution.begin(block)
         if trial is not None:
@@ -91,7 +96,7 @@ class Engine(Views):
             execution.deliver_events()
         for transaction in block.transactions:
             execution.run_transaction(transaction)
-        return execution.finish(Tree(ledger.tree, previous.state_root, self._pages), previous)
+        return execution.finish()
 
     def check_version(self, state: StateReader, height: int) -> None:
         """Raises: UnsupportedVersion where this node can not execute the block of a height."""
@@ -131,6 +136,11 @@ class Engine(Views):
     def next_wakeup_ms(self, state: StateReader) -> int | None:
         """When the earliest timer is due; None where there is none."""
         return next_wakeup_ms(self.context(state))
+
+    def _outcome(self, effects: Effects, ledger: LedgerReader, previous: ExecLink) -> Outcome:
+        tree = Tree(ledger.tree, ledger.top(previous.state_root), self._pages)
+        top, tree_writes = tree.update(effects.writes)
+        return Outcome.of(effects, tree_writes, top, previous)
 
     def _block(self, state: StateReader, rows: StateReader, height: int, time_ms: int) -> BlockExecution:
         context = self.context(state, height, time_ms)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 
+from consensus.errors import ensure
 from contracts.engine import Outcome
 from contracts.merkle import Write
+from contracts.tree_pages import NO_STATE, Top
 
 
 class Rows:
@@ -56,9 +58,16 @@ class MemoryLedger:
         self.state = Rows()
         self.aux = Rows()
         self.tree = Rows()
+        self._top = NO_STATE
+
+    def top(self, root: bytes) -> Top:
+        """What is kept of the tree; `root` is that of the last block."""
+        ensure(root == self._top.root, "only the last block's tree is kept")
+        return self._top
 
     def commit(self, outcome: Outcome) -> None:
         """Keep all that a block wrote."""
         self.state.apply(outcome.writes)
         self.aux.apply(outcome.aux_writes)
         self.tree.apply(outcome.tree_writes)
+        self._top = outcome.top

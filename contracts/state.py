@@ -15,6 +15,7 @@ from contracts.errors import StateCorruption
 from contracts.merkle import TreeReader, Write
 from contracts.neighbours import Neighbours, OrderedRows
 from contracts.sorted_keys import SortedKeys
+from contracts.tree_pages import NO_STATE, Top
 
 T = TypeVar("T")
 
@@ -28,11 +29,11 @@ class StateReader(OrderedRows, Protocol):
     """Committed rows, by key."""
 
 
-class LedgerReader(Protocol):
-    """All that execution reads of a committed block: the store, or a snapshot of it.
+class RowsReader(Protocol):
+    """The rows that execution reads of a committed block.
 
-    The rows of `state` are authenticated by `tree`; those of `aux` are pinned by leaves of the state, or
-    only explain it.
+    Those of `state` are authenticated by a tree; those of `aux` are pinned by leaves of the state, or only
+    explain it.
     """
 
     @property
@@ -41,8 +42,15 @@ class LedgerReader(Protocol):
     @property
     def aux(self) -> StateReader: ...
 
+
+class LedgerReader(RowsReader, Protocol):
+    """All that is read of a committed block: the store, or a snapshot of it."""
+
     @property
     def tree(self) -> TreeReader: ...
+
+    def top(self, root: bytes) -> Top:
+        """What is kept in memory of the tree that has this root (32 bytes). Raises: StateCorruption."""
 
 
 class _NoRows:
@@ -62,6 +70,20 @@ class _NoRows:
 
 
 NO_ROWS = _NoRows()
+
+
+class _NoLedger(NamedTuple):
+    """What there is before genesis."""
+
+    state: StateReader = NO_ROWS
+    aux: StateReader = NO_ROWS
+    tree: TreeReader = NO_ROWS
+
+    def top(self, root: bytes) -> Top:
+        return NO_STATE
+
+
+NO_LEDGER = _NoLedger()
 
 
 class Form(NamedTuple, Generic[T]):

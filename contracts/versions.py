@@ -12,7 +12,7 @@ from contracts.errors import StateCorruption, UnsupportedVersion
 from contracts.layout import VALUE
 from contracts.state import Overlay
 
-SUPPORTED = (2,)
+SUPPORTED = (3,)
 """Versions of the compiler, the gas schedule and the engine that this node has; see the test of the pins."""
 SWITCHES_MAX = 64
 """Switches that a chain remembers; the oldest are left out."""

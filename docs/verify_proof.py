@@ -166,7 +166,7 @@ def state_root(key, value, state):
     forks = [unhex(fork, 512) for fork in array(state["forks"])]
     bucket = [unhex(entry, 64) for entry in array(state["bucket"])]
     require(len(forks) <= 64, "the state proof does not end at a bucket")
-    require(len(bucket) <= 32, "the bucket holds more than a bucket may")
+    require(len(bucket) <= 16, "the bucket holds more than a bucket may")
     found = [entry for entry in bucket if entry[:32] == path]
     expected = [] if value is None else [path + sha256(value).digest()]
     require(found == expected, "key and value are not in the state")

@@ -202,6 +202,7 @@ def _commit(
         state_writes=outcome.writes,
         aux_writes=outcome.aux_writes,
         tree_writes=outcome.tree_writes,
+        top=outcome.top,
     )
 
 

@@ -99,7 +99,7 @@ def _check_ordered(view: View, height: int, genesis_hash: Digest) -> None:
 
 def check_state(view: View, height: int, entries_max: int | None) -> tuple[int, bool]:
     """How many entries were checked, and whether these are all. Raises: StateCorruption."""
-    tree = Tree(view.tree, view.link(height).state_root)
+    tree = Tree(view.tree, view.top(view.link(height).state_root))
     entries = 0
     for key, value in islice(view.state.each(), entries_max):
         if tree.value_hash(key) != sha256(value).digest():

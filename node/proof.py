@@ -20,8 +20,9 @@ from consensus.errors import InvalidMessage, ensure
 from consensus.keys import Verifier
 from consensus.types import Digest, FinalBlock
 from contracts.errors import ProofError
-from contracts.merkle import EMPTY, StateProof, Tree, check_proof
+from contracts.merkle import StateProof, Tree, check_proof
 from contracts.receipts import ExecLink
+from contracts.tree_pages import EMPTY
 from node.documents import fields, hex_bytes, shown
 from node.errors import ConfigurationError
 from node.lineage import Boundary, check_lineage, lineage_json
@@ -80,7 +81,7 @@ def read_entry(view: View, key: bytes) -> Entry:
     """What the newest state of `view` says of `key`. Raises: StateCorruption."""
     height = view.height()
     root = view.link(height).state_root
-    return Entry(height, root, key, view.state.get(key), Tree(view.tree, root).prove(key))
+    return Entry(height, root, key, view.state.get(key), Tree(view.tree, view.top(root)).prove(key))
 
 
 def certify(view: View, entry: Entry, *, chain: str, genesis_hash: Digest) -> dict[str, Any] | None:

@@ -466,15 +466,14 @@ def _check_store(store: Store, genesis: Genesis) -> None:
 
     Raises: StateCorruption, CorruptionError, ConfigurationError.
     """
-    with store.snapshot() as view:
-        first = view.link(0)
-        roots = first.state_root, first.receipts_root, first.events_root
-        if before_genesis(genesis.hash).next(*roots) != first:
-            raise ConfigurationError(
-                f"the ledger was not made with this genesis ({genesis.chain}): put back the genesis that it "
-                "was made with, or give the other chain a data folder of its own"
-            )
-        verify_integrity(view, genesis.hash, START_BLOCKS_MAX, START_ENTRIES_MAX)
+    first = store.link(0)
+    roots = first.state_root, first.receipts_root, first.events_root
+    if before_genesis(genesis.hash).next(*roots) != first:
+        raise ConfigurationError(
+            f"the ledger was not made with this genesis ({genesis.chain}): put back the genesis that it "
+            "was made with, or give the other chain a data folder of its own"
+        )
+    verify_integrity(store, genesis.hash, START_BLOCKS_MAX, START_ENTRIES_MAX)
 
 
 def _log_offence(member: int, reason: str, shut_out_s: float) -> None:

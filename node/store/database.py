@@ -47,6 +47,8 @@ HOT_STATE_BYTES = 16 * 1024 * 1024
 """State that execution keeps at hand, in bytes of memory."""
 HOT_AUX_BYTES = 4 * 1024 * 1024
 """Rows beside the state that a block asks for, in bytes of memory."""
+TOPS_MAX = 4
+"""Versions of the state's tree whose top is kept; they share what is the same in them."""
 DISK_FAULTS = tuple(map(os.strerror, (ENOSPC, EDQUOT, EIO, EFBIG, EROFS)))
 """What the system says of a disk that is full or does not work."""
 
@@ -107,7 +109,7 @@ class Store(View):
     def snapshot(self) -> Iterator[View]:
         """What is committed now, to be read in any thread, whatever is committed meanwhile."""
         source = self._source.snapshot()
-        view = View(source)
+        view = View(source, self._tops)  # looked at after the snapshot was made: its own is among them
         try:
             yield view
         finally:
@@ -132,6 +134,8 @@ class Store(View):
             and (commit.block is None or commit.block.header.height == height),
             f"a block of another height can not be stored at {height}",
         )
+        if commit.top is not None and commit.top not in self._tops[-1:]:
+            self._tops = (*self._tops, commit.top)[-TOPS_MAX:]
         places = self._places(commit)
         self.release()
         try:

@@ -16,7 +16,7 @@ A key is a space, one byte, and what orders the space:
     E ‖ height ‖ index        Event
     S ‖ key                   authenticated state, sealed
     A ‖ key                   rows beside it, sealed
-    P ‖ path                  pages of the state's tree
+    P ‖ path                  pages of the state's tree but those of its top
 
 Heights are u64 and indexes u32, big-endian; values are canonical encodings. Genesis is height 0 and has
 neither block nor batches. What is sealed ends in the CRC-32 of key and value, 4 bytes.
@@ -32,8 +32,9 @@ from consensus.committee import COMMITTEE, Committee
 from consensus.types import Batch, Digest, FinalBlock
 from contracts.merkle import Write
 from contracts.receipts import ExecLink
+from contracts.tree_pages import Top
 
-STORE_FORMAT = b"\x02"
+STORE_FORMAT = b"\x03"
 FORMAT, HEIGHT = b"V", b"H"
 BLOCK, ORDER, LINK, RECEIPT, EVENT, EPOCH = b"B", b"O", b"X", b"R", b"E", b"C"
 BATCH, TRANSACTION, LISTED, MENTION = b"b", b"t", b"L", b"M"
@@ -80,6 +81,8 @@ class BlockCommit:
     state_writes: tuple[Write, ...] = ()
     aux_writes: tuple[Write, ...] = ()
     tree_writes: tuple[Write, ...] = ()
+    top: Top | None = None
+    """Of the state's tree, kept for who reads it next; None where it is not at hand."""
 
 
 @dataclass(frozen=True, slots=True)

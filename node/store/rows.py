@@ -13,13 +13,14 @@ import plyvel
 from consensus.codec import Field, T, decode
 from consensus.errors import CorruptionError, DecodeError
 from contracts.merkle import Write
-from node.recent_rows import RecentRows
+from contracts.recent import Recent, row_kept_bytes
 
 REMEDY = "remove the folder ledger and start again: this node fetches every block from the others"
 """What an operator can do about a store that was damaged or falsified."""
 STUMBLE_S = 0.002
 """A look for one row takes some microseconds, and more than this where much was deleted, in seconds."""
 _CHECKSUM = struct.Struct(">I")
+_BEHIND_NIBBLES = b"\x10"
 
 
 class Rows:
@@ -126,6 +127,23 @@ class PageRows(Rows):
         """The page at a path, or None; not checked."""
         return self.finder.find(self._space + key)
 
+    def each_near(self, nibbles_max: int) -> Iterator[tuple[bytes, bytes]]:
+        """The pages at paths of so many nibbles at most, sorted; not checked. Raises: CorruptionError."""
+        try:
+            with self._source.raw_iterator() as at:
+                at.seek(self._space)
+                while at.valid():
+                    key, page = at.item()
+                    if not key.startswith(self._space):
+                        return
+                    if len(key) <= 1 + nibbles_max:
+                        yield key[1:], page
+                        at.next()
+                    else:
+                        at.seek(key[: 1 + nibbles_max] + _BEHIND_NIBBLES)
+        except plyvel.Error as error:
+            raise damaged(error) from None
+
 
 class SealedRows(Rows):
     """Rows that end in a checksum of their own, which no caller sees."""
@@ -172,7 +190,7 @@ class HotRows(SealedRows):
 
     def __init__(self, source: Any, space: bytes, bytes_max: int, *, seldom_there: bool = False) -> None:
         super().__init__(source, space, seldom_there=seldom_there)
-        self._recent = RecentRows(bytes_max)
+        self._recent = Recent[bytes | None](bytes_max, row_kept_bytes)
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
         """Have rows at hand, looked up in the order in which they are stored, which takes half as long.
@@ -197,7 +215,7 @@ class HotRows(SealedRows):
 
     def committed(self, writes: Sequence[Write]) -> None:
         """The rows have changed so."""
-        self._recent.committed(writes)
+        self._recent.changed(writes)
 
 
 def each_row(source: Any, start: bytes) -> Iterator[tuple[bytes, bytes]]:

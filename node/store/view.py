@@ -10,7 +10,9 @@ from consensus.errors import CorruptionError
 from consensus.messages import BATCH as BATCH_FIELD
 from consensus.messages import DESCENDANTS_MAX, FINAL_BLOCK
 from consensus.types import Batch, Digest, FinalBlock
+from contracts.errors import StateCorruption
 from contracts.receipts import ExecLink
+from contracts.tree_pages import TOP_NIBBLES_MAX, Top, top_of
 from node.lineage import Boundary
 from node.store import layout
 from node.store.layout import EPOCH_ROW, PLACE_ROW, POSITION, U64, Epoch, Place, inverted, mention_prefix
@@ -32,8 +34,10 @@ class View:
     and `tree`.
     """
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, tops: tuple[Top, ...] = ()) -> None:
+        """`tops` are those at hand, of this version and others."""
         self._source = source
+        self._tops = tops
         self.state = SealedRows(source, layout.STATE)
         self.aux = SealedRows(source, layout.AUX, seldom_there=True)
         self.tree = PageRows(source, layout.PAGE)
@@ -42,6 +46,21 @@ class View:
         """Let go of what the database keeps for the reading of rows; the next read sees what is newest."""
         for rows in (self.state, self.aux, self.tree):
             rows.finder.reset()
+
+    def top(self, root: Digest) -> Top:
+        """What is kept in memory of the state's tree, which has this root (32 bytes).
+
+        Where it is not at hand it is made of the stored pages, a second and a half for each million of them,
+        sixteen millions at most. Raises: StateCorruption.
+        """
+        for top in self._tops:
+            if top.root == root:
+                return top
+        top = top_of(self.tree.each_near(TOP_NIBBLES_MAX + 1))
+        if top.root != root:
+            raise StateCorruption(f"state tree: its pages do not lead to the root {root.hex()}: {REMEDY}")
+        self._tops = (*self._tops, top)
+        return top
 
     def height(self) -> int:
         """The last committed block, -1 where there is none."""

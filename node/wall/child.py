@@ -15,14 +15,14 @@ from typing import Any
 
 import orjson
 
-from contracts.engine import BlockInput, Engine, Outcome
+from contracts.block import Effects
+from contracts.engine import BlockInput, Engine
 from contracts.errors import ContractError, Revert
 from contracts.likely import likely_aux, likely_state
 from contracts.merkle import Write
-from contracts.receipts import ExecLink
+from contracts.recent import Recent, row_kept_bytes
 from contracts.rehearsal import rehearse
 from node.pipes import Pipe
-from node.recent_rows import RecentRows
 from node.wall.confinement import confine
 from node.wall.messages import ANSWER_BYTES_MAX, EXIT_MEMORY, KEYS_MAX, pack, plain, unpack
 
@@ -55,7 +55,7 @@ class AskedRows:
     def __init__(self, pipe: Pipe, space: str, bytes_max: int) -> None:
         self._pipe = pipe
         self._space = space
-        self.recent = RecentRows(bytes_max)
+        self.recent = Recent[bytes | None](bytes_max, row_kept_bytes)
 
     def get(self, key: bytes) -> bytes | None:
         """The value of `key`, or None."""
@@ -82,38 +82,32 @@ class AskedRows:
         found: bytes | None = self._ask("last_before", key)
         return found
 
-    def get_page(self, key: bytes) -> bytes | None:
-        """The page of the tree at a path; the engine keeps pages itself."""
-        page: bytes | None = self._ask("get", [key])[0]
-        return page
-
     def _ask(self, verb: str, *operands: object) -> Any:
         self._pipe.send(pack(verb, self._space, *operands))
         return unpack(self._pipe.receive())[0]
 
 
 class AskedLedger:
-    """All that execution reads, a `contracts.state.LedgerReader`."""
+    """What execution reads, a `contracts.state.RowsReader`; the state's tree is the node's."""
 
     def __init__(self, pipe: Pipe) -> None:
         self.state = AskedRows(pipe, "state", STATE_BYTES_MAX)
         self.aux = AskedRows(pipe, "aux", STATE_BYTES_MAX)
-        self.tree = AskedRows(pipe, "tree", 0)
-        self._told: tuple[ExecLink, tuple[Write, ...]] | None = None
+        self._told: tuple[int, tuple[Write, ...]] | None = None
 
-    def begin(self, block: BlockInput, previous: ExecLink) -> None:
+    def begin(self, block: BlockInput) -> None:
         """Bring what is at hand up to the block before this one, and ask for what this one likely needs."""
         self.aux.recent.clear()
-        if self._told is not None and self._told[0] == previous:
-            self.state.recent.committed(self._told[1])
+        if self._told is not None and self._told[0] == block.height - 1:
+            self.state.recent.changed(self._told[1])
         else:
             self.state.recent.clear()
         self.aux.prefetch(likely_aux(block.transactions))
         self.state.prefetch(likely_state(block.transactions))
 
-    def end(self, outcome: Outcome) -> None:
-        """What the block came to, which is committed if another one follows it."""
-        self._told = outcome.link, outcome.writes
+    def end(self, block: BlockInput, effects: Effects) -> None:
+        """What the block did, which is committed if another one follows it."""
+        self._told = block.height, effects.writes
 
 
 def main() -> None:
@@ -148,11 +142,11 @@ def serve(pipe: Pipe, engine: Engine) -> None:
 def do(pipe: Pipe, engine: Engine, ledger: AskedLedger, verb: str, operands: list[Any]) -> tuple[Any, ...]:
     """What one request comes to, as plain values; `ledger` keeps rows from one block to the next."""
     if verb == "execute":
-        block, previous = operands
-        ledger.begin(block, previous)
-        outcome = engine.execute(ledger, block, previous)
-        ledger.end(outcome)
-        return plain(outcome)
+        (block,) = operands
+        ledger.begin(block)
+        effects = engine.perform(ledger, block)
+        ledger.end(block, effects)
+        return plain(effects)
     if verb == "rehearse":
         body, chain, parameters, trial, first = operands
         return _told(lambda: rehearse(body, chain, parameters, _news(pipe), trial, first))

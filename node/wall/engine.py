@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from functools import partial
 
 import structlog
 
 from consensus.parameters import Parameters
-from contracts.engine import BlockInput, Engine, Outcome
+from contracts.block import Effects
+from contracts.engine import BlockInput, Engine
 from contracts.programs import CodeCache
-from contracts.receipts import ExecLink
-from contracts.state import LedgerReader
+from contracts.state import RowsReader
 from contracts.system.upgrading import Trial
 from node.errors import NodeError
-from node.wall.messages import outcome_of
+from node.wall.messages import effects_of
 from node.wall.process import COMMAND, Died, Process, block_s
 
 log = structlog.get_logger("wall")
@@ -56,19 +55,16 @@ class WalledEngine(Engine):
         gaps = f", with gaps: {'; '.join(self.missing)}" if self.missing else ""
         return f"in a confined process{gaps}"
 
-    def execute(
-        self, ledger: LedgerReader, block: BlockInput, previous: ExecLink, trial: Trial | None = None
-    ) -> Outcome:
+    def perform(self, rows: RowsReader, block: BlockInput, trial: Trial | None = None) -> Effects:
         """As the engine does. Raises: WallFailed, EngineFault."""
         if trial is not None:
-            return super().execute(ledger, block, previous, trial)
+            return super().perform(rows, block, trial)
         reasons = []
         for _ in range(ATTEMPTS):
             try:
                 if self._process is None:
                     self._process = self._start()
-                made_of = partial(outcome_of, previous=previous)
-                return self._process.ask(ledger, self._block_s, made_of, "execute", block, previous)
+                return self._process.ask(rows, self._block_s, effects_of, "execute", block)
             except Died as why:
                 reasons.append(str(why))
                 log.error("the process that executes contracts died", height=block.height, reason=str(why))

@@ -12,11 +12,11 @@ import msgpack
 import orjson
 
 from consensus.errors import DecodeError
-from contracts.block import Outcome
+from contracts.block import Effects
 from contracts.epochs import NextEpoch
 from contracts.errors import ContractError, Problem, Revert
 from contracts.merkle import Write
-from contracts.receipts import Event, ExecLink, Receipt
+from contracts.receipts import Event, Receipt
 from node.pipes import Malformed
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
@@ -57,45 +57,39 @@ def _refuse_map(_: object) -> None:
     raise ValueError("a map")
 
 
-def plain(outcome: Outcome) -> tuple[Any, ...]:
-    """What `outcome_of` takes."""
-    link, following = outcome.link, outcome.next_epoch
+def plain(effects: Effects) -> tuple[Any, ...]:
+    """What `effects_of` takes."""
+    following = effects.next_epoch
     return (
-        outcome.receipt_rows,
-        outcome.event_rows,
-        outcome.writes,
-        outcome.aux_writes,
-        outcome.tree_writes,
-        (link.state_root, link.receipts_root, link.events_root),
-        outcome.changed,
-        outcome.next_wakeup_ms,
-        outcome.skipped,
-        outcome.expired,
+        effects.receipt_rows,
+        effects.event_rows,
+        effects.writes,
+        effects.aux_writes,
+        effects.next_wakeup_ms,
+        effects.skipped,
+        effects.expired,
         None if following is None else (following.epoch, following.validators),
     )
 
 
-def outcome_of(fields: tuple[Any, ...], previous: ExecLink) -> Outcome:
-    """The outcome of the block after `previous`. Raises: Malformed."""
+def effects_of(fields: tuple[Any, ...]) -> Effects:
+    """What a block did. Raises: Malformed."""
     try:
-        receipts, events, writes, aux, tree, roots, changed, wakeup, skipped, expired, following = fields
-        return Outcome(
+        receipts, events, writes, aux, wakeup, skipped, expired, following = fields
+        return Effects(
             receipts=tuple(Receipt.decode(_of(bytes, receipt)) for receipt in receipts),
             events=tuple(Event.decode(_of(bytes, event)) for event in events),
             receipt_rows=tuple(receipts),
             event_rows=tuple(events),
             writes=_writes(writes),
             aux_writes=_writes(aux),
-            tree_writes=_writes(tree),
-            link=previous.next(*(_digest(root) for root in roots)),
-            changed=_of(bool, changed),
             next_wakeup_ms=None if wakeup is None else _of(int, wakeup),
             skipped=tuple(map(_digest, skipped)),
             expired=tuple(map(_digest, expired)),
             next_epoch=None if following is None else _epoch(*following),
         )
     except (TypeError, ValueError, DecodeError) as error:
-        raise Malformed(f"no outcome: {error}") from None
+        raise Malformed(f"no effects of a block: {error}") from None
 
 
 def simulated_of(fields: tuple[Any, ...]) -> tuple[Receipt, tuple[Event, ...]]:

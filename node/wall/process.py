@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from consensus.errors import InvariantError
 from consensus.parameters import Parameters
 from contracts.errors import StateCorruption, UnsupportedVersion
-from contracts.state import LedgerReader, StateReader
+from contracts.state import RowsReader, StateReader
 from node.pipes import Malformed, Pipe
 from node.wall.messages import EXIT_MEMORY, KEYS_MAX, pack, unpack
 
@@ -82,14 +82,14 @@ class Process:
 
     def ask(
         self,
-        ledger: LedgerReader,
+        rows: RowsReader,
         limit_s: int,
         read: Callable[[tuple[Any, ...]], T],
         *request: object,
         news: Iterator[object] | None = None,
         until_s: float = inf,
     ) -> T:
-        """What the process makes of a request, taken apart by `read`; it reads the ledger meanwhile.
+        """What the process makes of a request, taken apart by `read`; it reads the rows meanwhile.
 
         `limit_s` is the processor time it may take, and again with each of `news`, which it asks for one by
         one; `until_s` is when it must have ended, by the monotonic clock.
@@ -114,7 +114,7 @@ class Process:
                             self._allow(limit_s)
                         self._send(pickle.dumps(found))
                     case _:
-                        self._send(pack(answer(ledger, message)))
+                        self._send(pack(answer(rows, message)))
             except Malformed as error:
                 raise Died(f"({error})") from None
             if time.monotonic() > until_s:
@@ -183,25 +183,23 @@ class Process:
                 raise Died(f"(it did nothing for {STILL_S} s)")
 
 
-def answer(ledger: LedgerReader, message: tuple[Any, ...]) -> Any:
+def answer(rows: RowsReader, message: tuple[Any, ...]) -> Any:
     """What the process asks for; it sees what any member sees, and nothing else. Raises: Malformed."""
     match message:
-        case "get", "tree", [bytes(key)]:
-            return [ledger.tree.get_page(key)]
         case "get", "state" | "aux" as space, [*keys] if len(keys) <= KEYS_MAX and _all_bytes(keys):
-            return [_rows(ledger, space).get(key) for key in keys]
+            return [_space(rows, space).get(key) for key in keys]
         case "scan", "state" | "aux" as space, bytes(prefix), None | bytes() as after, int(limit) if (
             0 < limit <= SCAN_ROWS_MAX
         ):
-            return _rows(ledger, space).scan(prefix, after, limit)
+            return _space(rows, space).scan(prefix, after, limit)
         case "last_before", "state" | "aux" as space, bytes(key):
-            return _rows(ledger, space).last_before(key)
+            return _space(rows, space).last_before(key)
     verb = message[0] if type(message[0]) is str else "nothing"
     raise Malformed(f"it asked for {verb:.60}, which there is not")
 
 
-def _rows(ledger: LedgerReader, space: str) -> StateReader:
-    return ledger.state if space == "state" else ledger.aux
+def _space(rows: RowsReader, space: str) -> StateReader:
+    return rows.state if space == "state" else rows.aux
 
 
 def _all_bytes(keys: Sequence[object]) -> bool:

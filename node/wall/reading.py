@@ -15,7 +15,6 @@ from consensus.parameters import Parameters
 from consensus.transactions import Json, Transaction
 from contracts.engine import BlockInput, Engine
 from contracts.errors import ContractError, Revert
-from contracts.merkle import TreeReader
 from contracts.programs import CodeCache
 from contracts.receipts import Event, Receipt
 from contracts.state import NO_ROWS, StateReader
@@ -45,7 +44,6 @@ class _Rows(NamedTuple):
 
     state: StateReader
     aux: StateReader = NO_ROWS
-    tree: TreeReader = NO_ROWS
 
 
 class ReadingEngine(Engine):

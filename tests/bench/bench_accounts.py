@@ -27,6 +27,7 @@ from api.signing import build_transaction, sign_transaction
 from consensus.effects import Finalise
 from consensus.keys import verify_ed25519
 from consensus.transactions import Transaction, envelope_from_json, parse_transaction, verify
+from node.runtime import GARBAGE_THRESHOLDS
 from node.store import Store
 from tests.bench.big_ledger import BigLedger, holder, holder_key, obtain
 from tests.consortium.four import CURRENCY, Consortium
@@ -65,6 +66,7 @@ class Side(BigLedger):
         self.accounts = accounts
         self.store = Store.open(self.ledger_dir)
         self._executor = self.executor(self.store)
+        self.store.top(self.store.link(self.store.height()).state_root)
         self._draw = random.Random(accounts)
 
     def prepare(self, number: int, transactions: int) -> list[Transaction]:
@@ -150,6 +152,9 @@ def report(
 ) -> float:
     """Print the figures; the ratio of all that a node takes for a transaction."""
     sides = [Side(obtain(folder / f"accounts-{count}", accounts=count), count) for count in (few, many)]
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    gc.collect()
+    gc.freeze()  # as a node does
     with closing(sides[0].store), closing(sides[1].store):
         found = compare(sides[0], sides[1], WARM_UP + pairs, transactions)
         checked_us = check_us(sides[0])

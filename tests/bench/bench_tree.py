@@ -10,7 +10,8 @@ import statistics
 import sys
 import time
 
-from contracts.merkle import EMPTY, PageCache, Tree, check_proof
+from contracts.merkle import Tree, check_proof
+from contracts.tree_pages import NO_STATE, PageCache
 from tests.proofs.minichain import Pages
 
 WRITES = 500
@@ -27,10 +28,10 @@ def main(sizes: list[int]) -> None:
 
 
 def measure(size: int) -> None:
-    pages, cache, root = Pages(), PageCache(), EMPTY
+    pages, cache, top = Pages(), PageCache(), NO_STATE
     keys = [b"balance/euro/account-%d" % number for number in range(size)]
     for start in range(0, size, LOAD):
-        root, writes = Tree(pages, root, cache).update((key, b"0") for key in keys[start : start + LOAD])
+        top, writes = Tree(pages, top, cache).update((key, b"0") for key in keys[start : start + LOAD])
         pages.write(writes)
     draw = random.Random(size)
     changes: list[tuple[bytes, bytes]] = []
@@ -38,16 +39,16 @@ def measure(size: int) -> None:
     for block in range(BLOCKS):
         changes = [(draw.choice(keys), b"%d %d" % (block, number)) for number in range(WRITES)]
         began = time.process_time()
-        root, writes = Tree(pages, root, cache).update(changes)
+        top, writes = Tree(pages, top, cache).update(changes)
         updates.append(time.process_time() - began)
         pages.write(writes)
         written.append((len(writes), sum(len(page or b"") for _, page in writes)))
     began = time.process_time()
-    proofs = [Tree(pages, root, cache).prove(key) for key, _ in changes]
+    proofs = [Tree(pages, top, cache).prove(key) for key, _ in changes]
     proved = time.process_time()
     last = dict(changes)
     assert all(
-        check_proof(root, key, last[key], proof) for (key, _), proof in zip(changes, proofs, strict=True)
+        check_proof(top.root, key, last[key], proof) for (key, _), proof in zip(changes, proofs, strict=True)
     )
     checked = time.process_time()
     page_count, size_bytes = (statistics.median(column) / WRITES for column in zip(*written, strict=True))

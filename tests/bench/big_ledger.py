@@ -33,8 +33,9 @@ from consensus.transactions import (
 )
 from consensus.types import NO_DIGEST, FinalBlock, Header, LaneTip
 from contracts.layout import ACCOUNT, VALUE, Account, account_key, balance_key, supply_key
-from contracts.merkle import PageCache, Tree, Write
+from contracts.merkle import Tree, Write
 from contracts.receipts import Event, Receipt
+from contracts.tree_pages import PageCache
 from node.demo.stage import CAST
 from node.executor import subjects
 from node.integrity import START_BLOCKS_MAX
@@ -94,10 +95,10 @@ class BigLedger(LongChain):
                     [*_accounts(first, last), (supply_key(CURRENCY), VALUE.encode(supply + last * HOLDING))]
                 )
                 before = store.link(store.height())
-                root, pages = Tree(store.tree, before.state_root, cache).update(writes)
-                link = before.next(root, list_root(()), list_root(()))
+                top, pages = Tree(store.tree, store.top(before.state_root), cache).update(writes)
+                link = before.next(top.root, list_root(()), list_root(()))
                 commit = BlockCommit(
-                    link, self._next_final(store), state_writes=tuple(writes), tree_writes=pages
+                    link, self._next_final(store), state_writes=tuple(writes), tree_writes=pages, top=top
                 )
                 store.commit(commit)
                 progress.tell(last)

@@ -25,7 +25,7 @@ WAITING = (
 PARTS = (
     ("signature checks", ("verify_ed25519", "crypto_sign_open")),
     ("parsing transactions", ("consensus/transactions.py",)),
-    ("state tree", ("contracts/merkle.py",)),
+    ("state tree", ("contracts/merkle.py", "contracts/tree_pages.py")),
     ("contract engine", ("contracts/",)),
     ("store", ("node/store/",)),
     ("journal", ("node/journal.py", "node/disk.py")),

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from itertools import starmap
 from pathlib import Path
 
 import plyvel
@@ -20,14 +22,18 @@ from consensus.keys import verify_ed25519
 from consensus.messages import BATCH, FINAL_BLOCK
 from consensus.types import FinalBlock
 from contracts.errors import StateCorruption
+from contracts.merkle import check_proof
+from contracts.recent import row_kept_bytes
 from node.demo.partner import wait_until
 from node.errors import ConfigurationError
 from node.integrity import Checked, verify_integrity
+from node.proof import read_entry
 from node.proof_json import check_final
-from node.recent_rows import ROW_KEPT_BYTES
 from node.store import BlockCommit, HotRows, Place, Rows, Store, sealed
 from node.store import database as store_module
 from node.store import rows as rows_module
+from node.store.database import TOPS_MAX
+from node.store.rows import PageRows
 from tests.proofs.minichain import MiniChain
 
 BLOCKS = 6
@@ -258,10 +264,10 @@ def test_hot_state_is_what_is_stored_and_stays_within_its_bound(opened: Opened, 
         for key in [b"account/%d" % (n % 7) for n in range(12)] + [b"account/%d" % n for n in range(20)]:
             hits += key in recent
             assert store.state.get(key) == chain.state.get(key)
-            assert recent._size_bytes <= bytes_max
+            sizes = [sum(starmap(row_kept_bytes, rows.items())) for rows in (recent._young, recent._old)]
+            assert sizes[0] == recent._young_bytes
+            assert sum(sizes) <= bytes_max
         store.commit(chain.grow([(b"account/%d" % n, b"%d" % number if n % 3 else None) for n in range(19)]))
-    kept = sum(len(key) + len(value or b"") for key, value in recent._rows.items())
-    assert recent._size_bytes == kept + ROW_KEPT_BYTES * len(recent._rows)
     assert hits >= {0: 0, 250: 0, 2_000: 40, 10_000: 250}[bytes_max]
 
 
@@ -350,6 +356,71 @@ def test_where_much_was_deleted_it_is_stepped_over_once(
             assert {key: view.tree.get_page(key) for key in chain.pages} == chain.pages
 
 
+# ---------------------------------------------------------------- the top of the state's tree
+
+
+def test_the_top_is_at_hand_for_who_reads_the_newest_blocks(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took a snapshot proves from it, also when more blocks came; what is too old is made anew."""
+    chain, _, store = opened
+    key = b"account/19"
+    made: list[int] = []
+    each_near = PageRows.each_near
+
+    def counted(rows: PageRows, nibbles_max: int) -> Iterator[tuple[bytes, bytes]]:
+        made.append(nibbles_max)
+        return each_near(rows, nibbles_max)
+
+    monkeypatch.setattr(PageRows, "each_near", counted)
+    with ExitStack() as snapshots:
+        views = []
+        for number in range(TOPS_MAX + 2):
+            store.commit(chain.grow([(key, b"%d" % number)]))
+            views.append((snapshots.enter_context(store.snapshot()), chain.link(chain.height)))
+        assert len(store._tops) == TOPS_MAX
+        with store.snapshot() as newest:
+            assert newest._tops == store._tops
+        for number, (view, link) in enumerate(views):
+            entry = read_entry(view, key)
+            assert entry.root == link.state_root
+            assert check_proof(link.state_root, key, b"%d" % number, entry.proof)
+        assert not made
+        for view, link in views:
+            view._tops = store._tops
+            assert view.top(link.state_root).root == link.state_root
+    assert len(made) == 2
+    store.commit(chain.grow())
+    assert len(store._tops) == TOPS_MAX, "a block that changes nothing adds none"
+
+
+def test_a_store_that_is_opened_makes_the_top_of_its_pages(tmp_path: Path) -> None:
+    chain, _ = filled(tmp_path)
+    root = chain.link(BLOCKS).state_root
+    store = Store.open(tmp_path)
+    try:
+        assert store.top(root) == chain.top
+        assert store.top(root) is store.top(root)
+        with pytest.raises(StateCorruption, match=r"do not lead to the root (00){32}: .*start again"):
+            store.top(bytes(32))
+    finally:
+        store.close()
+
+
+def test_the_pages_near_the_top_are_read_past_what_is_deeper(tmp_path: Path) -> None:
+    database = plyvel.DB(str(tmp_path), create_if_missing=True)
+    shown = ["00", "000f", "000f00", "000f0f", "0101", "01010101", "0f0f"]
+    places = [bytes.fromhex(place) for place in shown]
+    for place in (*places, b""):
+        database.put(b"P" + place, b"page")
+    database.put(b"O", b"before")
+    database.put(b"Q", b"behind")
+    for nibbles_max in range(5):
+        near = list(PageRows(database, b"P").each_near(nibbles_max))
+        assert near == [(place, b"page") for place in sorted([*places, b""]) if len(place) <= nibbles_max]
+    database.close()
+
+
 # ---------------------------------------------------------------- opening
 
 
@@ -366,7 +437,7 @@ def test_a_folder_that_can_not_be_written_is_the_operators_matter(tmp_path: Path
 
 def test_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(tmp_path, blocks=0)
-    monkeypatch.setattr(store_module, "STORE_FORMAT", b"\x03")
+    monkeypatch.setattr(store_module, "STORE_FORMAT", b"\x04")
     with pytest.raises(ConfigurationError, match=r"format that .*start again"):
         Store.open(tmp_path)
 
@@ -533,6 +604,8 @@ def test_a_sound_store_is_found_sound(tmp_path: Path) -> None:
         (b"Saccount/19", sealed(b"account/19", b"1000000"), StateCorruption, "account/19' at height 6"),
         (b"Saccount/19", None, StateCorruption, "the entry whose key has SHA-256 [0-9a-f]{64} is missing"),
         (b"Saccount/99", sealed(b"account/99", b"1"), StateCorruption, r"state b'account/99'"),
+        (b"P", b"\x00" + bytes(64), StateCorruption, "its pages do not lead to the root"),
+        (b"P", None, StateCorruption, "its pages do not lead to the root"),
         (b"R" + bytes(7) + b"\x02" + bytes(4), b"receipt", CorruptionError, "block 2: its receipts"),
         (b"R" + bytes(7) + b"\x02" + bytes(4), None, CorruptionError, "block 2: its receipts"),
         (b"E" + bytes(7) + b"\x02" + bytes(4), b"event", CorruptionError, "block 2: its events"),

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from consensus.errors import InvariantError
 from contracts.encoding import decode_value
 from contracts.ledger import Ledger
-from contracts.merkle import EMPTY, Tree
+from contracts.merkle import Tree
 from contracts.state import NO_ROWS
+from contracts.tree_pages import NO_STATE
 from contracts.values import DAY
 from tests.engine.chain import MEMBERS, Call, Chain
 
@@ -88,8 +89,8 @@ def test_money_is_conserved_and_a_replay_gives_the_same_bytes(
     assert again.outcomes == chain.outcomes
     assert again.ledger.state.rows == chain.ledger.state.rows
     assert again.ledger.aux.rows == chain.ledger.aux.rows
-    root, _ = Tree(NO_ROWS, EMPTY).update(chain.ledger.state.rows.items())
-    assert chain.outcomes[-1].link.state_root == root
+    top, _ = Tree(NO_ROWS, NO_STATE).update(chain.ledger.state.rows.items())
+    assert chain.outcomes[-1].link.state_root == top.root
 
 
 @pytest.mark.parametrize("fault", ["_give", "_take"])

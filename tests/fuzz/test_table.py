@@ -42,9 +42,9 @@ READ_BY = {
     "node.recorder.incident": "node.recorder.read_incident",
     "node.store.view": "node.store.height",
     "api.ops": "api.ops.read_level",
-    "node.pipes": "node.wall.messages.outcome_of",
-    "node.wall.messages": "node.wall.messages.outcome_of",
-    "node.wall.process": "node.wall.messages.outcome_of",
+    "node.pipes": "node.wall.messages.effects_of",
+    "node.wall.messages": "node.wall.messages.effects_of",
+    "node.wall.process": "node.wall.messages.effects_of",
     "node.wire": "node.wire.FrameParser",
 }
 """The decoder, or one of several, that reads what a module takes apart."""

@@ -129,7 +129,7 @@ def main() -> None:
 
         return attacked
 
-    for name in ("execute", "simulate", "query", "describe_instance"):
+    for name in ("perform", "simulate", "query", "describe_instance"):
         setattr(Engine, name, attacking(getattr(Engine, name)))
     child.main()
 

@@ -240,10 +240,10 @@ def test_a_state_that_fits_its_root_and_no_block_is_found_by_executing_again(
         link, previous = store.link(height), store.link(height - 1)
         richer = store.state.get(b"balance/solo.shop/euro")
         put(store, b"Sbalance/solo/euro", richer)
-        root, pages = Tree(store.tree, link.state_root).update([(b"balance/solo/euro", richer)])
+        top, pages = Tree(store.tree, store.top(link.state_root)).update([(b"balance/solo/euro", richer)])
         for key, page in pages:
             store._source.put(b"P" + key, page or b"")
-        forged = previous.next(root, link.receipts_root, link.events_root)
+        forged = previous.next(top.root, link.receipts_root, link.events_root)
         roots = forged.exec_hash + forged.state_root + forged.receipts_root + forged.events_root
         put(store, row(b"X", height), roots)
         engine = Engine(chain=genesis.chain, parameters=genesis.parameters)

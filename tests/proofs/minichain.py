@@ -25,8 +25,10 @@ from consensus.types import (
     LaneTip,
     VoteKind,
 )
-from contracts.merkle import PageCache, Tree, Write
+from contracts import tree_pages
+from contracts.merkle import Tree, Write
 from contracts.receipts import ExecLink
+from contracts.tree_pages import NO_STATE, PageCache, Top, top_of
 from node.genesis import SIGNING_PREFIX, Genesis, parse_body
 from node.lineage import Boundary
 from node.proof import before_genesis
@@ -76,10 +78,14 @@ def committee_of(epoch: int, members: Sequence[int]) -> Committee:
 
 
 class Pages(dict[bytes, bytes]):
-    """The pages of a tree, in memory."""
+    """The stored pages of a tree, in memory."""
 
     def get_page(self, key: bytes) -> bytes | None:
         return self.get(key)
+
+    def top(self) -> Top:
+        """Of these pages."""
+        return top_of(row for row in self.items() if len(row[0]) <= tree_pages.TOP_NIBBLES_MAX + 1)
 
     def write(self, writes: Sequence[Write]) -> None:
         for key, page in writes:
@@ -101,6 +107,7 @@ class MiniChain:
         self.committees = [self.committee]
         self.boundaries: list[Boundary] = []
         self.pages = Pages()
+        self.top = NO_STATE
         self.state: dict[bytes, bytes] = {}
         self.links = [before_genesis(self.chain_id)]
         self.headers: list[Header] = []
@@ -131,7 +138,7 @@ class MiniChain:
         """
         height = self.height + 1
         receipts = tuple(b"receipt of " + envelope for envelope in envelopes)
-        root, tree_writes = Tree(self.pages, self.links[-1].state_root, self._cache).update(writes)
+        self.top, tree_writes = Tree(self.pages, self.top, self._cache).update(writes)
         self.pages.write(tree_writes)
         for key, value in writes:
             if value is None:
@@ -140,7 +147,7 @@ class MiniChain:
                 self.state[key] = value
         batches = self._batches(envelopes)
         self.cut = tuple(LaneTip(0, batch.header.seq, digest) for digest, batch in batches) or self.cut
-        link = self.links[-1].next(root, list_root(receipts), list_root(events))
+        link = self.links[-1].next(self.top.root, list_root(receipts), list_root(events))
         block = following = None
         if height > 0:
             named = self.link(max(0, height - exec_lag))
@@ -172,6 +179,7 @@ class MiniChain:
             state_writes=tuple(sorted(writes)),
             aux_writes=((b"height", b"%d" % height),),
             tree_writes=tree_writes,
+            top=self.top,
         )
 
     def child_header(self, parent: Header | None, named: ExecLink) -> Header:

@@ -17,7 +17,7 @@ def reference_root(state: Entries) -> bytes:
 def _subtree(entries: Mapping[str, bytes], depth: int) -> bytes:
     if not entries:
         return bytes(32)
-    if len(entries) <= 32:
+    if len(entries) <= 16:
         return sha256(
             b"\x00" + b"".join(bytes.fromhex(path) + entries[path] for path in sorted(entries))
         ).digest()

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts import merkle, tree_pages
 from contracts.errors import StateCorruption
-from contracts.merkle import (
+from contracts.merkle import NIBBLES_MAX, StateProof, Tree, check_proof
+from contracts.tree_pages import (
     BUCKET_ENTRIES_MAX,
     EMPTY,
-    NIBBLES_MAX,
+    NO_STATE,
     PAGE_KEPT_BYTES,
+    TOP_NIBBLES_MAX,
     PageCache,
-    StateProof,
-    Tree,
-    check_proof,
+    Top,
     page_hash,
 )
 from tests.proofs.minichain import Pages
@@ -38,32 +40,42 @@ blocks = st.lists(st.one_of(st.lists(writes, max_size=30), many), max_size=6)
 
 def apply(
     tree_blocks: list[list[tuple[bytes, bytes | None]]], cache: PageCache
-) -> tuple[Pages, bytes, dict[bytes, bytes]]:
-    pages, root, state = Pages(), EMPTY, dict[bytes, bytes]()
+) -> tuple[Pages, Top, dict[bytes, bytes]]:
+    pages, top, state = Pages(), NO_STATE, dict[bytes, bytes]()
     for block in tree_blocks:
-        root, page_writes = Tree(pages, root, cache).update(block)
+        top, page_writes = Tree(pages, top, cache).update(block)
         pages.write(page_writes)
         for key, value in block:
             if value is None:
                 state.pop(key, None)
             else:
                 state[key] = value
-    return pages, root, state
+    return pages, top, state
 
 
+@pytest.fixture(params=[0, 1, TOP_NIBBLES_MAX])
+def nibbles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How far the top reaches. Below the real one these keys leave no fork, since they part too early."""
+    for module in (merkle, tree_pages):
+        monkeypatch.setattr(module, "TOP_NIBBLES_MAX", request.param)
+    return int(request.param)
+
+
+@pytest.mark.usefixtures("nibbles")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(blocks, st.sampled_from([0, 2_000, 1_000_000]))
 def test_the_root_is_that_of_the_map_whatever_its_history(
     tree_blocks: list[list[tuple[bytes, bytes | None]]], cached_bytes: int
 ) -> None:
-    """Roots and even the stored pages equal those of a tree that was made of the final map at once."""
-    pages, root, state = apply(tree_blocks, PageCache(cached_bytes))
-    assert root == reference_root(state)
-    assert Tree(pages).root == root, "the stored page knows it too"
-    fresh_root, fresh_pages = Tree(Pages()).update(state.items())
-    assert (fresh_root, dict(fresh_pages)) == (root, pages)
+    """Tops and stored pages equal those of a tree that was made of the final map at once, or of its pages."""
+    pages, top, state = apply(tree_blocks, PageCache(cached_bytes))
+    assert top.root == reference_root(state)
+    assert pages.top() == top
+    fresh_top, fresh_pages = Tree(Pages(), NO_STATE).update(state.items())
+    assert (fresh_top, dict(fresh_pages)) == (top, pages)
     hashes = {sha256(key).digest(): sha256(value).digest() for key, value in state.items()}
-    assert list(Tree(pages, root).leaves()) == sorted(hashes.items())
-    assert [Tree(pages, root).value_hash(key) for key in KEYS] == [
+    assert list(Tree(pages, top).leaves()) == sorted(hashes.items())
+    assert [Tree(pages, top).value_hash(key) for key in KEYS] == [
         hashes.get(sha256(key).digest()) for key in KEYS
     ]
 
@@ -72,8 +84,8 @@ def test_the_root_is_that_of_the_map_whatever_its_history(
 def test_every_key_is_proven_present_or_absent_and_nothing_else(
     tree_blocks: list[list[tuple[bytes, bytes | None]]],
 ) -> None:
-    pages, root, state = apply(tree_blocks, PageCache())
-    tree = Tree(pages, root)
+    pages, top, state = apply(tree_blocks, PageCache())
+    tree, root = Tree(pages, top), top.root
     for key in KEYS:
         proof, value = tree.prove(key), state.get(key)
         assert check_proof(root, key, value, proof)
@@ -120,11 +132,11 @@ CHECKS = [check_proof, by_stranger]
 def test_a_changed_proof_proves_nothing(check: Callable[..., bool]) -> None:
     state = {key: b"value of " + key for key in KEYS[::2]}
     pages = Pages()
-    root, page_writes = Tree(pages).update(state.items())
+    top, page_writes = Tree(pages, NO_STATE).update(state.items())
     pages.write(page_writes)
-    ends = set()
+    root, ends = top.root, set()
     for key in [*KEYS[::7], b"6", b"7", b"8", b"9"]:
-        proof = Tree(pages, root).prove(key)
+        proof = Tree(pages, top).prove(key)
         ends.add((key in state, proof.bucket == ()))
         assert check(root, key, state.get(key), proof)
         for variant in changed(proof):
@@ -136,9 +148,9 @@ def test_a_changed_proof_proves_nothing(check: Callable[..., bool]) -> None:
 def test_a_bucket_proves_absence_only_on_the_way_to_the_key(check: Callable[..., bool]) -> None:
     """Neither the key's own bucket nor one from elsewhere, with forks that lead from the root, will do."""
     pages = Pages()
-    root, page_writes = Tree(pages).update((key, b"1") for key in KEYS)
+    top, page_writes = Tree(pages, NO_STATE).update((key, b"1") for key in KEYS)
     pages.write(page_writes)
-    own = Tree(pages, root).prove(KEYS[1])
+    root, own = top.root, Tree(pages, top).prove(KEYS[1])
     depth = 4 * len(own.forks)
     assert depth == 4
     assert check(root, KEYS[1], b"1", own)
@@ -159,14 +171,14 @@ def _first_bits(key: bytes, count: int) -> int:
 def test_a_value_that_looks_like_an_entry_proves_nothing(check: Callable[..., bool]) -> None:
     """The hash of a value can equal the path of another key: only the first half of an entry counts."""
     pages = Pages()
-    root, page_writes = Tree(pages).update([(b"a", b"b"), (b"c", b"c")])
+    top, page_writes = Tree(pages, NO_STATE).update([(b"a", b"b"), (b"c", b"c")])
     pages.write(page_writes)
-    tree = Tree(pages, root)
+    tree, root = Tree(pages, top), top.root
     assert tree.value_hash(b"b") is None
     assert tree.value_hash(b"c") == sha256(b"c").digest()
     assert check(root, b"b", None, tree.prove(b"b"))
-    changed_root, _ = tree.update([(b"b", b"2"), (b"c", b"3")])
-    assert changed_root == reference_root({b"a": b"b", b"b": b"2", b"c": b"3"})
+    changed_top, _ = tree.update([(b"b", b"2"), (b"c", b"3")])
+    assert changed_top.root == reference_root({b"a": b"b", b"b": b"2", b"c": b"3"})
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -186,40 +198,47 @@ def test_a_proof_is_at_most_as_long_as_a_path_and_a_bucket_as_a_bucket(check: Ca
 
 
 def test_the_empty_state() -> None:
-    tree = Tree(Pages())
-    assert (tree.root, tree.update([])) == (EMPTY, (EMPTY, ()))
+    assert Pages().top() == NO_STATE
+    tree = Tree(Pages(), NO_STATE)
+    assert (tree.top.root, tree.update([])) == (EMPTY, (NO_STATE, ()))
     assert tree.prove(b"key") == StateProof((), ())
     assert check_proof(EMPTY, b"key", None, tree.prove(b"key"))
-    assert tree.update([(b"key", None)])[0] == EMPTY
+    assert tree.update([(b"key", None)])[0] == NO_STATE
 
 
 def test_an_update_changes_neither_tree_nor_store() -> None:
     pages = Pages()
-    root, page_writes = Tree(pages).update([(b"a", b"1"), (b"b", b"2")])
+    top, page_writes = Tree(pages, NO_STATE).update([(b"a", b"1"), (b"b", b"2")])
     assert not pages
     pages.write(page_writes)
-    tree, before = Tree(pages, root), dict(pages)
+    tree, before = Tree(pages, top), dict(pages)
     once, again = tree.update([(b"a", b"3")]), tree.update([(b"a", b"3")])
     assert once == again
-    assert (tree.root, dict(pages)) == (root, before)
+    assert (tree.top, dict(pages)) == (top, before)
 
 
 def test_the_cache_stays_within_its_bound() -> None:
-    """The forks near the root come on top; of them there are never more than their places."""
     pages, _, _ = apply([[(key, b"x") for key in KEYS]], PageCache())
-    buckets = [PAGE_KEPT_BYTES + len(page) for page in pages.values() if page[0] == 0]
-    forks = len(pages) - len(buckets)
-    for bytes_max, kept in ((sum(buckets), len(buckets)), (sum(buckets) - 1, len(buckets) - 1), (0, 0)):
+    sizes = [PAGE_KEPT_BYTES + len(page) for page in pages.values()]
+    for bytes_max in (2 * sum(sizes), sum(sizes), max(sizes), 0):
         cache = PageCache(bytes_max)
         apply([[(key, b"x") for key in KEYS]], cache)
-        assert len(cache) == kept + forks
+        kept = [
+            PAGE_KEPT_BYTES + len(page) for place, page in pages.items() if cache.get(place, page_hash(page))
+        ]
+        assert len(cache) == len(kept)
+        assert (sum(kept) == sum(sizes)) is (bytes_max == 2 * sum(sizes))
+        assert sum(kept) <= bytes_max
 
 
-def test_a_changed_or_missing_page_is_never_believed() -> None:
-    """Whatever byte of the store is changed, reading what depends on it stops with an error."""
-    root, page_writes = Tree(Pages()).update((key, b"x") for key in KEYS)
+def test_a_changed_or_missing_page_is_never_believed(nibbles: int) -> None:
+    """Whatever byte of the store is changed, reading what depends on it stops with an error.
+
+    A node that starts makes the top of the pages: then the root is another, or there is none.
+    """
+    top, page_writes = Tree(Pages(), NO_STATE).update((key, b"x") for key in KEYS)
     good = dict(page_writes)
-    assert {page[0] for page in good.values() if page is not None} == {0, 1}
+    assert {page[0] for page in good.values() if page is not None} == ({0, 1} if nibbles < 2 else {0})
     for page_key, page in good.items():
         assert page is not None
         damaged = [None, b"", page[:-1], page + b"\x00"]
@@ -229,4 +248,12 @@ def test_a_changed_or_missing_page_is_never_believed() -> None:
             pages.write(page_writes)
             pages.write(((page_key, version),))
             with pytest.raises(StateCorruption, match="state tree: the page at path"):
-                list(Tree(pages, root).leaves())
+                list(Tree(pages, top).leaves())
+            with suppress(StateCorruption):
+                assert pages.top().root != top.root or len(page_key) > nibbles + 1
+
+
+@pytest.mark.parametrize("place", [b"\x10", b"\x00\x10", b"\x10\x00"])
+def test_a_page_at_no_place_is_told(place: bytes) -> None:
+    with pytest.raises(StateCorruption, match="no place"):
+        Pages({place: b"\x00" + bytes(64)}).top()

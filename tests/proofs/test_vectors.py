@@ -45,8 +45,8 @@ def test_the_cases_show_every_kind_of_end() -> None:
     proofs = [proof for case in CASES for proof in case["proofs"]]
     ends = {(proof["value_hex"] is None, proof["bucket"] == []) for proof in proofs}
     assert ends == {(False, False), (True, True), (True, False)}
-    assert {len(proof["forks"]) for proof in proofs} == {0, 1, 4}
-    assert max(len(proof["bucket"]) for proof in proofs) == 32
+    assert {len(proof["forks"]) for proof in proofs} == {0, 1, 2, 4}
+    assert max(len(proof["bucket"]) for proof in proofs) == 16
     assert any("00" * 32 in fork for proof in proofs for fork in proof["forks"]), "an empty subtree"
 
 

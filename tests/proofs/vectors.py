@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from contracts.merkle import EMPTY, Tree
+from contracts.merkle import Tree
+from contracts.tree_pages import BUCKET_ENTRIES_MAX, NO_STATE
 from node.proof import Entry, build_proof
 from node.store import BlockCommit
 from tests.proofs.minichain import MiniChain, Pages
@@ -40,10 +41,10 @@ def tree_cases() -> Iterable[tuple[str, Mapping[bytes, bytes], list[bytes]]]:
         many,
         [b"account/0", b"account/99", b"account/200", b"account/201", b"x", b"y"],
     )
-    full = {b"key %d" % number: b"" for number in range(32)}
-    yield "a bucket as full as may be", full, [b"key 0", b"key 31", b"key 32"]
-    yield "one more, and it is a fork", {**full, b"key 32": b""}, [b"key 0", b"key 32", b"key 33"]
-    crowd = dict.fromkeys(crowded(33, nibbles=3), b"deep")
+    full = {b"key %d" % number: b"" for number in range(BUCKET_ENTRIES_MAX)}
+    yield "a bucket as full as may be", full, [b"key 0", b"key 15", b"key 16"]
+    yield "one more, and it is a fork", {**full, b"key 16": b""}, [b"key 0", b"key 16", b"key 17"]
+    crowd = dict.fromkeys(crowded(BUCKET_ENTRIES_MAX + 1, nibbles=3), b"deep")
     yield "many paths that part late", crowd, [*list(crowd)[:2], b"key", b"y"]
 
 
@@ -52,14 +53,14 @@ def tree_vectors() -> dict[str, Any]:
     cases = []
     for name, entries, keys in tree_cases():
         pages = Pages()
-        root, page_writes = Tree(pages, EMPTY).update(entries.items())
+        top, page_writes = Tree(pages, NO_STATE).update(entries.items())
         pages.write(page_writes)
         cases.append(
             {
                 "name": name,
                 "entries": [{"key_hex": k.hex(), "value_hex": v.hex()} for k, v in sorted(entries.items())],
-                "root": root.hex(),
-                "proofs": [_proof(Tree(pages, root), key, entries.get(key)) for key in keys],
+                "root": top.root.hex(),
+                "proofs": [_proof(Tree(pages, top), key, entries.get(key)) for key in keys],
             }
         )
     return {
@@ -85,7 +86,7 @@ def proof_vectors() -> dict[str, Any]:
     for number in range(3):
         chain.grow([(b"account/7", b"now %d" % number)], envelopes=[b"transaction %d" % number])
     root = chain.link(3).state_root
-    tree = Tree(chain.pages, root)
+    tree = Tree(chain.pages, chain.top)
     keys = {"proof_of_value.json": b"account/7", "proof_of_absence.json": b"account/none"}
     entries = {name: Entry(3, root, key, chain.state.get(key), tree.prove(key)) for name, key in keys.items()}
     chain.grow([(b"account/7", b"later")], envelopes=[b"transaction 3"])
@@ -126,7 +127,7 @@ def lineage_vectors() -> dict[str, Any]:
         link.state_root,
         b"account/7",
         state[b"account/7"],
-        Tree(pages, link.state_root).prove(b"account/7"),
+        Tree(pages, pages.top()).prove(b"account/7"),
     )
     links = [chain.link(5), link]
     proof = build_proof(chain.genesis.chain, chain.chain_id, entry, links, block, chain.boundaries)

@@ -28,13 +28,14 @@ from contracts.engine import Outcome
 from contracts.errors import ContractError, Revert, StateCorruption
 from contracts.language.compiled import CompiledContract
 from contracts.language.problems import Problems
-from contracts.merkle import EMPTY, Tree
+from contracts.merkle import Tree
 from contracts.program import ParameterSpec, TypeSpec
 from contracts.receipts import Effect, Event, Firing, Read, Receipt, Status, Timer, Tried
 from contracts.sheets import CompiledSheet, compile_sheet, show_sheet
 from contracts.sheets.layout import read_layout
 from contracts.sheets.messages import Mistakes
 from contracts.sheets.words import ENGLISH, LANGUAGES
+from contracts.tree_pages import BUCKET_ENTRIES_MAX, NO_STATE, TOP_NIBBLES_MAX
 from contracts.values import DAY, Money
 from tests.contracts_lang import digest
 from tests.engine.chain import DELIVERY, TOKEN, Chain, signer
@@ -340,18 +341,18 @@ def _firings() -> list[bytes]:
 
 
 def _tree(data: bytes) -> list[tuple[bytes, bytes]]:
-    """A tree of one page: what stands on it, and a proof for whether some key does."""
-    pages = Pages({b"": data})
-    tree = Tree(pages)
+    """A tree with one stored page below its top: what stands on it, and a proof for whether some key does."""
+    pages = Pages({bytes(TOP_NIBBLES_MAX + 1): data})
+    tree = Tree(pages, pages.top())
     tree.prove(b"account/7")
     return list(tree.leaves())
 
 
 def _pages() -> list[bytes]:
     found = []
-    for count in (1, 2, 5, 32):
+    for count in (1, 2, 5, BUCKET_ENTRIES_MAX):
         pages = Pages()
-        pages.write(Tree(pages, EMPTY).update([(b"%d" % key, b"x") for key in range(count)])[1])
+        pages.write(Tree(pages, NO_STATE).update([(b"%d" % key, b"x") for key in range(count)])[1])
         found.append(pages[b""])
     return found
 

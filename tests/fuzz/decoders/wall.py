@@ -7,12 +7,12 @@ from functools import cache
 
 import orjson
 
-from contracts.block import Outcome
+from contracts.block import Effects
 from contracts.epochs import NextEpoch
 from contracts.errors import ContractError, Revert
-from contracts.receipts import Event, ExecLink, Receipt
+from contracts.receipts import Event, Receipt
 from node.pipes import Malformed
-from node.wall.messages import json_of, outcome_of, pack, plain, simulated_of, unpack
+from node.wall.messages import effects_of, json_of, pack, plain, simulated_of, unpack
 from tests.fuzz.decoders.contracts import events, receipts
 from tests.fuzz.harness import JSON_MEMORY_PER_BYTE, Bounds, Decoder
 from tests.fuzz.mutations import inside
@@ -20,15 +20,13 @@ from tests.fuzz.trees import JSON, MSGPACK
 
 Simulated = tuple[Receipt, tuple[Event, ...]]
 
-_PREVIOUS = ExecLink(6, *(bytes((number,)) * 32 for number in range(4)))
+
+def _effects(data: bytes) -> Effects:
+    return effects_of(unpack(data))
 
 
-def _outcome(data: bytes) -> Outcome:
-    return outcome_of(unpack(data), _PREVIOUS)
-
-
-def _sent_again(_data: bytes, outcome: Outcome) -> None:
-    assert _outcome(pack(*plain(outcome))) == outcome
+def _sent_again(_data: bytes, effects: Effects) -> None:
+    assert _effects(pack(*plain(effects))) == effects
 
 
 def _simulated(data: bytes) -> Simulated:
@@ -67,31 +65,28 @@ def _with_text(_data: bytes, text: bytes) -> bytes:
 
 def _samples() -> Sequence[bytes]:
     key = b"k" * 32
-    empty = Outcome((), (), (), (), (), (), (), _PREVIOUS.next(key, key, key), False, None, (), (), None)
-    full = Outcome(
+    empty = Effects((), (), (), (), (), (), None, (), (), None)
+    full = Effects(
         receipts=tuple(map(Receipt.decode, receipts())),
         events=tuple(map(Event.decode, events())),
         receipt_rows=tuple(receipts()),
         event_rows=tuple(events()),
         writes=((b"balance/mill/euro", b"1"), (b"gone", None)),
         aux_writes=((b"row", b""),),
-        tree_writes=((b"\x00\x0f", bytes(65)),),
-        link=empty.link,
-        changed=True,
         next_wakeup_ms=2**41,
         skipped=(key,),
         expired=(bytes(32), key),
         next_epoch=NextEpoch(2, ((0, key), (7, bytes(32)))),
     )
-    return [pack(*plain(outcome)) for outcome in (empty, full)]
+    return [pack(*plain(effects)) for effects in (empty, full)]
 
 
 def decoders() -> list[Decoder]:
     """Their part of the table."""
     return [
         Decoder(
-            "node.wall.messages.outcome_of",
-            _outcome,
+            "node.wall.messages.effects_of",
+            _effects,
             (Malformed,),
             cache(_samples),
             (MSGPACK,),
