@@ -138,17 +138,23 @@ class Dissemination:
             ids = tuple(transaction.id for transaction in batch.transactions)
             self._out.add(Acknowledged(batch.digest, ids))
 
-    def announce(self, now: Now) -> None:
-        """Say what is held: new tips at once (but not too often), and again while they are not ordered."""
+    def announce(self, now: Now, slack_ms: int) -> None:
+        """Say what is held: new tips at once (but not too often), and again while they are not ordered.
+
+        `slack_ms`: see `Pacemaker`; a tip that is told sooner than the next leader looks is of no use.
+        """
         lanes, parameters = self._state.lanes, self._state.parameters
         tips = [lane.tip for lane in lanes if lane.tip.seq > 0]
+        many = crowd(len(self._state.committee.numbers))
         new = [tip for tip in tips if tip.seq > self._announced.get(tip.lane, 0)]
         if not new and lanes.beyond(self._state.chain.floor.header.cut):
-            interval_ms = parameters.base_timeout_ms // 2
+            interval_ms = many * parameters.base_timeout_ms // 2
             new = tips
         elif new:
-            often_ms = HAVE_INTERVAL_MS * crowd(len(self._state.committee.numbers)) ** 2
-            interval_ms = min(often_ms, parameters.base_timeout_ms // HAVE_INTERVAL_DIVISOR)
+            often_ms = HAVE_INTERVAL_MS * many**2
+            interval_ms = min(often_ms, parameters.base_timeout_ms // HAVE_INTERVAL_DIVISOR) + slack_ms
+            if many > 1 and self._out.speaks:
+                interval_ms //= 2  # together with a vote it wakes nobody one more time
         else:
             interval_ms = 0
         if new:

@@ -158,6 +158,11 @@ class Outgoing:
         """Queue an effect after the others."""
         self._effects.append(effect)
 
+    @property
+    def speaks(self) -> bool:
+        """Whether something is queued for everybody."""
+        return any(isinstance(effect, Broadcast) for effect in self._effects)
+
     def report(
         self,
         kind: ReportKind,

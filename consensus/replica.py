@@ -15,6 +15,8 @@ The vote, in view v of leader L:
 
     enter    The view is the lowest above the highest notarised or final one that is not skipped. Its
              timer runs while there is work or someone began to vote; otherwise the chain rests.
+    gather   Among many validators L first lets work gather, about as long as the last vote took, and all give
+             the view so much longer.
     propose  L with work builds on the highest notarised or final block: header, own N, and the
              certificates that justify the parent.
     N        for the first proposal of L if its parent is notarised or final, every view between is
@@ -410,10 +412,10 @@ class Replica:
         self._standing.tell_all(now, stuck)
         for _, evidence in sorted(state.evidence.items()) if stuck else ():
             self._out.add(Broadcast(evidence))
-        self._batches.announce(now)
+        self._batches.announce(now, voting.pace.slack_ms)
         self._batches.fetch(now)
         self._standing.seek_sync(now, delivered=floor is not state.chain.floor)
-        for wake_ms in (*work.moments(state, now, voting.pace.entered_ms), *voting.pace.moments()):
+        for wake_ms in (*work.moments(state, now, voting.pace.opens_ms), *voting.pace.moments()):
             self._out.wake(wake_ms)
         self._out.set_timer(now.mono_ms)
 

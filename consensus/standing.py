@@ -15,6 +15,9 @@ from consensus.types import ExecutedTip, MemberNumber, Status
 ANSWERS_PER_T0 = 8
 """A peer's Status is answered, and ours sent to a peer that is further, at most so often."""
 
+TOLD_T0_MAX = 10
+"""Among however many, each tells all how far it is at least every so many T0, while that changes."""
+
 
 class Standing:
     """One validator's Status messages, and its calls for catch-up."""
@@ -88,7 +91,8 @@ class Standing:
     def tell_all(self, now: Now, stuck: bool) -> None:
         """To everybody: when stuck, to be helped; else now and then, so that others know how far we are."""
         state = self._state
-        due_ms = self._told_ms + crowd(len(state.committee.numbers)) * state.parameters.base_timeout_ms
+        often = min(crowd(len(state.committee.numbers)) ** 2, TOLD_T0_MAX)
+        due_ms = self._told_ms + often * state.parameters.base_timeout_ms
         news = self._told_height != self._state.execution.height
         if stuck or (news and now.mono_ms >= due_ms):
             self._told_ms, self._told_height = now.mono_ms, self._state.execution.height

@@ -13,6 +13,7 @@ from consensus.judging import Verdict, judge
 from consensus.messages import header_digest, vote_payload
 from consensus.pacemaker import Pacemaker
 from consensus.records import encode_record
+from consensus.rules import crowd
 from consensus.state import Now, Proposed, State
 from consensus.types import NO_DIGEST, Certificate, Digest, Header, MemberNumber, Proposal, Vote, VoteKind
 
@@ -28,7 +29,7 @@ class Voting:
     def __init__(self, state: State, out: Outgoing) -> None:
         self._state = state
         self._out = out
-        self.pace = Pacemaker(state.parameters.base_timeout_ms)
+        self.pace = _pacemaker(state)
         self.waiting_for = ""
         """Why there is no N yet for the proposal at hand."""
         self.refused: tuple[int, str] = (0, "")
@@ -38,7 +39,7 @@ class Voting:
 
     def begin(self) -> None:
         """Another epoch: views begin anew."""
-        self.pace = Pacemaker(self._state.parameters.base_timeout_ms)
+        self.pace = _pacemaker(self._state)
         self.waiting_for, self.refused, self._sent_view = "", (0, ""), 0
 
     # -- inputs -------------------------------------------------------------------------------------
@@ -130,8 +131,10 @@ class Voting:
     # -- acting -------------------------------------------------------------------------------------
     def step(self, now: Now) -> None:
         """Everything that may be voted or proposed now."""
-        if self.pace.view != self._state.certificates.frontier:
-            self.pace.enter(self._state.certificates.frontier, now.mono_ms)
+        certificates = self._state.certificates
+        if self.pace.view != certificates.frontier:
+            skipped = certificates.frontier > certificates.top_view + 1
+            self.pace.enter(certificates.frontier, now.mono_ms, skipped=skipped)
         if not self._state.is_validator or self._state.epoch_is_over:
             self.pace.run(work.is_active(self._state, now, self.pace.entered_ms), True, 0, now.mono_ms)
             return  # an observer only asks for what it misses
@@ -180,11 +183,11 @@ class Voting:
 
     def _build(self, now: Now) -> Header | None:
         base = self._state.chain.get(self._state.certificates.top_digest)
-        earliest_ms = self.pace.entered_ms + self._state.parameters.block_interval_ms
+        earliest_ms = self.pace.opens_ms + self._state.parameters.block_interval_ms
         if now.mono_ms < earliest_ms:
             self._out.wake(earliest_ms)
             return None
-        return None if base is None else work.build(self._state, base, now, self.pace.entered_ms)
+        return None if base is None else work.build(self._state, base, now, self.pace.opens_ms)
 
     def _hold(self, header: Header, now: Now) -> Proposed:
         proposed = Proposed(self._state.chain.add(header), now.wall_ms)
@@ -196,7 +199,10 @@ class Voting:
         state, view = self._state, self.pace.view
         self.waiting_for = ""
         proposed = state.proposals.get(view)
-        if proposed is None or not state.ballot.may(N, view) or view in state.equivocal_views:
+        if proposed is None:
+            return
+        self.pace.proposed(now.mono_ms)
+        if not state.ballot.may(N, view) or view in state.equivocal_views:
             return
         judgement = judge(state, proposed, now)
         match judgement.verdict:
@@ -230,3 +236,8 @@ class Voting:
                 self._out.report(ReportKind.REFUSED_PROPOSAL, state.committee.leader(pace.view), text)
             self._skip(pace.view)
             pace.run(active, True, 0, now.mono_ms)
+
+
+def _pacemaker(state: State) -> Pacemaker:
+    """For an epoch: where all vote to many, a leader gathers."""
+    return Pacemaker(state.parameters.base_timeout_ms, gathers=crowd(len(state.committee.numbers)) > 1)

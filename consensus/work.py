@@ -11,7 +11,8 @@ from consensus.state import Now, State
 from consensus.types import Header, VoteKind
 
 PATIENCE_DIVISOR = 4
-"""A leader with nothing new waits T(v) over this for what is under way to become final by itself."""
+"""A leader with nothing new waits T(v) over this for what is under way to become final by itself; one that
+would only certify an execution, for batches that no quorum holds yet."""
 
 
 def heartbeat_at_ms(state: State, entered_ms: int) -> int | None:
@@ -93,7 +94,9 @@ def _is_new(state: State, header: Header, base: Header, has_room: bool, now: Now
     """Whether a block would bring anything that its ancestors do not."""
     if header.cut != base.cut or header.evidence or header.next_set is not None:
         return True
-    if base.exec_height < state.execution.changed_height <= header.exec_height:
+    certifies = base.exec_height < state.execution.changed_height <= header.exec_height
+    soon = has_room and state.lanes.beyond(base.cut) and now.mono_ms < _patience_ends_ms(state, entered_ms)
+    if certifies and not soon:  # what is under way can go into the same block
         return True
     if not has_room:  # only execution can make room; pass on what became known of it
         return header.exec_height > base.exec_height

@@ -31,8 +31,8 @@ class NetworkLimits:
     """Messages taken at once: the votes that waited for a member that was away."""
 
     heartbeat_ms: int = 3_000
-    """From both ends of each connection; each time costs the two nodes some 0.5 ms of processor. Asked every
-    second, that was half of what an idle node among 16 took."""
+    """From either end of a connection on which nothing came for so long; each time costs the two nodes some
+    0.5 ms of processor. Asked every second, that was half of what an idle node among 16 took."""
 
     stale_after_ms: int = 6_000
     """A connection on which a heartbeat stays unanswered for so long is closed."""

@@ -8,7 +8,8 @@ whose reader pauses for five seconds, and does not notice a peer that has gone s
 - one writer coalesces everything that waits into single encrypted messages: replies first, then urgent
   streams, then the others in turn, so that a vote overtakes a large batch;
 - a peer that sends beyond a window, opens too many streams or does not read its replies is disconnected;
-- every heartbeat must be answered in time, or the connection is closed: at once, by closing the socket.
+- who is silent is asked for a sign of life, now and then also who is not; it must be given in time, or the
+  connection is closed: at once, by closing the socket.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ WRITE_BYTES_MAX = 65_519  # what fits into one encrypted Noise message
 SHARE_BYTES = 16 * KIB  # what a stream may send before the next one of its rank has its turn
 REPLIES_MAX = 1_024  # control frames that a peer has made us queue and does not read
 INBOUND_STREAMS_MAX = 16
+
+HEARTBEATS_SPARED = 3  # in a row, while a peer sends; then it must say that it also reads and answers
 
 # What a message and a frame cost a receiver besides their bytes, expressed in bytes: a flood of tiny ones
 # must be slowed down like a flood of large ones.
@@ -300,7 +303,15 @@ class Session:
                 self.close(f"no answer to a heartbeat within {self._stale_after_s:g} s")
                 return
             self.rtt_s = trio.current_time() - sent_at_s
-            await trio.sleep(self._heartbeat_s)
+            await self._silence()
+
+    async def _silence(self) -> None:
+        """Until the peer has sent nothing for a heartbeat; if it goes on sending, for a few of them."""
+        for _ in range(1 + HEARTBEATS_SPARED):
+            left_s = self.heard_at_s + self._heartbeat_s - trio.current_time()
+            if left_s <= 0:
+                return
+            await trio.sleep(left_s)
 
     async def _answer_in_time(self) -> bool:
         # In two halves: when this process itself was suspended, both the answer and the first deadline

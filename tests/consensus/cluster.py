@@ -15,7 +15,7 @@ class Cluster:
     """Members 0 to n - 1 on a network with delays of 1 to 5 ms."""
 
     def __init__(self, size: int = 4, **swarm: Any) -> None:
-        self.world = World(Swarm(size=size, delay_ms=(1, 5), execution_ms=(1, 3), **swarm))
+        self.world = World(Swarm(**{"size": size, "delay_ms": (1, 5), "execution_ms": (1, 3), **swarm}))
         self.world.start()
 
     def __getitem__(self, number: int) -> Machine:

@@ -227,3 +227,29 @@ class TestPacemaker:
         assert [pace.take_retry(now) for now in (999, 1_000, 1_500, 2_000)] == [False, True, False, True]
         pace.enter(2, 2_100)
         assert not pace.take_retry(10_000)
+
+    def test_among_many_a_leader_gathers_as_long_as_the_last_vote_took(self) -> None:
+        pace = Pacemaker(1_000, gathers=True)
+        pace.enter(1, 0)
+        assert pace.opens_ms == 0
+        pace.proposed(5_000)
+        pace.proposed(5_200)
+        pace.enter(2, 5_225)
+        assert (pace.slack_ms, pace.opens_ms) == (450, 5_675)
+        pace.run(wanted=True, given_up=False, timeout_ms=1_000, now_ms=5_225)
+        assert (pace.deadline_ms, pace.retry_at_ms) == (6_675, 6_675)
+        pace.proposed(5_700)
+        pace.enter(3, 7_000, skipped=True)
+        assert pace.slack_ms == 450  # that view says nothing of a vote
+        pace.enter(4, 7_000)
+        assert pace.slack_ms == 450  # nor does one that was never voted in here
+        pace.proposed(7_000)
+        pace.enter(5, 9_000)
+        assert pace.slack_ms == 500
+
+    def test_among_few_it_does_not(self) -> None:
+        pace = Pacemaker(1_000)
+        pace.enter(1, 0)
+        pace.proposed(0)
+        pace.enter(2, 600)
+        assert (pace.slack_ms, pace.opens_ms) == (0, 600)

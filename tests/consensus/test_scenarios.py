@@ -20,7 +20,18 @@ from consensus.messages import (
     vote_payload,
 )
 from consensus.rules import crowd, execution_order, lag_allows_content
-from consensus.types import Certificate, ExecutedTip, FinalBlock, Header, Proposal, Status, Vote, VoteKind
+from consensus.standing import TOLD_T0_MAX
+from consensus.types import (
+    Certificate,
+    ExecutedTip,
+    FinalBlock,
+    Have,
+    Header,
+    Proposal,
+    Status,
+    Vote,
+    VoteKind,
+)
 from node.simulator.machine import Machine
 from tests.consensus.cluster import Cluster
 from tests.consensus.support import (
@@ -141,8 +152,48 @@ class TestCrowd:
             cluster.submit(2)
             cluster.run(100)
         seconds = 100 * 100 // BASE_MS
-        times = crowd(size)
+        times = min(crowd(size) ** 2, TOLD_T0_MAX)
         assert seconds // times - 1 <= said[Status] <= seconds // times + 1
+
+    @pytest.mark.parametrize(("size", "rarer"), [(7, False), (8, True)])
+    def test_the_slower_they_vote_the_more_each_block_orders(self, size: int, rarer: bool) -> None:
+        cluster = Cluster(size, delay_ms=(90, 100))
+        for turn in range(100):
+            cluster.submit(turn % size)
+            cluster.run(100)
+        quickest_ms = PARAMETERS.block_interval_ms + 2 * 90
+        assert (cluster.heights()[0] < 100 * 100 // quickest_ms * 2 // 3) is rarer
+        cluster.run(5_000)
+        assert all(len(cluster.ledger(number).executed) == 100 for number in range(size))
+
+
+class TestWhatIsUnderWay:
+    def test_a_block_that_would_only_certify_waits_for_it(self) -> None:
+        """Among many a batch is held by a quorum later than the next leader could propose."""
+        cluster = Cluster(16)
+        for turn in range(50):
+            cluster.submit(turn % 16)
+            cluster.run(50)
+        blocks = [batches for _, batches in cluster.ledger(0).blocks.values()]
+        assert sum(not batches for batches in blocks) <= len(blocks) // 10
+
+    def test_but_not_for_long(self) -> None:
+        """Batches that nobody says to hold delay a certificate by a quarter of T0."""
+        cluster = Cluster()
+        cluster.commit()
+        carry = cluster.world.send
+
+        def send(source: Machine, to: int, message: Message | bytes) -> None:
+            if not isinstance(message, Have):
+                carry(source, to, message)
+
+        cluster.world.send = send  # type: ignore[method-assign]
+        cluster.submit(1)
+        cluster.run(BASE_MS // 5)
+        assert cluster.heights() == [1, 1, 1, 1]
+        cluster.run(BASE_MS // 5)
+        assert cluster.heights() == [2, 2, 2, 2]
+        assert not cluster.ledger(0).blocks[2][1]
 
 
 class TestBackPressure:

@@ -361,6 +361,33 @@ def test_a_silent_peer_is_noticed() -> None:
     run(main)
 
 
+@pytest.mark.parametrize(("sends", "least", "most"), [(False, 8, 9), (True, 2, 4)])
+def test_a_peer_that_sends_is_asked_less_often_for_a_sign_of_life(sends: bool, least: int, most: int) -> None:
+    async def main() -> None:
+        async with victim() as (running, hand):
+            pings = 0
+
+            async def answer() -> None:
+                nonlocal pings
+                while True:
+                    for kind, _, _, value in headers(await hand.read()):
+                        if kind == PING:
+                            pings += 1
+                            await hand.write(frame(PING, ACK, 0, value))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(answer)
+                for _ in range(16):  # eight heartbeats
+                    await trio.sleep(HEARTBEAT_MS / 2 / 1000)
+                    if sends:
+                        await hand.write(data_frame(99, b"whatever"))
+                nursery.cancel_scope.cancel()
+            assert running.session.closed_reason is None
+            assert least <= pings <= most
+
+    run(main)
+
+
 def test_a_node_that_was_suspended_itself_does_not_blame_its_peer() -> None:
     async def main() -> None:
         async with victim() as (running, hand):
