@@ -11,7 +11,7 @@ So the root depends on the map alone, never on the order in which it came about,
 the way from the root to a bucket that has the key, or has it not. `docs/proofs.md` specifies every byte.
 
 Pages keep the tree cheap where each operation costs, as in Python: to change one of a million keys, some six
-pages of half a kilobyte or less are hashed at once, most of them shared with the block's other changes.
+pages of half a kilobyte, seldom one, are hashed at once, most of them shared with the block's other changes.
 
 The forks near the root, which nearly every block changes, are the tree's *top*. It is kept in memory, and
 made again from the pages below it when a node starts; it is a value, so each version of the state has its

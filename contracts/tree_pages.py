@@ -84,36 +84,29 @@ def _kept_bytes(_place: bytes, held: tuple[bytes, bytes]) -> int:
 
 
 def top_of(pages: Iterable[tuple[bytes, bytes]]) -> Top:
-    """The top over stored pages, each with its place: all that are a nibble below it at most.
+    """The top over stored pages, each with its place, sorted: all that are a nibble below it at most.
 
     They are believed; who knows the root compares it. Raises: StateCorruption.
     """
-    rising: list[dict[bytes, tuple[bytearray, list[Fork | None]]]] = [{} for _ in range(TOP_NIBBLES_MAX + 1)]
+    rows = iter(pages)
+    ahead = next(rows, None)
 
-    def above(place: bytes) -> tuple[bytearray, list[Fork | None]]:
-        forks = rising[len(place) - 1]
-        if place[:-1] not in forks:
-            forks[place[:-1]] = bytearray(FORK.ljust(FORK_BYTES, b"\x00")), [None] * FORKS
-        if place[-1] >= FORKS:
-            raise corrupt_page(place, "is at no place")
-        return forks[place[:-1]]
+    def subtree(place: bytes) -> tuple[bytes, Fork | None]:
+        nonlocal ahead
+        if ahead is None or not ahead[0].startswith(place):
+            return EMPTY, None
+        if ahead[0] == place:
+            its_hash, ahead = page_hash(ahead[1]), next(rows, None)
+            return its_hash, None
+        below = [subtree(place + nibble) for nibble in NIBBLES]
+        page = FORK + b"".join(its_hash for its_hash, _ in below)
+        forks = tuple(fork for _, fork in below) if len(place) < TOP_NIBBLES_MAX else ()
+        return page_hash(page), (page, forks)
 
-    for place, page in pages:
-        if not place:
-            return Top(page_hash(page), None)
-        at = slot_of(place[-1])
-        above(place)[0][at : at + DIGEST_BYTES] = page_hash(page)
-    while rising:
-        for place, (hashes, below) in rising.pop().items():
-            fork = bytes(hashes), tuple(below) if len(place) < TOP_NIBBLES_MAX else ()
-            its_hash = page_hash(fork[0])
-            if not place:
-                return Top(its_hash, fork)
-            at = slot_of(place[-1])
-            hashes_above, forks_above = above(place)
-            hashes_above[at : at + DIGEST_BYTES] = its_hash
-            forks_above[place[-1]] = fork
-    return NO_STATE
+    top = Top(*subtree(b""))
+    if ahead is not None:
+        raise corrupt_page(ahead[0], "is at no place")
+    return top
 
 
 def is_fork(page: bytes) -> bool:
@@ -161,6 +154,6 @@ def nibble_of(path: bytes, depth: int) -> int:
 def corrupt_page(place: bytes, what: str) -> StateCorruption:
     """What to raise where a stored page is not as it was written."""
     return StateCorruption(
-        f"state tree: the page at path {place.hex()[1::2] or '(top)'} {what}; "
+        f"state tree: the page at path {place.hex()[1::2] or '(root)'} {what}; "
         "the store was changed or damaged: restore it from a backup, or remove it and let this node catch up"
     )

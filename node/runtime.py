@@ -474,6 +474,7 @@ def _check_store(store: Store, genesis: Genesis) -> None:
             "was made with, or give the other chain a data folder of its own"
         )
     verify_integrity(store, genesis.hash, START_BLOCKS_MAX, START_ENTRIES_MAX)
+    store.release()
 
 
 def _log_offence(member: int, reason: str, shut_out_s: float) -> None:

@@ -14,6 +14,7 @@ from consensus.codec import Field, T, decode
 from consensus.errors import CorruptionError, DecodeError
 from contracts.merkle import Write
 from contracts.recent import Recent, row_kept_bytes
+from contracts.tree_pages import corrupt_page
 
 REMEDY = "remove the folder ledger and start again: this node fetches every block from the others"
 """What an operator can do about a store that was damaged or falsified."""
@@ -128,9 +129,9 @@ class PageRows(Rows):
         return self.finder.find(self._space + key)
 
     def each_near(self, nibbles_max: int) -> Iterator[tuple[bytes, bytes]]:
-        """The pages at paths of so many nibbles at most, sorted; not checked. Raises: CorruptionError."""
+        """The pages at paths of so many nibbles at most, sorted. Raises: CorruptionError, StateCorruption."""
         try:
-            with self._source.raw_iterator() as at:
+            with self._source.raw_iterator(verify_checksums=True) as at:
                 at.seek(self._space)
                 while at.valid():
                     key, page = at.item()
@@ -139,8 +140,10 @@ class PageRows(Rows):
                     if len(key) <= 1 + nibbles_max:
                         yield key[1:], page
                         at.next()
-                    else:
+                    elif key[1 + nibbles_max :] < _BEHIND_NIBBLES:
                         at.seek(key[: 1 + nibbles_max] + _BEHIND_NIBBLES)
+                    else:
+                        raise corrupt_page(key[1:], "is at no place")
         except plyvel.Error as error:
             raise damaged(error) from None
 

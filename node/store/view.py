@@ -50,8 +50,8 @@ class View:
     def top(self, root: Digest) -> Top:
         """What is kept in memory of the state's tree, which has this root (32 bytes).
 
-        Where it is not at hand it is made of the stored pages, a second and a half for each million of them,
-        sixteen millions at most. Raises: StateCorruption.
+        Where it is not at hand it is made of the stored pages, of 1,048,576 at most, which takes two seconds.
+        Raises: CorruptionError, StateCorruption.
         """
         for top in self._tops:
             if top.root == root:

@@ -9,9 +9,10 @@ import structlog
 
 from consensus.parameters import Parameters
 from contracts.block import Effects
-from contracts.engine import BlockInput, Engine
+from contracts.engine import BlockInput, Engine, Outcome
 from contracts.programs import CodeCache
-from contracts.state import RowsReader
+from contracts.receipts import ExecLink
+from contracts.state import LedgerReader, RowsReader
 from contracts.system.upgrading import Trial
 from node.errors import NodeError
 from node.wall.messages import effects_of
@@ -42,6 +43,7 @@ class WalledEngine(Engine):
         super().__init__(chain=chain, parameters=parameters, code_cache=code_cache)
         self._command = command
         self._block_s = block_s(parameters)
+        self._newest: ExecLink | None = None
         try:
             self._process: Process | None = self._start()
         except Died as why:
@@ -54,6 +56,18 @@ class WalledEngine(Engine):
         """Where blocks are executed, in words."""
         gaps = f", with gaps: {'; '.join(self.missing)}" if self.missing else ""
         return f"in a confined process{gaps}"
+
+    def execute(
+        self, ledger: LedgerReader, block: BlockInput, previous: ExecLink, trial: Trial | None = None
+    ) -> Outcome:
+        """As the engine does. Raises: WallFailed, EngineFault."""
+        if trial is not None:
+            return super().execute(ledger, block, previous, trial)
+        if self._newest not in (None, previous):
+            self.close()  # what the process has at hand is of another state
+        outcome = super().execute(ledger, block, previous)
+        self._newest = outcome.link
+        return outcome
 
     def perform(self, rows: RowsReader, block: BlockInput, trial: Trial | None = None) -> Effects:
         """As the engine does. Raises: WallFailed, EngineFault."""

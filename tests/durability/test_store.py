@@ -418,6 +418,9 @@ def test_the_pages_near_the_top_are_read_past_what_is_deeper(tmp_path: Path) -> 
     for nibbles_max in range(5):
         near = list(PageRows(database, b"P").each_near(nibbles_max))
         assert near == [(place, b"page") for place in sorted([*places, b""]) if len(place) <= nibbles_max]
+    database.put(b"P\x00\x0f\x0f\x10", b"page")
+    with pytest.raises(StateCorruption, match="path 0ff0 is at no place"):
+        list(PageRows(database, b"P").each_near(3))
     database.close()
 
 

@@ -163,6 +163,20 @@ def test_what_the_system_does_not_offer_is_said(small: Chain) -> None:
         assert all(expected == found for expected, found in replay(small, engine))
 
 
+def test_nothing_is_taken_along_from_another_state_of_the_same_height(small: Chain) -> None:
+    other = Chain()
+    other.euro(bigmarket=5)
+    ledger = other.replayed().ledger
+    assert other.height == small.height
+    link, block = (
+        other.outcomes[-1].link,
+        other.next_input(other.transaction("bigmarket", ("euro", "transfer", {"to": "bank", "amount": 1}))),
+    )
+    with closing(walled(small)) as engine:
+        assert all(expected == found for expected, found in replay(small, engine))
+        assert engine.execute(ledger, block, link) == other.engine.execute(other.ledger, block, link)
+
+
 def test_what_does_not_start_is_told(small: Chain) -> None:
     with pytest.raises(WallFailed, match=r"does not start: \(exit code 5\)"):
         walled(small, sys.executable, "-c", "raise SystemExit(5)")

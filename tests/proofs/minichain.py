@@ -85,7 +85,7 @@ class Pages(dict[bytes, bytes]):
 
     def top(self) -> Top:
         """Of these pages."""
-        return top_of(row for row in self.items() if len(row[0]) <= tree_pages.TOP_NIBBLES_MAX + 1)
+        return top_of(row for row in sorted(self.items()) if len(row[0]) <= tree_pages.TOP_NIBBLES_MAX + 1)
 
     def write(self, writes: Sequence[Write]) -> None:
         for key, page in writes:
