@@ -2,6 +2,7 @@
 
 python -m tests.simulator --seeds 0 1000      a thousand schedules; a failing one with its replay command
 python -m tests.simulator --seeds 7 8         one schedule again; with --show step by step
+python -m tests.simulator --crowd 0 40        schedules of eight members
 python -m tests.simulator --full 0 40         schedules of the whole node, contracts included
 python -m tests.simulator --twins 0 4096      bounded Twins: every cut and leader of two views
 python -m tests.simulator --long              from a new seed on until interrupted, a line a minute
@@ -25,6 +26,7 @@ from tests.simulator.runs import (
     hunt_in_parallel,
     in_parallel,
     run_crash,
+    run_crowd,
     run_full,
     run_seed,
     run_twins,
@@ -40,6 +42,7 @@ LONG_BLOCK = 2_048
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", nargs=2, type=int, metavar=("FROM", "TO"), default=(0, 200))
+    parser.add_argument("--crowd", nargs=2, type=int, metavar=("FROM", "TO"), help="of eight members")
     parser.add_argument("--full", nargs=2, type=int, metavar=("FROM", "TO"), help="of the whole node")
     parser.add_argument("--twins", nargs=2, type=int, metavar=("FROM", "TO"), help="of the 4,096 Twins")
     parser.add_argument("--show", action="store_true", help="print every step")
@@ -60,7 +63,8 @@ def main() -> int:
     if options.crash:
         return _watch([run_crash(options.crash)])
     run = run_full if options.full else run_twins if options.twins else run_seed
-    first, last = options.full or options.twins or options.seeds
+    run = run_crowd if options.crowd else run
+    first, last = options.full or options.twins or options.crowd or options.seeds
     if options.show:
         return _watch(run(seed, show=True) for seed in range(first, last))
     if not options.long:

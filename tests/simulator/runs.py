@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from consensus.errors import ConsensusError
+from consensus.rules import QUIET_VALIDATORS
 from node.simulator.checks import Failed
 from node.simulator.disk import Forgotten
 from node.simulator.processors import processors
@@ -66,6 +67,11 @@ def run_seed(seed: int, *, show: bool = False) -> Outcome:
 
 def _faults(seed: int) -> Swarm:
     return draw(seed, ed25519=seed % ED25519_EVERY == 0)
+
+
+def run_crowd(seed: int, *, show: bool = False) -> Outcome:
+    """One run of the ordering core among so many that they are sparing with what all hear."""
+    return _run(World(draw(seed, size=QUIET_VALIDATORS)), f"--crowd {seed} {seed + 1}", show=show)
 
 
 def run_full(seed: int, *, show: bool = False) -> Outcome:

@@ -17,6 +17,7 @@ from tests.simulator.runs import (
     in_parallel,
     kept_seeds,
     run_crash,
+    run_crowd,
     run_full,
     run_seed,
     run_twins,
@@ -35,6 +36,8 @@ EVERYTHING = {
 
 SEEDS = int(os.environ.get("QUORATE_SIM_SEEDS", "2100"))
 """Schedules of the core in each run of the tests; every 21st has real signatures and encoded messages."""
+CROWD = 8
+"""Schedules of the core among eight members."""
 FULL = 42
 """Schedules of the whole node, two of them with real signatures."""
 TWINS_STRIDE = 3
@@ -71,6 +74,11 @@ def test_seeded_faults_never_fork_and_never_stall_after_healing(capsys: pytest.C
     outcomes = all_well("schedules of the core", run_seed, range(SEEDS), capsys)
     seen = {what for outcome in outcomes for what in outcome.counts}
     assert seen >= EVERYTHING or len(outcomes) < 1_000, EVERYTHING - seen
+
+
+@pytest.mark.timeout(LONG_S)
+def test_a_crowd_never_forks_and_never_stalls_either(capsys: pytest.CaptureFixture[str]) -> None:
+    all_well("schedules of eight members", run_crowd, range(CROWD), capsys)
 
 
 @pytest.mark.timeout(LONG_S)
