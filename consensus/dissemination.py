@@ -33,6 +33,8 @@ HAVE_INTERVAL_MS = 10
 """New tips are announced at most this often; among many validators less often, for all announce to all."""
 HAVE_INTERVAL_DIVISOR = 4
 """But at least every T0 over this."""
+HAVE_AGAIN_HALF_T0_MAX = 4
+"""What is not ordered is announced again every T0 / 2, among many less often, but in so many of these."""
 
 
 class Dissemination:
@@ -48,6 +50,7 @@ class Dissemination:
         """Batches that a header or certificate names and that are missing."""
         self._announced: dict[MemberNumber, int] = {}
         self._announced_ms: int | None = None
+        self._announced_all_ms: int | None = None
         self._available_seq = self.own_lane.final.seq
 
     @property
@@ -139,7 +142,7 @@ class Dissemination:
             self._out.add(Acknowledged(batch.digest, ids))
 
     def announce(self, now: Now, slack_ms: int) -> None:
-        """Say what is held: new tips at once (but not too often), and again while they are not ordered.
+        """Say what is held: new tips at once (but not too often), and all again while some are not ordered.
 
         `slack_ms`: see `Pacemaker`; a tip that is told sooner than the next leader looks is of no use.
         """
@@ -147,8 +150,9 @@ class Dissemination:
         tips = [lane.tip for lane in lanes if lane.tip.seq > 0]
         many = crowd(len(self._state.committee.numbers))
         new = [tip for tip in tips if tip.seq > self._announced.get(tip.lane, 0)]
+        again_ms = min(many, HAVE_AGAIN_HALF_T0_MAX) * parameters.base_timeout_ms // 2
         if not new and lanes.beyond(self._state.chain.floor.header.cut):
-            interval_ms = many * parameters.base_timeout_ms // 2
+            interval_ms = again_ms
             new = tips
         elif new:
             often_ms = HAVE_INTERVAL_MS * many**2
@@ -162,6 +166,8 @@ class Dissemination:
             if due_ms > now.mono_ms:
                 self._out.wake(due_ms)
             else:
+                if self._announced_all_ms is None or now.mono_ms >= self._announced_all_ms + again_ms:
+                    new, self._announced_all_ms = tips, now.mono_ms  # others' new tips must not put it off
                 self._announced_ms = now.mono_ms
                 self._announced.update((tip.lane, tip.seq) for tip in new)
                 self._out.add(Broadcast(Have(tuple(new))))

@@ -196,6 +196,26 @@ class TestWhatIsUnderWay:
         assert not cluster.ledger(0).blocks[2][1]
 
 
+class TestLostNews:
+    @pytest.mark.parametrize(("size", "every_ms"), [(4, 450), (8, 700), (16, 900), (16, 1_500)])
+    def test_what_is_held_is_said_again_whatever_else_is_new(self, size: int, every_ms: int) -> None:
+        cluster = Cluster(size)
+        cluster.commit()
+        carry, lost_until_ms = cluster.world.send, cluster.world.now_ms + 150
+
+        def send(source: Machine, to: int, message: Message | bytes) -> None:
+            about_it = isinstance(message, Have) and any(tip.lane == 1 for tip in message.tips)
+            if not about_it or cluster.world.now_ms > lost_until_ms:
+                carry(source, to, message)
+
+        cluster.world.send = send  # type: ignore[method-assign]
+        lost = cluster.submit(1)
+        for _ in range(5_000 // every_ms):
+            cluster.submit(2)
+            cluster.run(every_ms)
+        assert cluster.has_executed(lost)
+
+
 class TestBackPressure:
     def test_a_lane_that_may_not_grow_refuses_and_recovers(self) -> None:
         cluster = Cluster()
